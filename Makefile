@@ -1,0 +1,60 @@
+# make help lists what can be made. Everything below sets up .venv first, once.
+
+CORPUS ?= auto
+MODELS ?= gru gru_attention transformer
+SEED ?= 1
+ARGS ?=
+RETRAIN ?=
+PORT ?= 6006
+
+PYTHON ?= python3
+TORCH ?= 2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lint tensorboard clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
+	@echo
+	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
+	@echo '                   SEED=1  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5 …"'
+
+setup: $(STAMP) ## make .venv and install everything into it
+
+# Where torch comes from: an importable one in range is kept (with PYTHON having it, add SYSTEM_TORCH=1); with an NVIDIA
+# driver the CUDA build; else the CPU build, by a name that can never bring gigabytes of CUDA along.
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than Python 3.11; give another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || { echo "making $(VENV) …"; $(PYTHON) -m venv $(if $(SYSTEM_TORCH),--system-site-packages) $(VENV); }
+	@if $(BIN)/python -c 'import torch, sys; v = tuple(map(int, torch.__version__.split(".")[:2])); sys.exit(not (2, 11) <= v < (2, 15))' 2>/dev/null; then \
+		echo "torch is there"; \
+	elif nvidia-smi >/dev/null 2>&1; then \
+		echo "installing torch $(TORCH) with CUDA …"; $(BIN)/pip install -q "torch==$(TORCH)"; \
+	elif [ "$$(uname -s)" = Linux ]; then \
+		echo "installing torch $(TORCH) for the CPU …"; \
+		$(BIN)/pip install -q --retries 1 --no-deps "torch==$(TORCH)+cpu" --extra-index-url https://download.pytorch.org/whl/cpu; \
+	else \
+		echo "installing torch $(TORCH) …"; $(BIN)/pip install -q "torch==$(TORCH)"; \
+	fi
+	@echo "installing the rest …"; $(BIN)/pip install -q -c requirements.lock -e '.[dev]'
+	@touch $@
+
+train: $(STAMP) ## train the three models side by side and compare them
+	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' $(if $(RETRAIN),--retrain) -- $(ARGS)
+
+test: $(STAMP) ## run the tests (no network, no GPU)
+	@$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP) ## check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+tensorboard: $(STAMP) ## show curves and maps of all runs on http://localhost:6006
+	@$(BIN)/tensorboard --logdir runs --port $(PORT)
+
+clean: ## remove .venv and caches; runs are kept
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache data/cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

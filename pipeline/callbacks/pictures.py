@@ -1,0 +1,113 @@
+"""What TensorBoard shows beside the curves: alignment maps through training, and sample translations."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from pipeline.data.corpus import SentencePair
+from pipeline.plots import alignment_figure, heads_figure, model_label
+from pipeline.translator import mean_cross_map, word_maps
+
+# The lengths, in source words, that the shown sentences come nearest to.
+SHOWN_LENGTHS = (6, 10, 16)
+
+
+class AlignmentMaps(Callback):
+    """Draws the alignment of a few fixed validation sentences: at the first validations, then ever more rarely.
+
+    Rows are the words of the reference (teacher-forced), so that the maps of all steps and models have the same axes.
+
+    Args:
+        every_n_validations: A map is drawn at the validations 1, 2, 4, 8 and at every multiple of this.
+    """
+
+    def __init__(self, every_n_validations: int = 10) -> None:
+        self.every_n_validations = every_n_validations
+        self.num_validations = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"num_validations": self.num_validations}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.num_validations = state_dict["num_validations"]
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        self.num_validations += 1
+        if self.num_validations in (1, 2, 4, 8) or self.num_validations % self.every_n_validations == 0:
+            self._draw(trainer, module, with_heads=False)
+
+    def on_test_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """The best checkpoint's maps, with every head."""
+        self._draw(trainer, module, with_heads=True)
+
+    def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, *, with_heads: bool) -> None:
+        writer = tensorboard_writer(trainer)
+        if writer is None:
+            return
+        network, tokenizer = module.network, trainer.datamodule.tokenizer
+        was_training = network.training
+        network.eval()
+        for number, pair in enumerate(shown_sentences(trainer.datamodule.corpus.val), 1):
+            maps = word_maps(network, tokenizer, pair.src, pair.tgt)
+            mean = mean_cross_map(maps)
+            title = f"{model_label(module.name)}, step {trainer.global_step}"
+            figure = alignment_figure(mean.weights[0], mean.keys, mean.queries, title)
+            writer.add_figure(f"alignment/{number}", figure, trainer.global_step)
+            if not with_heads:
+                continue
+            for kind, tag in (("cross", "cross_attention"), ("encoder", "self_attention")):
+                of_kind = [m for m in maps if m.kind == kind]
+                if of_kind and max(len(m.weights) for m in of_kind) > 1:
+                    figure = heads_figure(
+                        [(m.name, m.weights) for m in of_kind], of_kind[0].keys, of_kind[0].queries, title
+                    )
+                    writer.add_figure(f"{tag}/{number}", figure, trainer.global_step)
+        network.train(was_training)
+
+
+class SampleTranslations(Callback):
+    """A table of source, reference and translation of a few validation sentences, at every validation.
+
+    Args:
+        num_samples: Rows of the table.
+    """
+
+    def __init__(self, num_samples: int = 10) -> None:
+        self.num_samples = num_samples
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        writer = tensorboard_writer(trainer)
+        if writer is None or trainer.state.fn != "fit":
+            return
+        pairs = trainer.datamodule.corpus.val
+        rows = ["| source | reference | translation |", "|---|---|---|"]
+        for score in module.scores["val"][: self.num_samples]:
+            pair = pairs[score.index]
+            rows.append("| " + " | ".join(_cell(text) for text in (pair.src, pair.tgt, score.hypothesis)) + " |")
+        writer.add_text("samples", "\n".join(rows), trainer.global_step)
+
+
+def shown_sentences(pairs: list[SentencePair]) -> list[SentencePair]:
+    """The first sentences whose lengths come nearest to `SHOWN_LENGTHS`; the same for every model and step."""
+    lengths = [len(pair.src.split()) for pair in pairs]
+    chosen: list[int] = []
+    for length in SHOWN_LENGTHS:
+        rest = [i for i in range(len(pairs)) if i not in chosen]
+        if rest:
+            chosen.append(min(rest, key=lambda i: abs(lengths[i] - length)))
+    return [pairs[i] for i in chosen]
+
+
+def tensorboard_writer(trainer: pl.Trainer):
+    """The TensorBoard writer of this process; None where another process writes, or no logger is used."""
+    if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
+        return trainer.logger.experiment
+    return None
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

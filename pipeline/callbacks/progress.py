@@ -1,0 +1,122 @@
+"""One progress bar for the whole run, with the time that is left."""
+
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+_FORECAST_STEPS = 30
+_WARMUP_STEPS = 5
+_LONG = 30 * 60  # seconds
+
+
+class RunProgress(ProgressBar):
+    """Steps done of all steps, time left, and the latest validation scores.
+
+    After some steps it says how long the run will take on this hardware. Where the output is not a terminal (a log
+    file, CI), it prints one line per validation instead of a bar.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress: Progress | None = None
+        self._started = 0.0
+        self._first_step = 0
+        self._validation_seconds = 0.0
+        self._validation_started = 0.0
+
+    def disable(self) -> None:
+        self._stop()
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._first_step = trainer.global_step
+        self._started = time.monotonic()
+        self._validation_seconds = 0.0
+        if trainer.is_global_zero and sys.stderr.isatty():
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None, table_column=Column(ratio=1)),
+                MofNCompleteColumn(),
+                TextColumn("steps"),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+                TextColumn("{task.fields[scores]}"),
+                refresh_per_second=2,
+                expand=True,
+            )
+            total = trainer.estimated_stepping_batches
+            self._progress.add_task(
+                module.name, total=total, completed=trainer.global_step, left="", scores=""
+            )
+            self._progress.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        steps = trainer.global_step - self._first_step
+        if steps == _WARMUP_STEPS:  # the first steps are slow and say little
+            self._started = time.monotonic()
+        if steps == _FORECAST_STEPS:
+            self._forecast(trainer, module)
+        if self._progress is not None:
+            left = f"{readable_time(self._seconds_left(trainer))} left" if steps > _FORECAST_STEPS else ""
+            self._progress.update(self._progress.task_ids[0], completed=trainer.global_step, left=left)
+
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._validation_started = time.monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._validation_seconds += time.monotonic() - self._validation_started
+        if not trainer.is_global_zero or trainer.state.fn != "fit":
+            return
+        scores = f"loss/val {trainer.callback_metrics['loss/val']:.3f}  bleu/val {trainer.callback_metrics['bleu/val']:.1f}"
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], scores=scores)
+        else:
+            total = trainer.estimated_stepping_batches
+            left = readable_time(self._seconds_left(trainer))
+            print(f"{module.name}: step {trainer.global_step} of {total}, {scores}, {left} left", flush=True)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _seconds_left(self, trainer: pl.Trainer) -> float:
+        done = trainer.global_step - self._first_step - _WARMUP_STEPS
+        elapsed = time.monotonic() - self._started
+        return elapsed / max(done, 1) * (trainer.estimated_stepping_batches - trainer.global_step)
+
+    def _forecast(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        seconds = self._seconds_left(trainer)
+        device = module.device.type.upper()
+        message = f"{module.name}: about {readable_time(seconds)} on this hardware ({device}), validation not counted"
+        if seconds > _LONG:
+            message += "; for a quick run use CORPUS=toy, or fewer epochs: ARGS=\"--trainer.max_epochs 5\""
+        self.print(message)
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        if self._progress is not None:
+            self._progress.console.print(*args, highlight=False)
+        else:
+            print(*args, flush=True)
+
+
+def readable_time(seconds: float) -> str:
+    """ "45 s", "3 min 20 s", "2 h 5 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -1,0 +1,98 @@
+"""Scores: nats per token, BLEU and chrF as the literature counts them, exact match, by length."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sacrebleu
+
+from pipeline.data.corpus import LENGTH_BANDS
+
+
+class SentenceScore(NamedTuple):
+    """What one sentence of a split gave, under teacher forcing and translated freely.
+
+    Attributes:
+        index: Position in its split.
+        nats: −log p of the reference, summed over its tokens (teacher-forced).
+        tokens: Reference tokens, EOS included.
+        correct: Tokens for which the most probable token was the reference's (teacher-forced).
+        hypothesis: The translation; None where none was made.
+    """
+
+    index: int
+    nats: float
+    tokens: int
+    correct: int
+    hypothesis: str | None
+
+
+class TeacherForced(NamedTuple):
+    """Scores under teacher forcing: nats per token, its exponential, and the share of tokens right."""
+
+    nats_per_token: float
+    perplexity: float
+    token_accuracy: float
+
+
+class Translated(NamedTuple):
+    """Scores of free-running translation; the signatures are sacreBLEU's."""
+
+    bleu: float
+    bleu_signature: str
+    chrf: float
+    chrf_signature: str
+    exact_match: float
+
+
+class BandScore(NamedTuple):
+    """Scores of the sentences whose source has `low` to `high` words; None where there are none."""
+
+    low: int
+    high: int | None
+    n: int
+    nats_per_token: float | None
+    token_accuracy: float | None
+    exact_match: float | None
+    bleu: float | None
+
+
+def teacher_forced(scores: Sequence[SentenceScore]) -> TeacherForced:
+    """Over all tokens of all sentences: sums first, then the ratio."""
+    tokens = sum(score.tokens for score in scores)
+    nats = sum(score.nats for score in scores) / tokens
+    return TeacherForced(nats, perplexity(nats), sum(score.correct for score in scores) / tokens)
+
+
+def perplexity(nats_per_token: float) -> float:
+    """e to the nats per token; infinite where a float cannot hold it."""
+    return math.exp(nats_per_token) if nats_per_token < 700 else math.inf
+
+
+def translated(hypotheses: Sequence[str], references: Sequence[str]) -> Translated:
+    """BLEU (13a, cased) and chrF2 by sacreBLEU, and the share of hypotheses equal to their reference."""
+    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
+    bleu_score = bleu.corpus_score(list(hypotheses), [list(references)]).score
+    chrf_score = chrf.corpus_score(list(hypotheses), [list(references)]).score
+    equal = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
+    return Translated(
+        bleu_score, str(bleu.get_signature()), chrf_score, str(chrf.get_signature()), equal / len(references)
+    )
+
+
+def by_length(scores: Sequence[SentenceScore], sources: Sequence[str], references: Sequence[str]) -> list[BandScore]:
+    """Scores per band of source length in words; `sources` and `references` are the whole split."""
+    bands = []
+    for low, high in [*LENGTH_BANDS, (LENGTH_BANDS[-1][1] + 1, None)]:
+        inside = [s for s in scores if low <= len(sources[s.index].split()) <= (high or math.inf)]
+        if not inside:
+            bands.append(BandScore(low, high, 0, None, None, None, None))
+            continue
+        forced = teacher_forced(inside)
+        free = translated([s.hypothesis for s in inside], [references[s.index] for s in inside])
+        bands.append(
+            BandScore(
+                low, high, len(inside), forced.nats_per_token, forced.token_accuracy, free.exact_match, free.bleu
+            )
+        )
+    return bands

@@ -1,0 +1,115 @@
+"""The contract: every model is `encode → memory → decode`, and nothing outside this folder asks which model it holds.
+
+The one idea of the laboratory stands here, in `hand_over`: what the encoder hands to the decoder. With `all`, every
+encoder state can be read (attention); with `last` or `mean`, one vector must carry the whole sentence (the bottleneck).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Handover = Literal["all", "last", "mean"]
+
+
+class Memory(NamedTuple):
+    """What the decoder knows of the source.
+
+    Attributes:
+        states: (batch, memory_len, d_model), the seed's HS; memory_len is src_len for `all`, 1 for `last` and `mean`.
+        mask: (batch, memory_len) bool, True where a state may be read.
+        summary: (batch, d_model), one vector for the whole sentence: a recurrent decoder starts from it.
+    """
+
+    states: Tensor
+    mask: Tensor
+    summary: Tensor
+
+
+class DecoderOutput(NamedTuple):
+    """What one call of `decode` gives.
+
+    Attributes:
+        logits: (batch, tgt_len, vocab_size), before the softmax: the seed's Y.
+        alignment: (batch, tgt_len, memory_len), the seed's A; rows sum to 1. None unless asked for.
+        state: Opaque; pass it back to continue where `tgt` ended. Nested tuples of tensors, the batch on axis 0.
+    """
+
+    logits: Tensor
+    alignment: Tensor | None
+    state: Any
+
+
+class AttentionMap(NamedTuple):
+    """The weights of one attention, to be looked at.
+
+    Attributes:
+        name: For instance "cross-attention, layer 1".
+        weights: (batch, num_heads, query_len, key_len); rows sum to 1.
+        kind: "cross" (queries: target, keys: memory) or "encoder" (both: source).
+    """
+
+    name: str
+    weights: Tensor
+    kind: Literal["cross", "encoder"]
+
+
+class Seq2Seq(nn.Module, ABC):
+    """A sequence-to-sequence model. Ids come from one vocabulary for both languages; masks are True where readable."""
+
+    @abstractmethod
+    def encode(self, src: Tensor, src_mask: Tensor) -> Memory:
+        """Reads the source: `src` (batch, src_len) ids, `src_mask` (batch, src_len) bool; padding only on the right."""
+
+    @abstractmethod
+    def decode(
+        self, tgt: Tensor, memory: Memory, state: Any = None, *, need_alignment: bool = False
+    ) -> DecoderOutput:
+        """Predicts the token after each token of `tgt` (batch, tgt_len).
+
+        With `state=None`, `tgt` starts with BOS: the whole target at once in training. With the state of an earlier
+        call, `tgt` goes on where that call ended: one token at a time in search. Both give the same logits.
+        """
+
+    def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
+        """Teacher forcing: logits (batch, tgt_len, vocab_size) for every position of `tgt_in`."""
+        return self.decode(tgt_in, self.encode(src, src_mask)).logits
+
+    def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:
+        """All attention weights of one teacher-forced pass; a model with one attention has one map with one head."""
+        output = self.decode(tgt_in, self.encode(src, src_mask), need_alignment=True)
+        return [AttentionMap("cross-attention", output.alignment.unsqueeze(1), "cross")]
+
+
+def hand_over(states: Tensor, mask: Tensor, last: Tensor, memory: Handover) -> Memory:
+    """Chooses what of the encoder the decoder may read.
+
+    Args:
+        states: (batch, src_len, d_model), every encoder state.
+        mask: (batch, src_len), True on real tokens.
+        last: (batch, d_model), the encoder's last state.
+        memory: `all` hands over every state; `last` the last one; `mean` their mean (one vector, but not the last).
+    """
+    if memory == "all":
+        return Memory(states, mask, last)
+    if memory == "mean":
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        last = (states * weights).sum(1) / weights.sum(1)
+    return Memory(last.unsqueeze(1), mask[:, :1], last)
+
+
+def check_handover(memory: str) -> None:
+    """Raises ValueError for a handover that does not exist; the command line catches it earlier, Python does not."""
+    if memory not in Handover.__args__:
+        raise ValueError(f"memory is {memory!r}; it must be one of {', '.join(Handover.__args__)}")
+
+
+def last_position(mask: Tensor) -> Tensor:
+    """(batch,) index of the last True in each row of `mask` (batch, len), for masks that are True first, then False."""
+    return mask.sum(1) - 1
+
+
+def gather_position(states: Tensor, position: Tensor) -> Tensor:
+    """(batch, d_model): the state at `position` (batch,) of `states` (batch, len, d_model)."""
+    return states[torch.arange(len(states), device=states.device), position]

@@ -1,0 +1,124 @@
+"""The GRU models. Without attention and with it they are this one class: `memory: last` or `memory: all`.
+
+The mechanism is the seed's, with Luong et al. 2015 for what it leaves out (softmax, W_c, tanh):
+
+    HS = encoder states          (batch, src_len, d_model)     `memory.states`
+    H  = decoder states          (batch, tgt_len, d_model)     `hidden`
+    A  = softmax(H · HSᵀ)        (batch, tgt_len, memory_len)  `alignment`, Luong eq. 7–8
+    C  = A · HS                  (batch, tgt_len, d_model)     `context`
+    Y  = W_s tanh(W_c [C; H])    (batch, tgt_len, vocab_size)  `logits`, Luong eq. 5–6
+
+Where the memory has one state, the softmax over one score is 1 and C is that state at every step: no attention, with
+the same parameters. There is no input feeding, so a whole target is one GRU call and two batched products.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.attention import dot_product_attention
+from pipeline.models.embedding import TiedEmbedding
+from pipeline.models.interface import (
+    DecoderOutput,
+    Handover,
+    Memory,
+    Seq2Seq,
+    check_handover,
+    gather_position,
+    hand_over,
+    last_position,
+)
+
+
+class GRUSeq2Seq(Seq2Seq):
+    """A GRU encoder and a GRU decoder of one layer each.
+
+    Args:
+        vocab_size: Pieces in the joint vocabulary.
+        memory: What the encoder hands over: `all` (attention), `last` (the bottleneck) or `mean`.
+        d_embed: Size of token vectors.
+        d_model: Size of a state, of encoder and decoder.
+        bidirectional: The encoder reads both ways, each direction with d_model / 2; the states stay d_model wide.
+        dropout: On token vectors and on tanh(W_c [C; H]).
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        memory: Handover = "all",
+        d_embed: int = 128,
+        d_model: int = 256,
+        bidirectional: bool = False,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_handover(memory)
+        if bidirectional and d_model % 2:
+            raise ValueError(f"d_model is {d_model}; a bidirectional encoder needs an even number, half per direction")
+        self.memory = memory
+        self.embedding = TiedEmbedding(vocab_size, d_embed, dropout)
+        self.encoder = GRUEncoder(d_embed, d_model, bidirectional)
+        self.decoder = Float32GRU(d_embed, d_model, batch_first=True)
+        self.combine = nn.Linear(2 * d_model, d_embed, bias=False)  # W_c
+        self.dropout = nn.Dropout(dropout)
+
+    def encode(self, src: Tensor, src_mask: Tensor) -> Memory:
+        states, last = self.encoder(self.embedding(src), src_mask)
+        return hand_over(states, src_mask, last, self.memory)
+
+    def decode(
+        self, tgt: Tensor, memory: Memory, state: Tensor | None = None, *, need_alignment: bool = False
+    ) -> DecoderOutput:
+        start = memory.summary if state is None else state  # (batch, d_model)
+        hidden, state = self.decoder(self.embedding(tgt), start.unsqueeze(0).contiguous())
+        context, alignment = dot_product_attention(
+            query=hidden, key=memory.states, value=memory.states, mask=memory.mask.unsqueeze(1), scale=1.0
+        )
+        output = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # (batch, tgt_len, d_embed)
+        logits = self.embedding.logits(self.dropout(output))  # W_s
+        return DecoderOutput(logits, alignment if need_alignment else None, state.squeeze(0))
+
+
+class Float32GRU(nn.GRU):
+    """A GRU that stays in float32 under mixed precision: under bf16 autocast, cuDNN would compute it in float16,
+    whose gradients overflow without a scaler (torch, AutocastRNN.cpp)."""
+
+    def forward(self, vectors: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        with torch.autocast(vectors.device.type, enabled=False):
+            return super().forward(vectors.float(), None if hidden is None else hidden.float())
+
+
+class GRUEncoder(nn.Module):
+    """Reads token vectors left to right or, with `bidirectional`, also right to left."""
+
+    def __init__(self, d_embed: int, d_model: int, bidirectional: bool) -> None:
+        super().__init__()
+        size = d_model // 2 if bidirectional else d_model
+        self.forward_gru = Float32GRU(d_embed, size, batch_first=True)
+        self.backward_gru = Float32GRU(d_embed, size, batch_first=True) if bidirectional else None
+
+    def forward(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """All states (batch, src_len, d_model) and the last (batch, d_model), of `vectors` (batch, src_len, d_embed).
+
+        Padding stands on the right, where no real state of the forward GRU can see it. The backward GRU reads each
+        sentence reversed within its own length, which is what packed sequences do, without their sorting.
+        """
+        end = last_position(mask)
+        states, _ = self.forward_gru(vectors)
+        last = gather_position(states, end)
+        if self.backward_gru is None:
+            return states, last
+        there = reverse_order(mask)
+        reversed_states, _ = self.backward_gru(_reorder(vectors, there))
+        backward_last = gather_position(reversed_states, end)
+        states = torch.cat([states, _reorder(reversed_states, there)], dim=-1)
+        return states, torch.cat([last, backward_last], dim=-1)
+
+
+def reverse_order(mask: Tensor) -> Tensor:
+    """(batch, len) positions that reverse each row within its real length: 3 of 5 real gives [2, 1, 0, 3, 4]."""
+    position = torch.arange(mask.size(1), device=mask.device)
+    return torch.where(mask, last_position(mask).unsqueeze(1) - position, position)
+
+
+def _reorder(states: Tensor, order: Tensor) -> Tensor:
+    return states.gather(1, order.unsqueeze(-1).expand_as(states))

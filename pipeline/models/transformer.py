@@ -1,0 +1,185 @@
+"""The Transformer (Vaswani et al. 2017), with layer normalisation before each part (Xiong et al. 2020).
+
+The seed's seven steps: 1 embedding (`TiedEmbedding`), 2 Q, K, V (`MultiHeadAttention`), 3 scores, 4 ÷ √d_k, 5 softmax,
+6 × V, 7 sum (`dot_product_attention`). What the seed does not name stands here: positions, residuals, normalisation,
+the feed-forward part.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.attention import Attended, KeyValue, MultiHeadAttention
+from pipeline.models.embedding import TiedEmbedding
+from pipeline.models.interface import (
+    AttentionMap,
+    DecoderOutput,
+    Handover,
+    Memory,
+    Seq2Seq,
+    check_handover,
+    gather_position,
+    hand_over,
+    last_position,
+)
+
+
+def sinusoidal_positions(start: int, length: int, d_model: int, device: torch.device) -> Tensor:
+    """(length, d_model) for positions start, start + 1, …: sines in the first half, cosines in the second (§3.5)."""
+    frequency = torch.exp(torch.arange(0, d_model, 2, device=device) * (-math.log(10_000) / d_model))
+    angle = torch.arange(start, start + length, device=device).unsqueeze(1) * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :d_model]
+
+
+class FeedForward(nn.Sequential):
+    """§3.3: the same two-layer network at every position."""
+
+    def __init__(self, d_model: int, d_ff: int, dropout: float) -> None:
+        super().__init__(nn.Linear(d_model, d_ff), nn.ReLU(), nn.Dropout(dropout), nn.Linear(d_ff, d_model))
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward; each reads normalised states and adds to the residual stream."""
+
+    def __init__(self, d_model: int, d_ff: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(d_model, num_heads)
+        self.feed_forward = FeedForward(d_model, d_ff, dropout)
+        self.attention_norm = nn.LayerNorm(d_model)
+        self.feed_forward_norm = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor, mask: Tensor, *, need_weights: bool = False) -> Attended:
+        """States (batch, src_len, d_model) → states and weights; `mask` is (batch, 1, 1, src_len)."""
+        normed = self.attention_norm(states)
+        keys_values = self.attention.keys_values(normed)
+        context, weights = self.attention(normed, keys_values, mask, need_weights=need_weights)
+        states = states + self.dropout(context)
+        states = states + self.dropout(self.feed_forward(self.feed_forward_norm(states)))
+        return Attended(states, weights)
+
+
+class LayerState(NamedTuple):
+    """What a decoder layer keeps between calls: keys and values of the target so far, and of the memory."""
+
+    target: KeyValue
+    memory: KeyValue
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, cross-attention to the memory, feed-forward."""
+
+    def __init__(self, d_model: int, d_ff: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(d_model, num_heads)
+        self.cross_attention = MultiHeadAttention(d_model, num_heads)
+        self.feed_forward = FeedForward(d_model, d_ff, dropout)
+        self.self_attention_norm = nn.LayerNorm(d_model)
+        self.cross_attention_norm = nn.LayerNorm(d_model)
+        self.feed_forward_norm = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, states: Tensor, memory: Memory, past: LayerState | None, *, need_weights: bool = False
+    ) -> tuple[Attended, LayerState]:
+        """States (batch, tgt_len, d_model) → states with cross-attention weights, and what to keep for the next call.
+
+        With a `past`, `states` is the one next position, which may read everything before it.
+        """
+        normed = self.self_attention_norm(states)
+        target = self.self_attention.keys_values(normed)
+        if past is not None:
+            target = KeyValue(*(torch.cat(pair, dim=2) for pair in zip(past.target, target, strict=True)))
+        context, _ = self.self_attention(normed, target, is_causal=past is None)
+        states = states + self.dropout(context)
+
+        read = self.cross_attention.keys_values(memory.states) if past is None else past.memory
+        mask = memory.mask[:, None, None, :]
+        normed = self.cross_attention_norm(states)
+        context, weights = self.cross_attention(normed, read, mask, need_weights=need_weights)
+        states = states + self.dropout(context)
+        states = states + self.dropout(self.feed_forward(self.feed_forward_norm(states)))
+        return Attended(states, weights), LayerState(target, read)
+
+
+class TransformerSeq2Seq(Seq2Seq):
+    """Encoder and decoder of `num_layers` layers each.
+
+    Args:
+        vocab_size: Pieces in the joint vocabulary.
+        memory: What the encoder hands over: `all` (the Transformer as published), `last` or `mean`.
+        d_model: Size of token vectors and states.
+        d_ff: Inner size of the feed-forward part.
+        num_heads: Heads of every attention; d_k = d_model / num_heads.
+        num_layers: Layers of the encoder, and of the decoder.
+        dropout: On token vectors, inside the feed-forward part, and on what each part adds to the residual stream.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        memory: Handover = "all",
+        d_model: int = 128,
+        d_ff: int = 256,
+        num_heads: int = 4,
+        num_layers: int = 2,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_handover(memory)
+        self.memory = memory
+        sizes = (d_model, d_ff, num_heads, dropout)
+        self.embedding = TiedEmbedding(vocab_size, d_model, dropout)
+        self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))
+        self.encoder_norm = nn.LayerNorm(d_model)
+        self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_layers))
+        self.decoder_norm = nn.LayerNorm(d_model)
+
+    def encode(self, src: Tensor, src_mask: Tensor) -> Memory:
+        states, _ = self._encode(src, src_mask, need_weights=False)
+        return hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
+
+    def decode(
+        self, tgt: Tensor, memory: Memory, state: tuple[LayerState, ...] | None = None, *, need_alignment: bool = False
+    ) -> DecoderOutput:
+        """As in `Seq2Seq`; with a state, `tgt` must be one token. The alignment is the mean over layers and heads."""
+        logits, weights, state = self._decode(tgt, memory, state, need_weights=need_alignment)
+        alignment = torch.stack(weights).mean(dim=(0, 2)) if need_alignment else None
+        return DecoderOutput(logits, alignment, state)
+
+    def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:
+        """Cross-attention and encoder self-attention of every layer, with all heads."""
+        states, encoder_weights = self._encode(src, src_mask, need_weights=True)
+        memory = hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
+        _, cross_weights, _ = self._decode(tgt_in, memory, None, need_weights=True)
+        cross = [AttentionMap(f"cross-attention, layer {n}", w, "cross") for n, w in enumerate(cross_weights, 1)]
+        encoder = [AttentionMap(f"self-attention, layer {n}", w, "encoder") for n, w in enumerate(encoder_weights, 1)]
+        return cross + encoder
+
+    def _encode(self, src: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor]]:
+        """All encoder states (batch, src_len, d_model), and the weights of each layer."""
+        states = self._embed(src, start=0)
+        all_weights = []
+        for layer in self.encoder:
+            states, weights = layer(states, src_mask[:, None, None, :], need_weights=need_weights)
+            all_weights.append(weights)
+        return self.encoder_norm(states), all_weights
+
+    def _decode(
+        self, tgt: Tensor, memory: Memory, state: tuple[LayerState, ...] | None, *, need_weights: bool
+    ) -> tuple[Tensor, list[Tensor], tuple[LayerState, ...]]:
+        """Logits, cross-attention weights of each layer, and the state after `tgt`."""
+        states = self._embed(tgt, start=0 if state is None else state[0].target.key.size(2))
+        all_weights, new_state = [], []
+        for index, layer in enumerate(self.decoder):
+            past = None if state is None else state[index]
+            (states, weights), kept = layer(states, memory, past, need_weights=need_weights)
+            all_weights.append(weights)
+            new_state.append(kept)
+        return self.embedding.logits(self.decoder_norm(states)), all_weights, tuple(new_state)
+
+    def _embed(self, ids: Tensor, start: int) -> Tensor:
+        d_model = self.embedding.weight.size(1)
+        return self.embedding(ids, sinusoidal_positions(start, ids.size(1), d_model, ids.device))

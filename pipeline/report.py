@@ -1,0 +1,68 @@
+"""Tables made from results, never typed. No torch here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.plots import model_label, model_order
+
+
+def results_table(results: Sequence[dict[str, Any]]) -> str:
+    """The table that compares runs, as aligned Markdown; `results` are the contents of results.json files."""
+    header = ["model", "parameters", "steps", "target tokens", "minutes", "nats/token train", "val", "test", "BLEU", "chrF"]
+    header += ["exact match", "tokens right"]
+    rows = []
+    for result in sorted(results, key=lambda result: (model_order(result["model"]), result["seed"])):
+        nats, test = result["nats_per_token"], result["test"]
+        rows.append(
+            [
+                model_label(result["model"]),
+                f"{result['parameters']:,}",
+                f"{result['steps']:,}",
+                f"{result['target_tokens_seen'] / 1e6:.2f} M",
+                f"{result['seconds'] / 60:.1f}",
+                *(f"{nats[split]:.3f}" for split in ("train", "val", "test")),
+                f"{test['bleu']:.1f}",
+                f"{test['chrf']:.1f}",
+                _percent(test["exact_match"]),
+                _percent(test["token_accuracy_teacher_forced"]),
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def length_table(results: Sequence[dict[str, Any]], value: str = "exact_match") -> str:
+    """A score per band of source length, one row per model."""
+    results = sorted(results, key=lambda result: (model_order(result["model"]), result["seed"]))
+    bands = [band for band in results[0]["test"]["by_source_length"] if band["n"]]
+    header = ["source words"] + [band_label(band) for band in bands]
+    rows = [["sentences", *(str(band["n"]) for band in bands)]]
+    for result in results:
+        shown = [band for band in result["test"]["by_source_length"] if band["n"]]
+        show = _percent if value != "bleu" else lambda score: f"{score:.1f}"
+        rows.append([model_label(result["model"]), *(show(band[value]) for band in shown)])
+    return markdown_table(header, rows)
+
+
+def band_label(band: dict[str, Any]) -> str:
+    """ "11–20", or "61+" for the open band."""
+    return f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table that is also aligned to the eye: text left, numbers right."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = [("-" * width) if index == 0 else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
+    return "\n".join([line(header), line(rule), *map(line, rows)])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

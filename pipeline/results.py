@@ -1,0 +1,151 @@
+"""What a finished run leaves behind: `results.json`, with everything needed to believe and to repeat its numbers."""
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from pipeline.data.corpus import SentencePair
+from pipeline.data.datamodule import TranslationData
+from pipeline.data.loading import write_atomically
+from pipeline.metrics import SentenceScore, by_length, teacher_forced, translated
+
+_PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "numpy", "datasets")
+
+
+class Effort(NamedTuple):
+    """What training took: optimiser steps, epochs, target tokens seen, seconds with validation, processes."""
+
+    steps: int
+    epochs: int
+    target_tokens_seen: int
+    seconds: float
+    processes: int
+
+
+def run_results(
+    *,
+    model: str,
+    seed: int,
+    data: TranslationData,
+    network: nn.Module,
+    initial_weights_hash: str,
+    effort: Effort,
+    best_step: int,
+    scores: dict[str, list[SentenceScore]],
+    val_nats_per_token: float,
+) -> dict[str, Any]:
+    """The content of results.json.
+
+    Args:
+        network: The model with its best weights.
+        best_step: The step of those weights.
+        scores: Of the splits "test" and "train" (a sample as large as validation), by those weights.
+        val_nats_per_token: Validation loss of those weights.
+    """
+    pairs = data.corpus.test
+    hypotheses = [score.hypothesis for score in scores["test"]]
+    test, train = teacher_forced(scores["test"]), teacher_forced(scores["train"])
+    free = translated(hypotheses, [pair.tgt for pair in pairs])
+    bands = by_length(scores["test"], [pair.src for pair in pairs], [pair.tgt for pair in pairs])
+    return {
+        "model": model,
+        "seed": seed,
+        "corpus": {
+            "name": data.corpus.name,
+            "source": data.corpus.source,
+            "languages": f"{data.src}-{data.tgt}",
+            "content_hash": data.content_hash,
+            "pairs": {"train": len(data.corpus.train), "val": len(data.corpus.val), "test": len(pairs)},
+            "is_synthetic": data.corpus.is_synthetic,
+        },
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters_without_embedding": sum(p.numel() for p in network.parameters())
+        - sum(p.numel() for name, p in network.named_parameters() if name.startswith("embedding.")),
+        **effort._asdict(),
+        "best_step": best_step,
+        "nats_per_token": {
+            "train": train.nats_per_token,
+            "val": val_nats_per_token,
+            "test": test.nats_per_token,
+            "how": "teacher-forced, without dropout and label smoothing; train is a sample as large as validation",
+        },
+        "test": {
+            "search": "greedy",
+            "perplexity": test.perplexity,
+            "token_accuracy_teacher_forced": test.token_accuracy,
+            **free._asdict(),
+            "by_source_length": [band._asdict() for band in bands],
+        },
+        "initial_weights_hash": initial_weights_hash,
+        "batch_order_hash": data.order_hash(),
+        "command": " ".join(["python", "-m", "scripts.train", *_portable(sys.argv[1:])]),
+        "commit": commit(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "hardware": hardware(),
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON as a whole or not at all."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_translations(path: Path, pairs: Sequence[SentencePair], scores: Sequence[SentenceScore]) -> None:
+    """One JSON object per test sentence: the pair with its word links, the translation, and its teacher-forced score."""
+    rows = [{**pairs[score.index]._asdict(), **score._asdict()} for score in scores]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def weights_hash(network: nn.Module) -> str:
+    """SHA-256 (hex) of all weights, with their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def commit() -> str | None:
+    """The git commit of the code, with "+changes" where files differ from it; None outside a repository."""
+    root = Path(__file__).parent
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", ":/pipeline") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def hardware() -> dict[str, Any]:
+    """The processor, its threads as torch uses them, and the GPU if there is one."""
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _portable(arguments: list[str]) -> list[str]:
+    """Arguments without the folders of this machine: what is outside the project keeps its last name only."""
+    return [f"…/{Path(argument).name}" if argument.startswith(("/", "~")) else argument for argument in arguments]

@@ -1,0 +1,228 @@
+"""Training: the loss, the optimiser, and what is measured on the way; the same for every model."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from pipeline.data.batching import Batch
+from pipeline.data.tokenizer import PAD
+from pipeline.errors import UserError
+from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
+from pipeline.models import Seq2Seq
+from pipeline.scoring import score_batch, token_nats
+
+
+class TranslationTask(pl.LightningModule):
+    """Trains any `Seq2Seq` to translate.
+
+    The loss is nats per real target token, teacher-forced. Label smoothing changes only what is optimised
+    (`loss/objective`), never what is reported as `loss/train`, `loss/val` and `loss/test`.
+
+    Args:
+        network: The model.
+        name: What the model's run folder is called.
+        lr: Peak learning rate of AdamW.
+        warmup_steps: Steps over which the rate rises to `lr`; then it falls linearly to 0 at the last step.
+        weight_decay: Of AdamW.
+        label_smoothing: In [0, 1): the share of probability that the objective spreads over the whole vocabulary
+            (Szegedy et al. 2016, §7).
+        seed: Of the dropout masks; each step draws from (seed, step, process) alone.
+    """
+
+    def __init__(
+        self,
+        network: Seq2Seq,
+        name: str,
+        lr: float = 2e-3,
+        warmup_steps: int = 200,
+        weight_decay: float = 0.01,
+        label_smoothing: float = 0.0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise UserError(f"model.label_smoothing is {label_smoothing}; it must be at least 0 and less than 1")
+        self.save_hyperparameters()
+        self.network = network
+        self.name = name
+        self.lr = lr
+        self.warmup_steps = warmup_steps
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.seed = seed
+        # Kept in the checkpoint: a resumed run goes on counting.
+        self.tokens_seen = 0
+        self.seconds = 0.0
+        # Of the validation or test that ran last: the scores of each of its splits.
+        self.scores: dict[str, list[SentenceScore]] = {}
+        self._window = _Window()
+
+    # Training
+
+    def on_train_start(self) -> None:
+        self._window = _Window()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Makes randomness a function of the step, so that nothing drawn elsewhere can change a run."""
+        seed = (self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.default_generators[self.device.index].manual_seed(seed)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        logits = self.network(batch.src, batch.src_mask, batch.tgt_in)
+        nats = token_nats(logits, batch.tgt_out).sum()
+        objective = nats
+        if self.label_smoothing:
+            # The smoothed target is (1 − ε) · reference + ε · uniform.
+            spread = torch.logsumexp(logits.float(), -1) - logits.float().mean(-1)
+            spread = (spread * (batch.tgt_out != PAD)).sum()
+            objective = (1 - self.label_smoothing) * nats + self.label_smoothing * spread
+        self.trainer.datamodule.on_batch_consumed()
+        self.tokens_seen += batch.num_tokens
+        self._window.add(nats.detach(), objective.detach(), batch.num_tokens)
+        # The mean over the tokens of all processes: DDP averages gradients over processes, hence the factor.
+        return objective * (self.trainer.world_size / batch.num_tokens)
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm=None
+    ) -> None:
+        """Clips by the norm over all parameters, and keeps that norm for the log."""
+        limit = gradient_clip_val if gradient_clip_val is not None else float("inf")
+        self._window.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit, foreach=True)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.global_step % self.trainer.log_every_n_steps == 0:
+            self._log_window()
+
+    def _log_window(self) -> None:
+        """Writes the means since the last call; reading them back waits for the device, so it is not done every step."""
+        window, self._window = self._window, _Window()
+        seconds = time.perf_counter() - window.start
+        self.seconds += seconds
+        # One process's share of the tokens, times the processes, is close enough for a curve.
+        scale = self.trainer.world_size / window.tokens
+        scalars = {
+            "loss/train": float(window.nats) * scale,
+            "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+            "gradient/norm": float(window.gradient_norm),
+            "speed/tokens_per_second": window.tokens / seconds,
+            "tokens_seen": self.tokens_seen,
+        }
+        if self.label_smoothing:
+            scalars["loss/objective"] = float(window.objective) * scale
+        if not all(torch.isfinite(torch.tensor([scalars["loss/train"], scalars["gradient/norm"]]))):
+            raise UserError(
+                f"the loss is not finite at step {self.global_step}; the last checkpoint is kept. "
+                "Try a lower --model.lr or a longer --model.warmup_steps"
+            )
+        self._log(scalars)
+
+    def on_train_epoch_end(self) -> None:
+        if self._window.tokens:
+            self._log_window()
+
+    # Validation and test
+
+    def on_validation_epoch_start(self) -> None:
+        if self._window.tokens:
+            self._log_window()
+        self._validation_start = time.perf_counter()
+        self.scores = {"val": []}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.scores["val"] += self._score(batch, with_translation=True)
+
+    def on_validation_epoch_end(self) -> None:
+        scores = self._gather("val")
+        forced = teacher_forced(scores)
+        free = translated([s.hypothesis for s in scores], self._references("val", scores))
+        scalars = {
+            "loss/val": forced.nats_per_token,
+            "perplexity/val": perplexity(forced.nats_per_token),
+            "accuracy/val": forced.token_accuracy,
+            "bleu/val": free.bleu,
+        }
+        # For the callbacks that watch a value; the logger gets it under the same name, with our step.
+        for name, value in scalars.items():
+            self.log(name, value, logger=False, rank_zero_only=False, sync_dist=False)
+        self._log(scalars)
+        self.seconds += time.perf_counter() - self._validation_start
+        self._window = _Window()
+
+    def on_test_epoch_start(self) -> None:
+        self.scores = {"test": [], "train": []}
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        split = ("test", "train")[dataloader_idx]
+        self.scores[split] += self._score(batch, with_translation=split == "test")
+
+    def on_test_epoch_end(self) -> None:
+        for split in self.scores:
+            self.log(f"loss/{split}", teacher_forced(self._gather(split)).nats_per_token, logger=False)
+
+    def _score(self, batch: Batch, *, with_translation: bool) -> list[SentenceScore]:
+        return score_batch(
+            self.network, batch, self.trainer.datamodule.tokenizer, with_translation=with_translation
+        )
+
+    def _gather(self, split: str) -> list[SentenceScore]:
+        """The scores of all processes, each sentence once, in the order of the split; kept in `scores` on each."""
+        scores = self.scores[split]
+        if self.trainer.world_size > 1:
+            parts: list[list[SentenceScore]] = [[]] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, scores)
+            scores = [score for part in parts for score in part]
+        self.scores[split] = [score for _, score in sorted({s.index: s for s in scores}.items())]
+        return self.scores[split]
+
+    def _references(self, split: str, scores: list[SentenceScore]) -> list[str]:
+        pairs = self.trainer.datamodule.corpus.split(split)
+        return [pairs[score.index].tgt for score in scores]
+
+    # Optimiser, checkpoint, log
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.lr, betas=(0.9, 0.98), weight_decay=self.weight_decay, fused=True
+        )
+        total = self.trainer.estimated_stepping_batches
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def rate(self, step: int, total: float) -> float:
+        """The share of `lr` at a step: up linearly over `warmup_steps`, down linearly to 0 at `total` steps."""
+        warmup = min(self.warmup_steps, max(1, total // 2))
+        if step < warmup:
+            return (step + 1) / warmup
+        return max(0.0, (total - step) / max(1, total - warmup)) if total != float("inf") else 1.0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["progress"] = {"tokens_seen": self.tokens_seen, "seconds": self.seconds}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.tokens_seen = checkpoint["progress"]["tokens_seen"]
+        self.seconds = checkpoint["progress"]["seconds"]
+
+    def _log(self, scalars: dict[str, float]) -> None:
+        if self.logger is not None:
+            self.logger.log_metrics(scalars, step=self.global_step)
+
+
+class _Window:
+    """Sums since the scalars were last written; the loss stays on the device until then."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self.nats: Tensor | float = 0.0
+        self.objective: Tensor | float = 0.0
+        self.tokens = 0
+        self.gradient_norm: Tensor | float = 0.0
+
+    def add(self, nats: Tensor, objective: Tensor, tokens: int) -> None:
+        self.nats = self.nats + nats
+        self.objective = self.objective + objective
+        self.tokens += tokens

@@ -1,0 +1,115 @@
+"""Compares finished runs of one corpus: tables on the screen, figures as PNG and in TensorBoard.
+
+    python -m scripts.compare runs/toy/gru/seed1 runs/toy/gru_attention/seed1 runs/toy/transformer/seed1
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+from pipeline.callbacks.pictures import shown_sentences
+from pipeline.data.corpus import Link, SentencePair
+from pipeline.errors import UserError
+from pipeline.plots import alignment_panel, length_figure, model_label
+from pipeline.report import length_table, results_table
+from pipeline.translator import Translator, mean_cross_map
+
+
+def compare(runs: list[Path], out: Path) -> None:
+    """Prints the tables of `runs` and writes figures to `out`.
+
+    Raises:
+        UserError: A run is not finished, or the runs are of different corpora.
+    """
+    results = [_read(run) for run in runs]
+    hashes = {result["corpus"]["content_hash"] for result in results}
+    if len(hashes) > 1:
+        raise UserError(f"{', '.join(map(str, runs))} were trained on different texts and cannot be compared")
+    print()
+    print(results_table(results))
+    print("\nnats/token: teacher-forced, natural logarithm, per target token. BLEU, chrF, exact match: greedy search.")
+    for line in _what_is_equal(results):
+        print(line)
+    synthetic = results[0]["corpus"]["is_synthetic"]
+    value, label = ("exact_match", "translations exactly right (%)") if synthetic else ("nats_per_token", "nats per token")
+    print(f"\n{'Exact match' if synthetic else 'BLEU'} on the test set by source length:\n")
+    print(length_table(results, "exact_match" if synthetic else "bleu"))
+
+    bands = {r["model"]: [band for band in r["test"]["by_source_length"] if band["n"]] for r in results}
+    corpus = results[0]["corpus"]["name"]
+    figures = {"length": length_figure(bands, value, label, f"{corpus}: score against source length, test set")}
+    for number, pair in enumerate(_sentences(runs[0]), 1):
+        figures[f"alignment_{number}"] = _panel(runs, pair)
+    _write(figures, out)
+    print(f"\nFigures: {out}/*.png")
+
+
+def _panel(runs: list[Path], pair: SentencePair) -> Figure:
+    maps = {}
+    for run in runs:
+        translator = Translator.load(run / "checkpoints" / "best.ckpt")
+        mean = mean_cross_map(translator.word_maps(pair.src, pair.tgt))
+        maps[model_label(translator.name)] = (mean.weights[0], mean.keys, mean.queries)
+    gold = {(link.src, link.tgt) for link in pair.links if link.is_sure}
+    return alignment_panel(maps, gold=gold)
+
+
+def _sentences(run: Path) -> list[SentencePair]:
+    lines = (run / "translations.jsonl").read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
+    pairs = [SentencePair(row["src"], row["tgt"], tuple(Link(*link) for link in row["links"])) for row in rows]
+    return shown_sentences(pairs)
+
+
+def _what_is_equal(results: list[dict[str, Any]]) -> list[str]:
+    """Says which runs started from the same weights, and whether all saw the same batches."""
+    lines = []
+    by_hash: dict[str, list[str]] = {}
+    for result in results:
+        by_hash.setdefault(result["initial_weights_hash"], []).append(model_label(result["model"]))
+    for weights, models in by_hash.items():
+        if len(models) > 1:
+            lines.append(f"Same initial weights ({weights[:8]}): {', '.join(models)}.")
+    orders = {result["batch_order_hash"] for result in results}
+    if len(results) > 1:
+        same = len(orders) == 1
+        lines.append(f"Same batches in the same order: {f'all ({orders.pop()[:8]})' if same else 'no, they differ'}.")
+    return lines
+
+
+def _write(figures: dict[str, Figure], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for stale in out.glob("events.out.*"):
+        stale.unlink()
+    with SummaryWriter(str(out)) as writer:
+        for name, figure in figures.items():
+            figure.savefig(out / f"{name}.png", dpi=150)
+            writer.add_figure(f"comparison/{name}", figure)
+
+
+def _read(run: Path) -> dict[str, Any]:
+    path = run / "results.json"
+    if not path.is_file():
+        raise UserError(f"{run} has no results.json: it is not finished; train it with make train")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.compare", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders")
+    parser.add_argument("--out", type=Path, default=Path("runs/comparison"), help="where figures are written")
+    options = parser.parse_args()
+    try:
+        compare(options.runs, options.out)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

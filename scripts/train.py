@@ -1,0 +1,246 @@
+"""Trains one model on one corpus, then scores it on the test set.
+
+    python -m scripts.train fit -c configs/base.yaml -c configs/corpus/toy.yaml -c configs/model/gru.yaml
+
+Every option of trainer, model and data can be given on the command line or in a YAML file; `fit --help` lists them. The
+run lives in RUNS/<corpus>/<model>/seed<k>/; the same command goes on where an earlier one stopped, and reports a
+finished run instead of training it again.
+"""
+
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS; read when CUDA starts
+
+import torch
+import yaml
+from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from pipeline.data.datamodule import TranslationData
+from pipeline.data.loading import corpus_name
+from pipeline.errors import UserError
+from pipeline.report import results_table
+from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
+from pipeline.task import TranslationTask
+
+# What may differ between the runs of one command: where it runs and how it is shown, not what it computes.
+_NOT_OF_THE_RUN = (
+    "ckpt_path",
+    "weights_only",
+    "retrain",
+    "runs_dir",
+    "data.cache_dir",
+    "data.corpus",  # compared by its text
+    "trainer.logger",
+    "trainer.callbacks",
+    "trainer.plugins",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.default_root_dir",
+    "trainer.enable_progress_bar",
+)
+
+
+class TranslationCLI(LightningCLI):
+    """LightningCLI for this project's task and data, with run folders that are never overwritten."""
+
+    def __init__(self, args=None) -> None:
+        super().__init__(
+            TranslationTask,
+            TranslationData,
+            args=args,
+            save_config_callback=SaveConfigCallback,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=1,
+            auto_configure_optimizers=False,
+            parser_kwargs={"parser_mode": "yaml"},
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders are.")
+        parser.add_argument(
+            "--retrain", type=bool, default=False, help="Train anew; an earlier run is kept under another name."
+        )
+        parser.link_arguments("data.vocab_size", "model.network.init_args.vocab_size")
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        return {"fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule"}}
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config.fit
+        _check_accelerator(config.trainer.accelerator)
+        corpus, model, seed = corpus_name(config.data.corpus), config.model.name, f"seed{config.seed_everything}"
+        self.run_dir = Path(config.runs_dir) / corpus / model / seed
+        if rank_zero_only.rank == 0:
+            self._prepare_run_dir()
+        last = self.run_dir / "checkpoints" / "last.ckpt"
+        purge_step = None
+        # Set here and not on the command line, where Lightning would let the checkpoint's settings win.
+        if last.is_file():
+            config.ckpt_path = str(last)
+            purge_step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] + 1
+        config.trainer.logger = None
+        self._logger = TensorBoardLogger(
+            config.runs_dir, name=f"{corpus}/{model}", version=seed, default_hp_metric=False, purge_step=purge_step
+        )
+
+    def _prepare_run_dir(self) -> None:
+        """Reports a finished run, checks an unfinished one, clears what has no checkpoint, sets aside what is retrained."""
+        results = self.run_dir / "results.json"
+        last = self.run_dir / "checkpoints" / "last.ckpt"
+        if not self.run_dir.exists():
+            return
+        if self.config.fit.retrain:
+            kept = self.run_dir.with_name(f"{self.run_dir.name}.{time.strftime('%Y-%m-%dT%H-%M-%S')}")
+            self.run_dir.rename(kept)
+            print(f"the earlier run is kept in {kept}")
+        elif results.is_file() or last.is_file():
+            self._refuse_other_settings()
+            if results.is_file():
+                print(f"{self.run_dir} is finished; RETRAIN=1 (--retrain true) trains it anew")
+                print(results_table([json.loads(results.read_text(encoding="utf-8"))]))
+                sys.exit(0)
+            print(f"going on with the unfinished run in {self.run_dir}")
+        else:
+            shutil.rmtree(self.run_dir)  # stopped before its first checkpoint: nothing to go on from
+
+    def _refuse_other_settings(self) -> None:
+        saved = self.run_dir / "config.yaml"
+        before = _flat(yaml.safe_load(saved.read_text(encoding="utf-8"))) if saved.is_file() else {}
+        now = _flat(yaml.safe_load(self._dumped()))
+        differing = [
+            f"{key}: {before.get(key)} → {now.get(key)}"
+            for key in sorted(before.keys() | now.keys())
+            if before.get(key) != now.get(key) and not key.startswith(_NOT_OF_THE_RUN)
+        ]
+        if before and differing:
+            raise UserError(
+                f"{self.run_dir} holds a run with other settings ({'; '.join(differing[:5])}); "
+                "use another SEED or --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
+            )
+
+    def _dumped(self) -> str:
+        return self._parser(self.subcommand).dump(self.config.fit, skip_none=False)
+
+    def instantiate_classes(self) -> None:
+        # Right before the network is built, so that models of one class start from the same weights.
+        torch.manual_seed(self.config.fit.seed_everything)
+        super().instantiate_classes()
+        self.initial_weights_hash = weights_hash(self.model.network)
+
+    def instantiate_trainer(self, **kwargs):
+        return super().instantiate_trainer(**{**kwargs, "logger": self._logger})
+
+    def before_fit(self) -> None:
+        # Whatever is wrong with the corpus is found here, before anything is written.
+        self.datamodule.prepare_data()
+        self.datamodule.setup()
+        if torch.cuda.is_available():
+            torch.set_float32_matmul_precision("high")  # TF32
+
+    def after_fit(self) -> None:
+        """Scores the best checkpoint on the test set and writes results.json."""
+        trainer, task = self.trainer, self.model
+        if trainer.fast_dev_run or not trainer.state.finished:
+            return
+        effort = Effort(
+            trainer.global_step, trainer.current_epoch, task.tokens_seen, round(task.seconds, 1), trainer.world_size
+        )
+        best = self.run_dir / "checkpoints" / "best.ckpt"
+        if not best.is_file():
+            raise UserError(f"{self.run_dir} has no best.ckpt: training ended before its first validation")
+        best_step = torch.load(best, weights_only=True, map_location="cpu")["global_step"]
+        trainer.test(task, self.datamodule, ckpt_path=str(best), verbose=False)
+        if not trainer.is_global_zero:
+            return
+        results = run_results(
+            model=task.name,
+            seed=task.seed,
+            data=self.datamodule,
+            network=task.network,
+            initial_weights_hash=self.initial_weights_hash,
+            effort=effort,
+            best_step=best_step,
+            scores=task.scores,
+            val_nats_per_token=_best_value(best),
+        )
+        write_translations(self.run_dir / "translations.jsonl", self.datamodule.corpus.test, task.scores["test"])
+        write_json(self.run_dir / "results.json", results)  # last: it marks the run as finished
+        self._log_hyperparameters(results)
+        print(results_table([results]))
+
+    def _log_hyperparameters(self, results: dict) -> None:
+        config = _flat(yaml.safe_load(self._dumped()))
+        shown = {key: value for key, value in config.items() if key.startswith(("model.", "data."))}
+        shown = {key: value for key, value in shown.items() if not key.startswith(_NOT_OF_THE_RUN)}
+        final = {
+            "final/nats_per_token_test": results["nats_per_token"]["test"],
+            "final/bleu_test": results["test"]["bleu"],
+            "final/chrf_test": results["test"]["chrf"],
+            "final/exact_match_test": results["test"]["exact_match"],
+        }
+        self._logger.log_hyperparams(shown, final, step=results["steps"])
+        self._logger.experiment.add_custom_scalars(
+            {
+                "The three models": {
+                    "loss (nats per target token)": ["Multiline", ["loss/val", "loss/train"]],
+                    "BLEU": ["Multiline", ["bleu/val"]],
+                    "accuracy": ["Multiline", ["accuracy/val"]],
+                }
+            }
+        )
+        self._logger.experiment.flush()
+
+
+def _best_value(checkpoint: Path) -> float:
+    """The validation loss that a best checkpoint was kept for."""
+    callbacks = torch.load(checkpoint, weights_only=True, map_location="cpu")["callbacks"]
+    return next(state["best"] for name, state in callbacks.items() if name.startswith("Checkpoints"))
+
+
+def _check_accelerator(accelerator: str) -> None:
+    if accelerator in ("cuda", "gpu") and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        raise UserError(
+            f"--trainer.accelerator {accelerator} was asked for, but torch {torch.__version__} finds no GPU; "
+            "use --trainer.accelerator cpu, or install the CUDA build of torch (README)"
+        )
+
+
+def _flat(tree: dict, prefix: str = "") -> dict[str, object]:
+    """{"a": {"b": 1}} → {"a.b": 1}"""
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def main() -> None:
+    # Lightning's advice on data loaders does not apply: there are none (see TokenBudgetBatches).
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*(does not have many workers|is not resumable|LeafSpec).*")
+    try:
+        TranslationCLI()
+    except (UserError, MisconfigurationException, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

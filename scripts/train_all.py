@@ -1,0 +1,85 @@
+"""Trains the three models one after the other on one corpus, then compares them: what `make train` runs.
+
+Each training is a command of its own, printed before it starts, so that it can be repeated alone.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
+from pipeline.errors import UserError
+from scripts.compare import compare
+
+CONFIGS = Path("configs")
+
+
+def main() -> None:
+    try:
+        train_all(_parser().parse_args())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def train_all(options: argparse.Namespace) -> None:
+    """Trains, then prints the table and writes the figures.
+
+    Raises:
+        UserError: A model or the corpus does not exist.
+    """
+    corpus = options.corpus
+    if corpus == "auto":
+        corpus, why = choose_corpus()
+        print(f"CORPUS=auto is {corpus}: {why}")
+    models = options.models.split()
+    model_configs = [_config("model", model) for model in models]
+    name = corpus_name(corpus)
+    arguments = ["-c", str(CONFIGS / "base.yaml"), "-c", str(_corpus_config(name))]
+    if corpus not in KNOWN:
+        arguments += ["--data.corpus", corpus]
+    for config in model_configs:
+        command = [sys.executable, "-m", "scripts.train", "fit", *arguments[:4], "-c", str(config), *arguments[4:]]
+        command += ["--seed_everything", str(options.seed), "--runs_dir", options.runs_dir]
+        command += ["--retrain", "true"] if options.retrain else []
+        command += options.arguments
+        print(f"\n$ python {shlex.join(command[1:])}", flush=True)
+        status = subprocess.run(command).returncode
+        if status:
+            sys.exit(status)
+    folder = Path(options.runs_dir) / name
+    compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
+    print("\nLook next: make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")
+
+
+def _config(kind: str, name: str) -> Path:
+    path = CONFIGS / kind / f"{name}.yaml"
+    if not path.is_file():
+        existing = ", ".join(sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml")))
+        raise UserError(f"no {kind} {name!r}; there are {existing} (in {CONFIGS / kind})")
+    return path
+
+
+def _corpus_config(name: str) -> Path:
+    path = CONFIGS / "corpus" / f"{name}.yaml"
+    return path if path.is_file() else CONFIGS / "corpus" / "other.yaml"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scripts.train_all", description=__doc__)
+    parser.add_argument("--corpus", default="auto", help="auto, toy, multi30k, a folder, or owner/name on the Hub")
+    parser.add_argument("--models", default="gru gru_attention transformer", help="names of files in configs/model")
+    parser.add_argument("--seed", type=int, default=1, help="of weights, batches and dropout")
+    parser.add_argument("--runs_dir", default="runs", help="where run folders are")
+    parser.add_argument("--retrain", action="store_true", help="train anew; earlier runs are kept under other names")
+    parser.add_argument("arguments", nargs="*", help="after --: anything that scripts.train takes")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Small models of every kind: sizes are distinct, so that a swapped axis cannot pass."""
+
+import pytest
+import torch
+
+from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
+
+BATCH, SRC_LEN, TGT_LEN, VOCAB_SIZE, D_MODEL = 3, 7, 5, 11, 8
+
+NETWORKS = {
+    "gru": lambda: GRUSeq2Seq(VOCAB_SIZE, "last", d_embed=6, d_model=D_MODEL),
+    "gru_attention": lambda: GRUSeq2Seq(VOCAB_SIZE, "all", d_embed=6, d_model=D_MODEL),
+    "gru_mean": lambda: GRUSeq2Seq(VOCAB_SIZE, "mean", d_embed=6, d_model=D_MODEL),
+    "gru_bidirectional": lambda: GRUSeq2Seq(VOCAB_SIZE, "all", d_embed=6, d_model=D_MODEL, bidirectional=True),
+    "gru_bidirectional_last": lambda: GRUSeq2Seq(VOCAB_SIZE, "last", d_embed=6, d_model=D_MODEL, bidirectional=True),
+    "transformer": lambda: TransformerSeq2Seq(VOCAB_SIZE, "all", D_MODEL, d_ff=10, num_heads=2),
+    "transformer_last": lambda: TransformerSeq2Seq(VOCAB_SIZE, "last", D_MODEL, d_ff=10, num_heads=2),
+    "transformer_mean": lambda: TransformerSeq2Seq(VOCAB_SIZE, "mean", D_MODEL, d_ff=10, num_heads=2),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> Seq2Seq:
+    """Each model in turn, in evaluation mode."""
+    return make_network(request.param)
+
+
+def make_network(name: str) -> Seq2Seq:
+    torch.manual_seed(0)
+    return NETWORKS[name]().eval()
+
+
+@pytest.fixture
+def sentences() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Source ids, mask and target input of three sentences with 7, 4 and 1 source tokens."""
+    generator = torch.Generator().manual_seed(1)
+    src = torch.randint(4, VOCAB_SIZE, (BATCH, SRC_LEN), generator=generator)
+    mask = torch.arange(SRC_LEN) < torch.tensor([7, 4, 1]).unsqueeze(1)
+    tgt = torch.randint(4, VOCAB_SIZE, (BATCH, TGT_LEN), generator=generator)
+    return src * mask, mask, tgt

@@ -1,0 +1,152 @@
+"""What every model promises, whatever it is inside."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pipeline.models import GRUSeq2Seq, TransformerSeq2Seq
+from tests.conftest import BATCH, D_MODEL, SRC_LEN, TGT_LEN, VOCAB_SIZE, make_network
+
+CLOSE = {"atol": 1e-5, "rtol": 1e-4}
+
+
+def test_shapes_are_those_of_the_contract(network, sentences):
+    src, mask, tgt = sentences
+    memory = network.encode(src, mask)
+    output = network.decode(tgt, memory, need_alignment=True)
+    memory_len = SRC_LEN if network.memory == "all" else 1
+    assert memory.states.shape == (BATCH, memory_len, D_MODEL)
+    assert memory.mask.shape == (BATCH, memory_len)
+    assert memory.summary.shape == (BATCH, D_MODEL)
+    assert output.logits.shape == (BATCH, TGT_LEN, VOCAB_SIZE)
+    assert output.alignment.shape == (BATCH, TGT_LEN, memory_len)
+
+
+def test_one_vector_is_handed_over_unless_memory_is_all(network, sentences):
+    src, mask, _ = sentences
+    states = network.encode(src, mask).states
+    assert (states.size(1) == 1) == (network.memory in ("last", "mean"))
+
+
+def test_token_by_token_equals_teacher_forcing(network, sentences):
+    src, mask, tgt = sentences
+    memory = network.encode(src, mask)
+    at_once = network.decode(tgt, memory, need_alignment=True)
+    state, logits, alignment = None, [], []
+    for t in range(TGT_LEN):
+        output = network.decode(tgt[:, t : t + 1], memory, state, need_alignment=True)
+        state = output.state
+        logits.append(output.logits)
+        alignment.append(output.alignment)
+    torch.testing.assert_close(torch.cat(logits, 1), at_once.logits, **CLOSE)
+    torch.testing.assert_close(torch.cat(alignment, 1), at_once.alignment, **CLOSE)
+
+
+def test_a_later_target_token_never_changes_an_earlier_logit(network, sentences):
+    src, mask, tgt = sentences
+    before = network(src, mask, tgt)
+    changed = tgt.clone()
+    changed[:, 3] = (changed[:, 3] + 1) % VOCAB_SIZE
+    after = network(src, mask, changed)
+    torch.testing.assert_close(after[:, :3], before[:, :3], **CLOSE)
+    assert not torch.allclose(after[:, 3:], before[:, 3:], **CLOSE)
+
+
+def test_padding_is_invisible_to_every_model(network, sentences):
+    src, mask, tgt = sentences
+    batched = network(src, mask, tgt)
+    noisy = torch.where(mask, src, torch.full_like(src, 9))
+    torch.testing.assert_close(network(noisy, mask, tgt), batched, **CLOSE)
+    for row, length in enumerate(mask.sum(1).tolist()):
+        alone = network(src[row : row + 1, :length], mask[row : row + 1, :length], tgt[row : row + 1])
+        torch.testing.assert_close(alone[0], batched[row], **CLOSE)
+
+
+def test_the_order_of_a_batch_changes_nothing(network, sentences):
+    src, mask, tgt = sentences
+    order = torch.tensor([2, 0, 1])
+    torch.testing.assert_close(network(src[order], mask[order], tgt[order]), network(src, mask, tgt)[order], **CLOSE)
+
+
+def test_alignment_rows_sum_to_one_and_are_zero_on_padding(network, sentences):
+    src, mask, tgt = sentences
+    memory = network.encode(src, mask)
+    alignment = network.decode(tgt, memory, need_alignment=True).alignment
+    torch.testing.assert_close(alignment.sum(-1), torch.ones(BATCH, TGT_LEN))
+    assert (alignment.masked_select(~memory.mask.unsqueeze(1)) == 0).all()
+
+
+def test_asking_for_the_alignment_does_not_change_the_logits(network, sentences):
+    src, mask, tgt = sentences
+    memory = network.encode(src, mask)
+    plain, asked = network.decode(tgt, memory), network.decode(tgt, memory, need_alignment=True)
+    assert plain.alignment is None
+    torch.testing.assert_close(asked.logits, plain.logits, **CLOSE)
+
+
+def test_attention_maps_have_rows_that_sum_to_one(network, sentences):
+    for name, weights, kind in network.attention_maps(*sentences):
+        keys = SRC_LEN if kind == "encoder" or network.memory == "all" else 1
+        assert weights.shape[0] == BATCH, name
+        assert weights.shape[2:] == (TGT_LEN if kind == "cross" else SRC_LEN, keys), name
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+
+
+def test_every_parameter_gets_a_gradient(network, sentences):
+    src, mask, tgt = sentences
+    network.train()
+    network(src, mask, tgt).square().sum().backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # Over one key the softmax is 1 whatever the query: the Transformer's queries and keys learn nothing there.
+    if network.memory != "all":
+        without = [name for name in without if "cross_attention" not in name or ".value" in name]
+    assert [name for name in without if "cross_attention_norm" not in name] == []
+
+
+@pytest.mark.parametrize("name", ["gru", "gru_attention", "gru_mean", "transformer"])
+def test_each_model_overfits_four_pairs(name):
+    network = make_network(name).train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    generator = torch.Generator().manual_seed(2)
+    src = torch.randint(4, VOCAB_SIZE, (4, SRC_LEN), generator=generator)
+    mask = torch.ones_like(src, dtype=torch.bool)
+    tgt_in = torch.cat([torch.full((4, 1), 2), torch.randint(4, VOCAB_SIZE, (4, TGT_LEN), generator=generator)], 1)
+    tgt_out = torch.cat([tgt_in[:, 1:], torch.full((4, 1), 3)], 1)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+    for _ in range(250):
+        loss = F.cross_entropy(network(src, mask, tgt_in).flatten(0, 1), tgt_out.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05
+    assert (network(src, mask, tgt_in).argmax(-1) == tgt_out).all()
+
+
+def test_last_and_all_differ_in_no_parameter_and_no_initial_weight():
+    last, all_ = make_network("gru").state_dict(), make_network("gru_attention").state_dict()
+    assert last.keys() == all_.keys()
+    assert all(torch.equal(last[name], all_[name]) for name in last)
+
+
+def test_the_default_models_have_equally_many_parameters_within_a_percent():
+    gru = sum(p.numel() for p in GRUSeq2Seq(8000).parameters())
+    transformer = sum(p.numel() for p in TransformerSeq2Seq(8000).parameters())
+    assert abs(gru - transformer) / gru < 0.01
+
+
+def test_an_unknown_handover_is_named_with_those_that_exist():
+    with pytest.raises(ValueError, match="'first'; it must be one of all, last, mean"):
+        GRUSeq2Seq(VOCAB_SIZE, "first")
+
+
+def test_the_interface_default_reorders_by_the_batch_axis(network, sentences):
+    """Search will reorder hypotheses: every tensor of the state has the batch on axis 0."""
+    src, mask, tgt = sentences
+    state = network.decode(tgt, network.encode(src, mask)).state
+
+    def tensors(nested):
+        return [nested] if isinstance(nested, torch.Tensor) else [t for part in nested for t in tensors(part)]
+
+    assert all(tensor.size(0) == BATCH for tensor in tensors(state))

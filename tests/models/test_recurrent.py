@@ -1,0 +1,73 @@
+import numpy as np
+import torch
+
+from pipeline.models.recurrent import GRUEncoder, reverse_order
+from tests.conftest import make_network
+
+
+def test_the_mechanism_equals_a_computation_in_numpy(sentences):
+    """HS, H, A, C, Y from the weights, without torch's softmax, attention or linear layers."""
+    src, mask, tgt = sentences
+    network = make_network("gru_attention")
+    with torch.no_grad():
+        memory = network.encode(src, mask)
+        output = network.decode(tgt, memory, need_alignment=True)
+        hidden = network.decoder(network.embedding(tgt), memory.summary.unsqueeze(0))[0].numpy()  # H
+    states = memory.states.numpy()  # HS
+    scores = np.einsum("btd,bsd->bts", hidden, states)
+    scores = np.where(mask.numpy()[:, None, :], scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)  # A
+    context = np.einsum("bts,bsd->btd", weights, states)  # C
+    combined = np.tanh(np.concatenate([context, hidden], -1) @ network.combine.weight.detach().numpy().T)
+    logits = combined @ network.embedding.weight.detach().numpy().T  # Y
+    np.testing.assert_allclose(output.alignment.numpy(), weights, atol=1e-6)
+    np.testing.assert_allclose(output.logits.detach().numpy(), logits, atol=1e-5)
+
+
+def test_without_attention_the_context_is_the_last_state_at_every_step(sentences):
+    src, mask, tgt = sentences
+    network = make_network("gru")
+    memory = network.encode(src, mask)
+    all_states = make_network("gru_attention").encode(src, mask).states
+    for row, length in enumerate(mask.sum(1).tolist()):
+        torch.testing.assert_close(memory.states[row, 0], all_states[row, length - 1])
+    assert (network.decode(tgt, memory, need_alignment=True).alignment == 1).all()
+
+
+def test_the_mean_is_over_real_states_only(sentences):
+    src, mask, _ = sentences
+    states = make_network("gru_attention").encode(src, mask).states
+    mean = make_network("gru_mean").encode(src, mask).states
+    torch.testing.assert_close(mean[1, 0], states[1, :4].mean(0))
+
+
+def test_reverse_order_turns_each_row_within_its_own_length():
+    mask = torch.tensor([[True, True, True, False, False], [True, False, False, False, False]])
+    assert reverse_order(mask).tolist() == [[2, 1, 0, 3, 4], [0, 1, 2, 3, 4]]
+
+
+def test_the_bidirectional_encoder_equals_torch_s_packed_gru(sentences):
+    _, mask, _ = sentences
+    torch.manual_seed(0)
+    encoder = GRUEncoder(d_embed=6, d_model=8, bidirectional=True)
+    packed_gru = torch.nn.GRU(6, 4, batch_first=True, bidirectional=True)
+    for name, value in encoder.forward_gru.named_parameters():
+        getattr(packed_gru, name).data = value.detach()
+    for name, value in encoder.backward_gru.named_parameters():
+        getattr(packed_gru, f"{name}_reverse").data = value.detach()
+    vectors = torch.randn(3, 7, 6)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(vectors, mask.sum(1), batch_first=True)
+    expected, last = packed_gru(packed)
+    expected, _ = torch.nn.utils.rnn.pad_packed_sequence(expected, batch_first=True, total_length=7)
+    states, summary = encoder(vectors, mask)
+    torch.testing.assert_close(states * mask.unsqueeze(-1), expected)
+    torch.testing.assert_close(summary, torch.cat([last[0], last[1]], -1))
+
+
+def test_the_gru_stays_in_float32_under_bf16_autocast(sentences):
+    src, mask, tgt = sentences
+    network = make_network("gru_attention")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert network.encode(src, mask).states.dtype == torch.float32
+        assert network(src, mask, tgt).isfinite().all()

@@ -1,0 +1,95 @@
+"""Imports go one way, and each heavy library is used in one room only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# A module may import those before it; rooms of one level know nothing of each other.
+LEVELS = [
+    {"pipeline.errors"},
+    {"pipeline.data.corpus", "pipeline.data.lexicon"},
+    {"pipeline.data.grammar", "pipeline.data.files", "pipeline.data.tokenizer"},
+    {"pipeline.data.toy", "pipeline.data.hub"},
+    {"pipeline.data.loading", "pipeline.data.batching"},
+    {"pipeline.data.datamodule"},
+    {"pipeline.models"},
+    {"pipeline.decoding", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
+    {"pipeline.scoring"},
+    {"pipeline.translator", "pipeline.task"},
+    {"pipeline.callbacks", "pipeline.results"},
+    {"pipeline.report"},
+    {"scripts"},
+]
+ONLY_IN = {
+    "pytorch_lightning": {"pipeline.task", "pipeline.callbacks", "pipeline.data.datamodule", "scripts"},
+    "sentencepiece": {"pipeline.data.tokenizer"},
+    "datasets": {"pipeline.data.files", "pipeline.data.hub"},
+    "huggingface_hub": {"pipeline.data.hub"},
+    "matplotlib": {"pipeline.plots", "scripts"},
+    "sacrebleu": {"pipeline.metrics"},
+    "rich": {"pipeline.callbacks"},
+}
+FILES = [path for folder in ("pipeline", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where a name comes from"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def level_of(name: str) -> int | None:
+    for level, rooms in enumerate(LEVELS):
+        if any(name == room or name.startswith(f"{room}.") for room in rooms):
+            return level
+    return None
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_go_one_way(path):
+    name = name_of(path)
+    if name in ("pipeline", "pipeline.data"):
+        return
+    level = level_of(name)
+    assert level is not None, f"{name} has no place in LEVELS"
+    room = next(r for r in LEVELS[level] if name == r or name.startswith(f"{r}."))
+    for imported in imports_of(path):
+        their_level = level_of(imported)
+        same_room = imported == room or imported.startswith(f"{room}.")
+        assert their_level is None or their_level < level or same_room, f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_heavy_libraries_stay_in_their_room(path):
+    name = name_of(path)
+    for imported in imports_of(path):
+        rooms = ONLY_IN.get(imported.split(".")[0])
+        assert rooms is None or any(name == r or name.startswith(f"{r}.") for r in rooms), f"{name} imports {imported}"
+
+
+def test_models_import_nothing_from_data():
+    for path in (ROOT / "pipeline" / "models").glob("*.py"):
+        assert not any(name.startswith("pipeline.data") for name in imports_of(path)), path
+
+
+def test_the_report_needs_no_torch():
+    reached, todo = set(), {"pipeline.report"}
+    while todo:
+        name = todo.pop()
+        reached.add(name)
+        path = ROOT.joinpath(*name.split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if path.is_file():
+            todo |= {i for i in imports_of(path) if level_of(i) is not None} - reached
+            assert not any(i.split(".")[0] in ("torch", "pytorch_lightning") for i in imports_of(path)), name

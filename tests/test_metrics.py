@@ -1,0 +1,51 @@
+import math
+
+import pytest
+import sacrebleu
+
+from pipeline.metrics import SentenceScore, by_length, perplexity, teacher_forced, translated
+
+
+def score(index, nats=1.0, tokens=2, correct=1, hypothesis="ein Hund"):
+    return SentenceScore(index, nats, tokens, correct, hypothesis)
+
+
+def test_nats_per_token_is_a_ratio_of_sums_not_a_mean_of_ratios():
+    forced = teacher_forced([score(0, nats=6.0, tokens=2, correct=0), score(1, nats=2.0, tokens=6, correct=6)])
+    assert forced.nats_per_token == pytest.approx(1.0)  # the mean of ratios would be 5/3
+    assert forced.perplexity == pytest.approx(math.e)
+    assert forced.token_accuracy == pytest.approx(0.75)
+
+
+def test_a_hopeless_model_has_infinite_perplexity_and_no_overflow():
+    assert perplexity(10_000.0) == math.inf
+
+
+def test_bleu_and_chrf_are_sacrebleu_s_own():
+    hypotheses, references = ["der Hund schläft heute ."], ["der Hund schläft jetzt ."]
+    free = translated(hypotheses, references)
+    assert free.bleu == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [references]).score)
+    assert free.chrf == pytest.approx(sacrebleu.corpus_chrf(hypotheses, [references]).score)
+    assert "tok:13a" in free.bleu_signature
+    assert free.exact_match == 0
+
+
+def test_a_known_pair_has_the_bleu_of_a_hand_computation():
+    # 5 words, 4 matches; 2-grams 3 of 4, 3-grams 2 of 3, 4-grams 1 of 2; equal lengths, so no brevity penalty.
+    free = translated(["a b c d x"], ["a b c d e"])
+    assert free.bleu == pytest.approx(100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25)
+
+
+def test_exact_match_counts_whole_sentences():
+    assert translated(["a b", "c"], ["a b", "d"]).exact_match == 0.5
+
+
+def test_bands_are_by_source_words_and_an_empty_band_is_shown_as_empty():
+    sources = ["w " * 3, "w " * 10, "w " * 11, "w " * 70]
+    references = ["ein Hund"] * 4
+    bands = by_length([score(i) for i in range(4)], sources, references)
+    assert [band.n for band in bands] == [2, 1, 0, 0, 0, 0, 1]
+    assert (bands[0].low, bands[0].high) == (1, 10)
+    assert bands[0].exact_match == 1.0
+    assert bands[2].nats_per_token is None
+    assert (bands[-1].low, bands[-1].high) == (61, None)
