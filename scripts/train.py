@@ -56,6 +56,8 @@ class TranslationCLI(LightningCLI):
     """LightningCLI for this project's task and data, with run folders that are never overwritten."""
 
     def __init__(self, args=None) -> None:
+        # Lightning warns of `args` beside sys.argv; tests give it under pytest's own arguments.
+        warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
         super().__init__(
             TranslationTask,
             TranslationData,
@@ -72,6 +74,8 @@ class TranslationCLI(LightningCLI):
         parser.add_argument(
             "--retrain", type=bool, default=False, help="Train anew; an earlier run is kept under another name."
         )
+        parser.add_argument("--dropout", type=float, default=0.1, help="Of every model, in [0, 1).")
+        parser.link_arguments("dropout", "model.network.init_args.dropout")
         parser.link_arguments("data.vocab_size", "model.network.init_args.vocab_size")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)

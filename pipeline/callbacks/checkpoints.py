@@ -40,8 +40,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Keeps `checkpoints/best.ckpt` and `checkpoints/last.ckpt` in the run folder.
 
-    `last.ckpt` is never written on the last batch of an epoch: resumed from there, Lightning would skip that epoch's
-    validation. It is written right after, when the epoch and its validation are over.
+    `last.ckpt` is never written on a batch that a validation follows: resumed from there, Lightning would skip that
+    validation. At the end of an epoch it is written when its validation is over.
 
     Args:
         every_seconds: At most this much training is lost when a run is killed.
@@ -60,13 +60,16 @@ class Checkpoints(Callback):
             for stale in checkpoint_folder(trainer).glob(".*.ckpt.*"):
                 stale.unlink()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         due = time.monotonic() - self._saved_at >= self.every_seconds
         if trainer.world_size > 1:
             if trainer.global_step % _AGREE_EVERY:
                 return
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        if due and not trainer.is_last_batch:
+        validation_follows = trainer.is_last_batch or (batch_idx + 1) % trainer.val_check_batch == 0
+        if due and not validation_follows:
             self._save(trainer, "last")
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -178,7 +178,9 @@ class TransformerSeq2Seq(Seq2Seq):
             (states, weights), kept = layer(states, memory, past, need_weights=need_weights)
             all_weights.append(weights)
             new_state.append(kept)
-        return self.embedding.logits(self.decoder_norm(states)), all_weights, tuple(new_state)
+        # Like scores: the dot product of two vectors with variance 1 has variance d_model.
+        logits = self.embedding.logits(self.decoder_norm(states) / math.sqrt(states.size(-1)))
+        return logits, all_weights, tuple(new_state)
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         d_model = self.embedding.weight.size(1)

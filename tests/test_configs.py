@@ -1,0 +1,72 @@
+"""Every shipped combination of configs parses into a run."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.callbacks import Checkpoints
+from pipeline.models import Seq2Seq
+from scripts.train import TranslationCLI
+
+ROOT = Path(__file__).parent.parent
+CORPORA = sorted((ROOT / "configs" / "corpus").glob("*.yaml"))
+MODELS = sorted((ROOT / "configs" / "model").glob("*.yaml"))
+
+
+@pytest.fixture
+def cli_of(monkeypatch, tmp_path):
+    """Parses a fit command and instantiates everything, without fitting."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(TranslationCLI, "_run_subcommand", lambda self, subcommand: None)
+
+    def make(*arguments: str) -> TranslationCLI:
+        return TranslationCLI(["fit", *arguments, "--runs_dir", str(tmp_path / "runs")])
+
+    return make
+
+
+@pytest.mark.parametrize(("corpus", "model"), product(CORPORA, MODELS), ids=lambda path: path.stem)
+def test_every_shipped_combination_makes_a_run(cli_of, corpus, model):
+    cli = cli_of("-c", "configs/base.yaml", "-c", str(corpus), "-c", str(model))
+    assert isinstance(cli.model.network, Seq2Seq)
+    assert cli.model.name == model.stem
+    assert cli.model.network.embedding.weight.size(0) == cli.datamodule.vocab_size
+    assert any(isinstance(callback, Checkpoints) for callback in cli.trainer.callbacks)
+
+
+def test_gru_and_gru_attention_differ_in_one_line_beside_the_name():
+    gru, attention = ((ROOT / "configs" / "model" / f"{name}.yaml") for name in ("gru", "gru_attention"))
+    one, other = (
+        {line for line in path.read_text().splitlines() if not line.startswith("#")} for path in (gru, attention)
+    )
+    assert one - other == {"  name: gru", "      memory: last"}
+    assert other - one == {"  name: gru_attention", "      memory: all"}
+
+
+def test_gru_and_gru_attention_start_from_the_same_weights(cli_of):
+    hashes = {
+        cli_of("-c", "configs/base.yaml", "-c", "configs/corpus/toy.yaml", "-c", f"configs/model/{name}.yaml")
+        .initial_weights_hash
+        for name in ("gru", "gru_attention", "gru_mean")
+    }
+    assert len(hashes) == 1
+
+
+def test_another_seed_gives_other_weights(cli_of):
+    files = ("-c", "configs/base.yaml", "-c", "configs/corpus/toy.yaml", "-c", "configs/model/gru.yaml")
+    assert cli_of(*files).initial_weights_hash != cli_of(*files, "--seed_everything", "2").initial_weights_hash
+
+
+def test_a_model_file_states_only_the_model():
+    for path in MODELS:
+        assert set(yaml.safe_load(path.read_text())) == {"model"}
+
+
+def test_a_misspelt_option_is_named(cli_of, capsys):
+    files = ("-c", "configs/base.yaml", "-c", "configs/corpus/toy.yaml", "-c", "configs/model/gru.yaml")
+    with pytest.raises(SystemExit) as exit_:
+        cli_of(*files, "--model.netwrok.memory", "all")
+    assert exit_.value.code == 2
+    assert "netwrok" in capsys.readouterr().err

@@ -1,0 +1,198 @@
+"""The whole path on a small corpus, through the commands that a user types."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipeline.data.grammar import ToyGrammar
+from pipeline.translator import Translator
+
+ROOT = Path(__file__).parent.parent
+SMALL = [
+    *("-c", "configs/base.yaml", "-c", "configs/corpus/other.yaml"),
+    *("--data.vocab_size", "700", "--data.batch_tokens", "128", "--trainer.accelerator", "cpu"),
+    *("--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar", "false"),
+]
+GRU_SIZES = ["--model.network.init_args.d_embed", "8", "--model.network.init_args.d_model", "12"]
+TRANSFORMER_SIZES = ["--model.network.init_args.d_model", "8", "--model.network.init_args.d_ff", "12"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """A folder of jsonl files with sentences of the toy grammar."""
+    grammar = ToyGrammar(seed=3)
+    folder = tmp_path_factory.mktemp("corpora") / "little"
+    folder.mkdir()
+    for split, size in (("train", 60), ("val", 9), ("test", 11)):
+        pairs = [grammar.sentence(1, 0.2) for _ in range(size)]
+        lines = [json.dumps({"en": pair.src, "de": pair.tgt}, ensure_ascii=False) for pair in pairs]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def run(*arguments: str, module: str = "scripts.train", expect: int = 0) -> subprocess.CompletedProcess:
+    """A command in a process of its own, without network."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+def fit(corpus: Path, tmp_path: Path, model: str, *more: str, expect: int = 0) -> subprocess.CompletedProcess:
+    sizes = TRANSFORMER_SIZES if model == "transformer" else GRU_SIZES
+    files = [*SMALL[:4], "-c", f"configs/model/{model}.yaml", *SMALL[4:], *sizes]
+    folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache")]
+    return run("fit", *files, *folders, "--runs_dir", str(tmp_path / "runs"), *more, expect=expect)
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory) -> Path:
+    """The three models trained by `train_all`, as `make train` does it; returns the folder of the corpus's runs."""
+    tmp_path = tmp_path_factory.mktemp("trained")
+    done = run(
+        *("--corpus", str(corpus), "--runs_dir", str(tmp_path / "runs"), "--", *SMALL[4:]),
+        *("--data.cache_dir", str(tmp_path / "cache")),
+        module="scripts.train_all",
+    )
+    (tmp_path / "output.txt").write_text(done.stdout)
+    return tmp_path / "runs" / "little"
+
+
+def test_make_train_leaves_results_checkpoints_and_figures_for_each_model(trained):
+    for model in ("gru", "gru_attention", "transformer"):
+        folder = trained / model / "seed1"
+        results = json.loads((folder / "results.json").read_text())
+        assert results["model"] == model
+        assert results["target_tokens_seen"] > 0
+        assert len(results["test"]["by_source_length"]) == 7
+        assert all(results["nats_per_token"][split] > 0 for split in ("train", "val", "test"))
+        assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+        assert (folder / "config.yaml").is_file()
+    assert len(list((trained / "comparison" / "seed1").glob("*.png"))) == 4
+
+
+def test_the_two_gru_models_started_equal_and_all_saw_the_same_batches(trained):
+    read = {m: json.loads((trained / m / "seed1" / "results.json").read_text()) for m in ("gru", "gru_attention", "transformer")}
+    assert read["gru"]["initial_weights_hash"] == read["gru_attention"]["initial_weights_hash"]
+    assert read["gru"]["initial_weights_hash"] != read["transformer"]["initial_weights_hash"]
+    assert len({results["batch_order_hash"] for results in read.values()}) == 1
+    assert read["gru"]["parameters"] == read["gru_attention"]["parameters"]
+
+
+def test_the_tags_in_tensorboard_are_the_same_for_all_models(trained):
+    tags = []
+    for model in ("gru", "gru_attention", "transformer"):
+        events = EventAccumulator(str(trained / model / "seed1")).Reload()
+        tags.append(set(events.Tags()["scalars"]))
+        assert {"alignment/1", "alignment/2", "alignment/3"} <= set(events.Tags()["images"])
+    assert tags[0] == tags[1] == tags[2]
+    assert {"loss/train", "loss/val", "perplexity/val", "bleu/val", "lr", "gradient/norm"} <= tags[0]
+    assert {"speed/tokens_per_second", "tokens_seen", "final/bleu_test"} <= tags[0]
+
+
+def test_the_table_names_every_model(trained):
+    output = (trained.parent.parent / "output.txt").read_text()
+    for label in ("GRU, no attention", "GRU + attention", "Transformer"):
+        assert re.search(rf"^\| {re.escape(label)} +\|", output, re.MULTILINE)
+    assert "Same initial weights" in output
+    assert "Same batches in the same order: all" in output
+
+
+def test_a_checkpoint_alone_is_enough_to_translate(trained):
+    translator = Translator.load(trained / "gru_attention" / "seed1" / "checkpoints" / "best.ckpt")
+    assert len(translator.translate(["the dog sleeps .", "a cat ."])) == 2
+    maps = translator.word_maps("the dog sleeps .", "der Hund schläft .")
+    assert maps[0].keys == ["the", "dog", "sleeps", ".", "</s>"]
+    assert maps[0].queries == ["der", "Hund", "schläft", ".", "</s>"]
+    assert maps[0].weights.shape == (1, 5, 5)
+
+
+def test_a_checkpoint_holds_plain_data_only(trained):
+    checkpoint = torch.load(trained / "transformer" / "seed1" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["hyper_parameters"]["network"]["class_path"] == "pipeline.models.TransformerSeq2Seq"
+
+
+def test_a_finished_run_is_reported_and_not_trained_again(corpus, trained):
+    results = trained / "gru" / "seed1" / "results.json"
+    before = results.stat().st_mtime_ns
+    options = ["--data.corpus", str(corpus), "--runs_dir", str(trained.parent), "--data.cache_dir", "unused"]
+    again = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *options]
+    done = run("fit", *again)
+    assert "is finished" in done.stdout
+    assert results.stat().st_mtime_ns == before
+    refused = run("fit", *again, "--model.lr", "0.5", expect=2)
+    assert "model.lr: 0.002 → 0.5" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):
+    fit(corpus, tmp_path / "whole", "gru_attention")
+    # Stops in the second epoch, after a checkpoint in mid-epoch, as a killed process would.
+    stopped = tmp_path / "stopped"
+    stop = ["--trainer.callbacks+", "tests.stop_at.StopAt", "--trainer.callbacks.init_args.step", "11"]
+    often = ["--trainer.callbacks+", "pipeline.callbacks.Checkpoints", "--trainer.callbacks.init_args.every_seconds", "0"]
+    fit(corpus, stopped, "gru_attention", *often, *stop, expect=1)
+    assert not (stopped / "runs/little/gru_attention/seed1/results.json").exists()
+    done = fit(corpus, stopped, "gru_attention")
+    assert "going on" in done.stdout
+    for name in ("best", "last"):
+        path = Path("runs/little/gru_attention/seed1/checkpoints") / f"{name}.ckpt"
+        one, other = weights_of(tmp_path / "whole" / path), weights_of(stopped / path)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_retraining_keeps_the_earlier_run(corpus, tmp_path):
+    fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1")
+    fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", "--retrain", "true")
+    kept = sorted(path.name.split(".")[0] for path in (tmp_path / "runs/little/gru").iterdir())
+    assert kept == ["seed1", "seed1"]
+
+
+def test_two_processes_train_like_one(corpus, tmp_path):
+    exact = ["--dropout", "0", "--trainer.max_epochs", "1"]
+    fit(corpus, tmp_path / "one", "gru_attention", *exact)
+    fit(corpus, tmp_path / "two", "gru_attention", *exact, "--trainer.devices", "2", "--trainer.strategy", "ddp")
+    path = Path("runs/little/gru_attention/seed1")
+    one, two = (weights_of(tmp_path / name / path / "checkpoints/last.ckpt") for name in ("one", "two"))
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], atol=2e-4, rtol=1e-3)
+    losses = [json.loads((tmp_path / n / path / "results.json").read_text())["nats_per_token"] for n in ("one", "two")]
+    assert losses[0]["val"] == pytest.approx(losses[1]["val"], rel=1e-4)
+    assert losses[0]["test"] == pytest.approx(losses[1]["test"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data.corpus", "no/such/folder"], "no corpus 'no/such/folder'"),
+        (["--data.src", "fr"], "no column 'fr'; it has"),
+        (["--data.vocab_size", "50"], "this corpus needs at least"),
+        (["--data.max_len", "1"], "raise --data.max_len"),
+        (["--model.label_smoothing", "2"], "label_smoothing is 2"),
+        (["--model.network.init_args.memory", "first"], "memory"),
+    ],
+)
+def test_bad_input_is_one_line_before_training_and_leaves_no_run(corpus, tmp_path, options, message):
+    done = fit(corpus, tmp_path, "gru", *options, expect=2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "runs").rglob("*.ckpt"))
+    assert not list((tmp_path / "runs").rglob("events.*"))
+
+
+def test_an_unknown_model_is_named_with_those_that_exist(tmp_path):
+    done = run("--corpus", "toy", "--models", "gru lstm", "--runs_dir", str(tmp_path), module="scripts.train_all", expect=2)
+    assert "no model 'lstm'; there are gru, gru_attention, gru_mean, transformer" in done.stderr
