@@ -1,0 +1,137 @@
+"""Batches of similar lengths within a token budget; the same for every model, whatever the number of processes."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from pipeline.data.tokenizer import BOS, EOS, PAD
+
+
+class EncodedPair(NamedTuple):
+    """Ids of one sentence pair: the source ends with EOS; the target has neither BOS nor EOS."""
+
+    src: Tensor
+    tgt: Tensor
+
+
+class Batch(NamedTuple):
+    """One step's sentences, or this process's share of them.
+
+    Worked example, two pairs, 0 = PAD, 2 = BOS, 3 = EOS:
+
+        src      [[11, 12, 13,  3], [14,  3,  0,  0]]      src_mask  [[T, T, T, T], [T, T, F, F]]
+        tgt_in   [[ 2, 21, 22], [ 2, 23,  0]]
+        tgt_out  [[21, 22,  3], [23,  3,  0]]              num_tokens 5, index [4, 0]
+
+    Attributes:
+        src: (batch, src_len) ids.
+        src_mask: (batch, src_len) bool, True on real tokens.
+        tgt_in: (batch, tgt_len) decoder input.
+        tgt_out: (batch, tgt_len) expected output.
+        index: (batch,) position of each pair in its split; −1 for a stand-in that counts for nothing.
+        num_tokens: Real target tokens, EOS included, of the whole step over all processes.
+    """
+
+    src: Tensor
+    src_mask: Tensor
+    tgt_in: Tensor
+    tgt_out: Tensor
+    index: Tensor
+    num_tokens: int
+
+
+def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:
+    """Pads `pairs`, which stand at positions `index` of their split."""
+    bos, eos = torch.tensor([BOS]), torch.tensor([EOS])
+    src = pad_sequence([pair.src for pair in pairs], batch_first=True, padding_value=PAD)
+    tgt_in = pad_sequence([torch.cat([bos, pair.tgt]) for pair in pairs], batch_first=True, padding_value=PAD)
+    tgt_out = pad_sequence([torch.cat([pair.tgt, eos]) for pair in pairs], batch_first=True, padding_value=PAD)
+    return Batch(src, src != PAD, tgt_in, tgt_out, torch.tensor(index), int((tgt_out != PAD).sum()))
+
+
+class TokenBudgetBatches:
+    """An epoch after epoch of batches, as Lightning iterates over them: no DataLoader, no sampler, no workers.
+
+    The order is a function of `seed` and the epoch alone, and the epoch of `consumed` batches, so that a run that goes
+    on after a stop sees exactly the batches it would have seen. With several processes every one plans the same global
+    batches and takes its share of the rows: the batches do not depend on how many there are.
+
+    Args:
+        pairs: The split.
+        batch_tokens: At most this many target tokens in a batch, and source tokens likewise, padding included. A
+            sentence longer than that is a batch of its own.
+        seed: Of the order; None keeps one fixed order (validation, test).
+        rank: This process, of `world_size`.
+        consumed: Batches already used in training, over all epochs.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[EncodedPair],
+        batch_tokens: int,
+        seed: int | None,
+        rank: int = 0,
+        world_size: int = 1,
+        consumed: int = 0,
+    ) -> None:
+        self.pairs = pairs
+        self.batch_tokens = batch_tokens
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.consumed = consumed
+        self._src_len = np.array([len(pair.src) for pair in pairs])
+        self._tgt_len = np.array([len(pair.tgt) + 1 for pair in pairs])
+        self._length = len(self.plan(epoch=0))
+
+    def __len__(self) -> int:
+        """Batches in every epoch: ties between equal lengths change the rows of a batch, not the number of batches."""
+        return self._length
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, start = divmod(self.consumed, len(self)) if self.seed is not None else (0, 0)
+        for rows in self.plan(epoch)[start:]:
+            yield self._share(rows)
+
+    def plan(self, epoch: int) -> list[np.ndarray]:
+        """The rows of each batch of an epoch, over all processes."""
+        ties = np.arange(len(self.pairs))
+        random = None
+        if self.seed is not None:
+            random = np.random.default_rng([self.seed, epoch])
+            ties = random.permutation(ties)
+        order = np.lexsort((ties, self._src_len, self._tgt_len))
+        batches, start, longest = [], 0, 0
+        for end, row in enumerate(order):
+            longest_now = max(longest, self._src_len[row], self._tgt_len[row])
+            if end > start and (end - start + 1) * longest_now > self.batch_tokens:
+                batches.append(order[start:end])
+                start, longest_now = end, max(self._src_len[row], self._tgt_len[row])
+            longest = longest_now
+        batches.append(order[start:])
+        if random is not None:
+            random.shuffle(batches)
+        return batches
+
+    def order_hash(self) -> str:
+        """SHA-256 (hex) of the first two epochs' batches: equal hashes mean equal batches in equal order."""
+        digest = hashlib.sha256()
+        for epoch in (0, 1):
+            for rows in self.plan(epoch):
+                digest.update(np.asarray(rows, dtype="<i8").tobytes() + b"|")
+        return digest.hexdigest()
+
+    def _share(self, rows: np.ndarray) -> Batch:
+        """This process's rows of a global batch, with the token count of all of it."""
+        mine = rows[self.rank :: self.world_size]
+        num_tokens = int(self._tgt_len[rows].sum())
+        if len(mine):
+            return make_batch([self.pairs[row] for row in mine], mine.tolist())._replace(num_tokens=num_tokens)
+        # Fewer rows than processes: this one computes a row that counts for nothing, since all must take the step.
+        stand_in = make_batch([self.pairs[rows[0]]], [-1])
+        return stand_in._replace(tgt_out=torch.full_like(stand_in.tgt_out, PAD), num_tokens=num_tokens)

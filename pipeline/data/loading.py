@@ -1,0 +1,98 @@
+"""From a corpus's name to its sentences: built in, on the Hub, or in a local folder."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.data import grammar, lexicon, toy
+from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
+from pipeline.data.files import read_folder
+from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, hub_answers, is_cached, read_hub
+from pipeline.errors import UserError
+
+KNOWN = {
+    "toy": "built in, needs no network",
+    "multi30k": f"English–German picture captions, {MULTI30K} on the Hugging Face Hub",
+}
+
+
+def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str | None = None) -> Corpus:
+    """Reads a corpus.
+
+    Args:
+        corpus: `toy`, `multi30k`, a local folder, or a dataset "owner/name" on the Hub.
+        src: Source language: a column's name, or the ending of a text file.
+        tgt: Target language, likewise.
+        cache_dir: Where the generated toy corpus is kept.
+        revision: Of a dataset on the Hub; None takes its newest.
+
+    Raises:
+        UserError: There is no such corpus, or its files are not as they should be.
+    """
+    if corpus == "toy":
+        if (src, tgt) != ("en", "de"):
+            raise UserError(f"the toy corpus is en→de only, not {src}→{tgt}; leave --data.src and --data.tgt out")
+        return _cached_toy(cache_dir)
+    folder = Path(corpus).expanduser()
+    if folder.is_dir():
+        return Corpus(corpus_name(corpus), str(folder), src, tgt, **read_folder(folder, src, tgt))
+    if corpus == "multi30k":
+        loaded = Corpus("multi30k", MULTI30K, src, tgt, **read_hub(MULTI30K, src, tgt, revision))
+        if loaded.content_hash() != MULTI30K_CONTENT and (src, tgt) == ("en", "de"):
+            print(f"note: {MULTI30K} differs from the text that this project's published numbers were made on")
+        return loaded
+    if corpus.count("/") == 1 and not corpus.startswith((".", "/", "~")):
+        return Corpus(corpus_name(corpus), corpus, src, tgt, **read_hub(corpus, src, tgt, revision))
+    known = "; ".join(f"{name} ({what})" for name, what in KNOWN.items())
+    raise UserError(f"no corpus {corpus!r}: it is neither a folder nor one of: {known}; or owner/name on the Hub")
+
+
+def corpus_name(corpus: str) -> str:
+    """What the run folders of a corpus are called: its folder's, or its dataset's last name."""
+    return Path(corpus).expanduser().resolve().name
+
+
+def choose_corpus() -> tuple[str, str]:
+    """What `auto` stands for on this machine, and why, in plain words."""
+    if is_cached(MULTI30K):
+        return "multi30k", "Multi30k is in the local Hugging Face cache"
+    if hub_answers():
+        return "multi30k", "the Hugging Face Hub answers"
+    return "toy", (
+        "the Hugging Face Hub does not answer within 2 seconds and Multi30k is not cached, so this trains on the "
+        "built-in toy corpus; for Multi30k connect and run again, or give a folder that holds it: "
+        "make train CORPUS=path/to/multi30k"
+    )
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls `write` on a temporary file beside `path` and renames it, so that nobody ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _cached_toy(cache_dir: Path) -> Corpus:
+    """The toy corpus from the cache: drawing it takes some seconds, and every process of a run needs it."""
+    rules = b"".join(Path(module.__file__).read_bytes() for module in (lexicon, grammar, toy))
+    path = Path(cache_dir) / f"toy-{hashlib.sha256(rules).hexdigest()[:16]}.json"
+    if not path.is_file():
+        drawn = toy.toy_corpus()
+        text = json.dumps({split: drawn.split(split) for split in SPLITS}, ensure_ascii=False)
+        write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    splits = {
+        split: [SentencePair(source, target, tuple(Link(*link) for link in links)) for source, target, links in pairs]
+        for split, pairs in json.loads(path.read_text(encoding="utf-8")).items()
+    }
+    return Corpus("toy", "built-in grammar", "en", "de", **splits, is_synthetic=True)
