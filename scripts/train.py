@@ -98,6 +98,9 @@ class TranslationCLI(LightningCLI):
             config.ckpt_path = str(last)
             purge_step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] + 1
         config.trainer.logger = None
+        if config.trainer.enable_progress_bar is False:  # Lightning refuses a bar that is switched off
+            callbacks = config.trainer.callbacks or []
+            config.trainer.callbacks = [c for c in callbacks if not c.class_path.endswith(".RunProgress")]
         self._logger = TensorBoardLogger(
             config.runs_dir, name=f"{corpus}/{model}", version=seed, default_hp_metric=False, purge_step=purge_step
         )

@@ -56,8 +56,9 @@ class Checkpoints(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._saved_at = time.monotonic()
+        folder = checkpoint_folder(trainer)  # on every process: asking for it is a broadcast
         if trainer.is_global_zero:
-            for stale in checkpoint_folder(trainer).glob(".*.ckpt.*"):
+            for stale in folder.glob(".*.ckpt.*"):
                 stale.unlink()
 
     def on_train_batch_end(

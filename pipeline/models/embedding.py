@@ -8,19 +8,22 @@ from torch import Tensor, nn
 class TiedEmbedding(nn.Module):
     """One matrix for source, target input and output (Press & Wolf 2017; Vaswani et al. 2017, §3.4).
 
-    Rows start with standard deviation 1. Small rows scaled up on the way in, which is the same function, learn worse:
-    Adam's steps have one size, and against small rows they are large.
+    Args:
+        scale: Rows are multiplied by it on the way in, and start with standard deviation 1 / scale, so that they enter
+            with standard deviation 1. What it changes is the way out, and how fast rows learn: Adam's steps have one
+            size, large against small rows.
     """
 
-    def __init__(self, vocab_size: int, d_embed: int, dropout: float) -> None:
+    def __init__(self, vocab_size: int, d_embed: int, dropout: float, scale: float = 1.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocab_size, d_embed))
         self.dropout = nn.Dropout(dropout)
-        nn.init.normal_(self.weight)
+        self.scale = scale
+        nn.init.normal_(self.weight, std=1 / scale)
 
     def forward(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """(batch, len) ids → (batch, len, d_embed); `positions` (len, d_embed) are added before the dropout."""
-        vectors = F.embedding(ids, self.weight)
+        vectors = F.embedding(ids, self.weight) * self.scale
         if positions is not None:
             vectors = vectors + positions
         return self.dropout(vectors)

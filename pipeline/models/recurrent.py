@@ -55,6 +55,7 @@ class GRUSeq2Seq(Seq2Seq):
         if bidirectional and d_model % 2:
             raise ValueError(f"d_model is {d_model}; a bidirectional encoder needs an even number, half per direction")
         self.memory = memory
+        # Rows of size 1: tanh bounds what they are multiplied with on the way out, so small rows give flat logits.
         self.embedding = TiedEmbedding(vocab_size, d_embed, dropout)
         self.encoder = GRUEncoder(d_embed, d_model, bidirectional)
         self.decoder = Float32GRU(d_embed, d_model, batch_first=True)

@@ -131,7 +131,7 @@ class TransformerSeq2Seq(Seq2Seq):
         check_handover(memory)
         self.memory = memory
         sizes = (d_model, d_ff, num_heads, dropout)
-        self.embedding = TiedEmbedding(vocab_size, d_model, dropout)
+        self.embedding = TiedEmbedding(vocab_size, d_model, dropout, scale=math.sqrt(d_model))  # §3.4
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))
         self.encoder_norm = nn.LayerNorm(d_model)
         self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_layers))
@@ -178,9 +178,7 @@ class TransformerSeq2Seq(Seq2Seq):
             (states, weights), kept = layer(states, memory, past, need_weights=need_weights)
             all_weights.append(weights)
             new_state.append(kept)
-        # Like scores: the dot product of two vectors with variance 1 has variance d_model.
-        logits = self.embedding.logits(self.decoder_norm(states) / math.sqrt(states.size(-1)))
-        return logits, all_weights, tuple(new_state)
+        return self.embedding.logits(self.decoder_norm(states)), all_weights, tuple(new_state)
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         d_model = self.embedding.weight.size(1)

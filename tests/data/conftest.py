@@ -13,12 +13,18 @@ from pipeline.data.toy import toy_corpus
 @pytest.fixture(autouse=True)
 def hermetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only this machine can be connected to, and `datasets` writes under `tmp_path`."""
-    connect = socket.socket.connect
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def look_up_here_only(host, *arguments, **options):
+        if host not in ("127.0.0.1", "localhost"):
+            raise socket.gaierror(f"a test looked for {host}")
+        return look_up(host, *arguments, **options)
 
     def connect_here_only(self: socket.socket, address) -> None:
         assert address[0] in ("127.0.0.1", "::1"), f"a test tried to reach {address}"
         connect(self, address)
 
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_here_only)
     monkeypatch.setattr(socket.socket, "connect", connect_here_only)
     for name in ("HTTPS_PROXY", "https_proxy", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,124 @@
+import socket
+import time
+
+import datasets
+import huggingface_hub
+import pytest
+
+from pipeline.data import hub
+from pipeline.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def no_cache(tmp_path, monkeypatch):
+    """The cache of the person who runs the tests is none of their business."""
+    monkeypatch.setattr(hub, "is_cached", lambda name: False)
+
+
+def split(*sentences: str) -> datasets.Dataset:
+    return datasets.Dataset.from_dict({"en": list(sentences), "de": [sentence.upper() for sentence in sentences]})
+
+
+def test_the_hub_does_not_answer_where_connections_are_refused_and_we_know_it_at_once():
+    start = time.monotonic()
+    assert not hub.hub_answers()
+    assert time.monotonic() - start < 0.5
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
+def test_the_hub_does_not_answer_where_it_is_switched_off(monkeypatch, value):
+    monkeypatch.setenv("HF_HUB_OFFLINE", value)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("it tried all the same"))
+    assert not hub.hub_answers()
+
+
+def test_the_hub_answers_where_its_port_takes_a_connection(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert hub.hub_answers()
+
+
+def test_a_proxy_is_trusted_to_reach_the_hub(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert hub.hub_answers()
+
+
+def test_an_unknown_host_is_no_answer(monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert not hub.hub_answers()
+
+
+def test_we_wait_once_for_a_host_that_drops_connections_however_many_addresses_it_has(monkeypatch):
+    monkeypatch.setattr(hub, "TIMEOUT", 0.2)
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in range(9000, 9006)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+
+    def drop(self, address):
+        time.sleep(self.gettimeout())
+        raise TimeoutError
+
+    monkeypatch.setattr(socket.socket, "connect", drop)
+    start = time.monotonic()
+    assert not hub.hub_answers()
+    assert time.monotonic() - start < 0.6
+
+
+def test_out_of_reach_and_not_cached_the_message_offers_a_folder_and_the_toy_corpus(monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("it tried all the same"))
+    with pytest.raises(UserError, match=r"does not answer and owner/name is not cached.*CORPUS=path.*CORPUS=toy"):
+        hub.read_hub("owner/name", "en", "de")
+
+
+def test_out_of_reach_but_cached_the_cache_is_read_offline(monkeypatch):
+    monkeypatch.setattr(hub, "is_cached", lambda name: name == "owner/name")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+
+    def load(name, revision):
+        assert huggingface_hub.constants.HF_HUB_OFFLINE
+        assert datasets.config.HF_HUB_OFFLINE
+        return {"train": split("a"), "validation": split("b", "c"), "test": split("d")}
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    splits = hub.read_hub("owner/name", "en", "de")
+    assert {name: [pair.tgt for pair in pairs] for name, pairs in splits.items()} == {
+        "train": ["A"],
+        "val": ["B", "C"],
+        "test": ["D"],
+    }
+
+
+def test_the_revision_reaches_the_hub(monkeypatch):
+    asked = []
+
+    def load(name, revision):
+        asked.append((name, revision))
+        return {name: split("a") for name in ("train", "val", "test")}
+
+    monkeypatch.setattr(hub, "hub_answers", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    hub.read_hub("owner/name", "en", "de", revision="abc123")
+    assert asked == [("owner/name", "abc123")]
+
+
+def test_a_dataset_without_a_split_or_a_column_says_what_it_has(monkeypatch):
+    monkeypatch.setattr(hub, "hub_answers", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"train": split("a"), "test": split("b")})
+    with pytest.raises(UserError, match="no val split; it has train, test"):
+        hub.read_hub("owner/name", "en", "de")
+    with pytest.raises(UserError, match=r"owner/name \(train\) has no column 'fr'; it has en, de"):
+        hub.read_hub("owner/name", "en", "fr")
+
+
+@pytest.mark.parametrize("error", [datasets.exceptions.DatasetNotFoundError, ConnectionError, FileNotFoundError])
+def test_a_dataset_that_does_not_load_is_named_in_one_line(monkeypatch, error):
+    def load(*_, **__):
+        raise error("no such thing\nand more")
+
+    monkeypatch.setattr(hub, "hub_answers", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    with pytest.raises(UserError, match=r"^cannot load owner/name from the Hugging Face Hub: no such thing$"):
+        hub.read_hub("owner/name", "en", "de")

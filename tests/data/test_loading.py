@@ -1,0 +1,171 @@
+import gzip
+import json
+import re
+
+import pytest
+
+from pipeline.data import loading, toy
+from pipeline.data.corpus import SPLITS, SentencePair
+from pipeline.errors import UserError
+
+ROWS = {"train": [("one", "eins"), ("two", "zwei")], "val": [("three", "drei")], "test": [("vier", "four")]}
+
+
+def write_tables(folder, rows=ROWS):
+    folder.mkdir(parents=True)
+    for split, pairs in rows.items():
+        lines = "".join(json.dumps({"en": src, "de": tgt}) + "\n" for src, tgt in pairs)
+        (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def write_texts(folder, rows=ROWS):
+    folder.mkdir(parents=True)
+    for split, pairs in rows.items():
+        for side, language in enumerate(("en", "de")):
+            content = "".join(pair[side] + "\n" for pair in pairs).encode()
+            (folder / f"{split}.{language}.gz").write_bytes(gzip.compress(content))
+    return folder
+
+
+@pytest.fixture
+def small_toy(monkeypatch):
+    monkeypatch.setattr(toy, "SENTENCES_PER_BAND", {"test": (1,) * 6, "val": (1,) * 6, "train": (3, 2, 1, 1, 1, 1)})
+
+
+def test_a_folder_is_a_corpus_called_as_the_folder(tmp_path):
+    folder = write_tables(tmp_path / "numbers")
+    corpus = loading.load_corpus(str(folder), "en", "de", tmp_path)
+    assert (corpus.name, corpus.source, corpus.src, corpus.tgt) == ("numbers", str(folder), "en", "de")
+    assert corpus.train == [SentencePair("one", "eins"), SentencePair("two", "zwei")]
+    assert not corpus.is_synthetic
+
+
+def test_a_folder_that_looks_like_a_dataset_on_the_hub_is_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "read_hub", lambda *_: pytest.fail("the Hub was asked"))
+    write_tables(tmp_path / "owner" / "name")
+    corpus = loading.load_corpus("owner/name", "en", "de", tmp_path)
+    assert corpus.name == "name"
+    assert corpus.val == [SentencePair("three", "drei")]
+
+
+def test_owner_and_name_without_such_a_folder_is_a_dataset_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    splits = {split: [SentencePair(*row) for row in rows] for split, rows in ROWS.items()}
+    asked = []
+    monkeypatch.setattr(loading, "read_hub", lambda *arguments: asked.append(arguments) or splits)
+    corpus = loading.load_corpus("owner/name", "en", "de", tmp_path, revision="abc")
+    assert asked == [("owner/name", "en", "de", "abc")]
+    assert (corpus.name, corpus.test) == ("name", [SentencePair("vier", "four")])
+
+
+def test_multi30k_is_read_from_its_owner_and_a_changed_text_is_noted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    splits = {split: [SentencePair(*row) for row in rows] for split, rows in ROWS.items()}
+    monkeypatch.setattr(loading, "read_hub", lambda name, *_: splits if name == "bentrevett/multi30k" else {})
+    corpus = loading.load_corpus("multi30k", "en", "de", tmp_path)
+    assert corpus.name == "multi30k"
+    assert "differs from the text" in capsys.readouterr().out
+    monkeypatch.setattr(loading, "MULTI30K_CONTENT", corpus.content_hash())
+    loading.load_corpus("multi30k", "en", "de", tmp_path)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_pinned_content_of_multi30k_is_a_sha_256():
+    assert len(bytes.fromhex(loading.MULTI30K_CONTENT)) == 32
+
+
+@pytest.mark.parametrize("unknown", ["tyo", "./nowhere", "/no/where", "~/nowhere", "a/b/c"])
+def test_an_unknown_corpus_lists_the_known_ones(tmp_path, monkeypatch, unknown):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "read_hub", lambda *_: pytest.fail("the Hub was asked"))
+    with pytest.raises(UserError, match=rf"no corpus '{unknown}'.*toy \(.*multi30k \(.*owner/name on the Hub"):
+        loading.load_corpus(unknown, "en", "de", tmp_path)
+
+
+def test_the_toy_corpus_has_one_direction(tmp_path):
+    with pytest.raises(UserError, match="en→de only, not de→en"):
+        loading.load_corpus("toy", "de", "en", tmp_path)
+
+
+def test_the_toy_corpus_comes_back_from_the_cache_as_it_was_drawn(tmp_path, monkeypatch, small_toy):
+    expected = toy.toy_corpus()
+    first = loading.load_corpus("toy", "en", "de", tmp_path / "cache")
+    monkeypatch.setattr(toy, "toy_corpus", lambda: pytest.fail("it was drawn again"))
+    again = loading.load_corpus("toy", "en", "de", tmp_path / "cache")
+    for split in SPLITS:
+        assert first.split(split) == again.split(split) == expected.split(split)
+    assert again.is_synthetic
+    assert again.train[0].links[0].phenomenon  # links are links again, not lists
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".json"]
+
+
+def test_the_content_hash_is_of_the_text_and_not_of_its_format(tmp_path):
+    tables = loading.load_corpus(str(write_tables(tmp_path / "tables")), "en", "de", tmp_path)
+    texts = loading.load_corpus(str(write_texts(tmp_path / "texts")), "en", "de", tmp_path)
+    assert tables.content_hash() == texts.content_hash()
+
+
+def test_the_content_hash_knows_the_split_the_order_and_the_side_of_a_sentence(tmp_path):
+    others = [
+        ROWS,
+        {**ROWS, "train": ROWS["train"][::-1]},
+        {**ROWS, "train": [*ROWS["train"], *ROWS["val"]], "val": ROWS["test"]},
+        {split: [pair[::-1] for pair in pairs] for split, pairs in ROWS.items()},
+    ]
+    hashes = {
+        loading.load_corpus(str(write_tables(tmp_path / str(n), rows)), "en", "de", tmp_path).content_hash()
+        for n, rows in enumerate(others)
+    }
+    assert len(hashes) == len(others)
+
+
+@pytest.mark.parametrize(
+    ("cached", "answers", "corpus", "reason"),
+    [
+        (True, False, "multi30k", "local Hugging Face cache"),
+        (True, True, "multi30k", "local Hugging Face cache"),
+        (False, True, "multi30k", "Hub answers"),
+        (False, False, "toy", "does not answer.*not cached.*CORPUS="),
+    ],
+)
+def test_auto_takes_the_cache_then_the_hub_then_the_toy_corpus(monkeypatch, cached, answers, corpus, reason):
+    monkeypatch.setattr(loading, "is_cached", lambda name: cached and name == "bentrevett/multi30k")
+    monkeypatch.setattr(loading, "hub_answers", lambda: answers)
+    chosen, why = loading.choose_corpus()
+    assert chosen == corpus
+    assert re.search(reason, why)
+
+
+def test_a_file_is_written_whole_and_its_folder_is_made(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    loading.write_atomically(path, lambda temporary: temporary.write_text("whole"))
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fail(temporary):
+        temporary.write_text("hal")
+        raise error
+
+    with pytest.raises(error):
+        loading.write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_until_it_is_whole_a_file_is_not_there(tmp_path):
+    path = tmp_path / "file.txt"
+
+    def write(temporary):
+        temporary.write_text("half")
+        assert not path.exists()
+        assert temporary.parent == path.parent  # a rename is atomic only within one file system
+
+    loading.write_atomically(path, write)
