@@ -71,7 +71,7 @@ def perplexity(nats_per_token: float) -> float:
 
 def translated(hypotheses: Sequence[str], references: Sequence[str]) -> Translated:
     """BLEU (13a, cased) and chrF2 by sacreBLEU, and the share of hypotheses equal to their reference."""
-    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
+    bleu, chrf = sacrebleu.BLEU(force=True), sacrebleu.CHRF()  # force: no advice on tokenised text
     bleu_score = bleu.corpus_score(list(hypotheses), [list(references)]).score
     chrf_score = chrf.corpus_score(list(hypotheses), [list(references)]).score
     equal = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
@@ -91,8 +91,6 @@ def by_length(scores: Sequence[SentenceScore], sources: Sequence[str], reference
         forced = teacher_forced(inside)
         free = translated([s.hypothesis for s in inside], [references[s.index] for s in inside])
         bands.append(
-            BandScore(
-                low, high, len(inside), forced.nats_per_token, forced.token_accuracy, free.exact_match, free.bleu
-            )
+            BandScore(low, high, len(inside), forced.nats_per_token, forced.token_accuracy, free.exact_match, free.bleu)
         )
     return bands

@@ -182,9 +182,7 @@ def length_figure(bands: dict[str, Sequence], value: str, label: str, heading: s
     return figure
 
 
-def _draw_map(
-    axis: Axes, weights: np.ndarray, src: Sequence[str], tgt: Sequence[str], gold: set, fontsize: float = 8
-):
+def _draw_map(axis: Axes, weights: np.ndarray, src: Sequence[str], tgt: Sequence[str], gold: set, fontsize: float = 8):
     image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axis.set_xticks(range(len(src)), src, rotation=60, ha="left", rotation_mode="anchor", fontsize=fontsize)
     axis.set_yticks(range(len(tgt)), tgt, fontsize=fontsize)
@@ -198,6 +196,8 @@ def _draw_map(
         spine.set_color("0.6")
     for column, row in gold:
         axis.add_patch(
-            matplotlib.patches.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=1.2)
+            matplotlib.patches.Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=1.2
+            )
         )
     return image

@@ -8,7 +8,18 @@ from pipeline.plots import model_label, model_order
 
 def results_table(results: Sequence[dict[str, Any]]) -> str:
     """The table that compares runs, as aligned Markdown; `results` are the contents of results.json files."""
-    header = ["model", "parameters", "steps", "target tokens", "minutes", "nats/token train", "val", "test", "BLEU", "chrF"]
+    header = [
+        "model",
+        "parameters",
+        "steps",
+        "target tokens",
+        "minutes",
+        "nats/token train",
+        "val",
+        "test",
+        "BLEU",
+        "chrF",
+    ]
     header += ["exact match", "tokens right"]
     rows = []
     for result in sorted(results, key=lambda result: (model_order(result["model"]), result["seed"])):

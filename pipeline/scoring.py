@@ -30,9 +30,7 @@ def translate_batch(
 ) -> Hypotheses:
     """Greedy translations of a batch, with this project's special tokens."""
     forbidden = forbidden_tokens(vocab_size, tokenizer, src.device)
-    return greedy(
-        network, src, src_mask, bos=BOS, eos=EOS, pad=PAD, forbidden=forbidden, need_alignment=need_alignment
-    )
+    return greedy(network, src, src_mask, bos=BOS, eos=EOS, pad=PAD, forbidden=forbidden, need_alignment=need_alignment)
 
 
 @torch.no_grad()

@@ -165,9 +165,7 @@ class TranslationTask(pl.LightningModule):
             self.log(f"loss/{split}", teacher_forced(self._gather(split)).nats_per_token, logger=False)
 
     def _score(self, batch: Batch, *, with_translation: bool) -> list[SentenceScore]:
-        return score_batch(
-            self.network, batch, self.trainer.datamodule.tokenizer, with_translation=with_translation
-        )
+        return score_batch(self.network, batch, self.trainer.datamodule.tokenizer, with_translation=with_translation)
 
     def _gather(self, split: str) -> list[SentenceScore]:
         """The scores of all processes, each sentence once, in the order of the split; kept in `scores` on each."""

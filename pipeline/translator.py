@@ -95,7 +95,9 @@ def word_maps(network: Seq2Seq, tokenizer: Tokenizer, src: str, tgt: str) -> lis
         batch.src.to(device), batch.src_mask.to(device), batch.tgt_in.to(device)
     ):
         queries, query_word_of = (tgt_words, tgt_word_of) if kind == "cross" else (src_words, src_word_of)
-        merged = np.stack([merge_to_words(head, src_word_of, query_word_of) for head in weights[0].float().cpu().numpy()])
+        merged = np.stack(
+            [merge_to_words(head, src_word_of, query_word_of) for head in weights[0].float().cpu().numpy()]
+        )
         keys = src_words if weights.size(-1) > 1 or len(src_words) == 1 else ["one vector"]
         maps.append(WordMap(name, kind, merged, queries, keys))
     return maps

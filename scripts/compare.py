@@ -1,6 +1,6 @@
 """Compares finished runs of one corpus: tables on the screen, figures as PNG and in TensorBoard.
 
-    python -m scripts.compare runs/toy/gru/seed1 runs/toy/gru_attention/seed1 runs/toy/transformer/seed1
+python -m scripts.compare runs/toy/gru/seed1 runs/toy/gru_attention/seed1 runs/toy/transformer/seed1
 """
 
 import argparse
@@ -36,7 +36,9 @@ def compare(runs: list[Path], out: Path) -> None:
     for line in _what_is_equal(results):
         print(line)
     synthetic = results[0]["corpus"]["is_synthetic"]
-    value, label = ("exact_match", "translations exactly right (%)") if synthetic else ("nats_per_token", "nats per token")
+    value, label = (
+        ("exact_match", "translations exactly right (%)") if synthetic else ("nats_per_token", "nats per token")
+    )
     print(f"\n{'Exact match' if synthetic else 'BLEU'} on the test set by source length:\n")
     print(length_table(results, "exact_match" if synthetic else "bleu"))
 

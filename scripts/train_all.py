@@ -4,7 +4,6 @@ Each training is a command of its own, printed before it starts, so that it can 
 """
 
 import argparse
-import json
 import shlex
 import subprocess
 import sys

@@ -47,8 +47,9 @@ def test_gru_and_gru_attention_differ_in_one_line_beside_the_name():
 
 def test_gru_and_gru_attention_start_from_the_same_weights(cli_of):
     hashes = {
-        cli_of("-c", "configs/base.yaml", "-c", "configs/corpus/toy.yaml", "-c", f"configs/model/{name}.yaml")
-        .initial_weights_hash
+        cli_of(
+            "-c", "configs/base.yaml", "-c", "configs/corpus/toy.yaml", "-c", f"configs/model/{name}.yaml"
+        ).initial_weights_hash
         for name in ("gru", "gru_attention", "gru_mean")
     }
     assert len(hashes) == 1

@@ -85,7 +85,10 @@ def test_make_train_leaves_results_checkpoints_and_figures_for_each_model(traine
 
 
 def test_the_two_gru_models_started_equal_and_all_saw_the_same_batches(trained):
-    read = {m: json.loads((trained / m / "seed1" / "results.json").read_text()) for m in ("gru", "gru_attention", "transformer")}
+    read = {
+        m: json.loads((trained / m / "seed1" / "results.json").read_text())
+        for m in ("gru", "gru_attention", "transformer")
+    }
     assert read["gru"]["initial_weights_hash"] == read["gru_attention"]["initial_weights_hash"]
     assert read["gru"]["initial_weights_hash"] != read["transformer"]["initial_weights_hash"]
     assert len({results["batch_order_hash"] for results in read.values()}) == 1
@@ -143,7 +146,12 @@ def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):
     # Stops in the second epoch, after a checkpoint in mid-epoch, as a killed process would.
     stopped = tmp_path / "stopped"
     stop = ["--trainer.callbacks+", "tests.stop_at.StopAt", "--trainer.callbacks.init_args.step", "11"]
-    often = ["--trainer.callbacks+", "pipeline.callbacks.Checkpoints", "--trainer.callbacks.init_args.every_seconds", "0"]
+    often = [
+        "--trainer.callbacks+",
+        "pipeline.callbacks.Checkpoints",
+        "--trainer.callbacks.init_args.every_seconds",
+        "0",
+    ]
     fit(corpus, stopped, "gru_attention", *often, *stop, expect=1)
     assert not (stopped / "runs/little/gru_attention/seed1/results.json").exists()
     done = fit(corpus, stopped, "gru_attention")
@@ -194,5 +202,7 @@ def test_bad_input_is_one_line_before_training_and_leaves_no_run(corpus, tmp_pat
 
 
 def test_an_unknown_model_is_named_with_those_that_exist(tmp_path):
-    done = run("--corpus", "toy", "--models", "gru lstm", "--runs_dir", str(tmp_path), module="scripts.train_all", expect=2)
+    done = run(
+        "--corpus", "toy", "--models", "gru lstm", "--runs_dir", str(tmp_path), module="scripts.train_all", expect=2
+    )
     assert "no model 'lstm'; there are gru, gru_attention, gru_mean, transformer" in done.stderr

@@ -49,9 +49,7 @@ class RunProgress(ProgressBar):
                 expand=True,
             )
             total = trainer.estimated_stepping_batches
-            self._progress.add_task(
-                module.name, total=total, completed=trainer.global_step, left="", scores=""
-            )
+            self._progress.add_task(module.name, total=total, completed=trainer.global_step, left="", scores="")
             self._progress.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -73,7 +71,9 @@ class RunProgress(ProgressBar):
         self._validation_seconds += time.monotonic() - self._validation_started
         if not trainer.is_global_zero or trainer.state.fn != "fit":
             return
-        scores = f"loss/val {trainer.callback_metrics['loss/val']:.3f}  bleu/val {trainer.callback_metrics['bleu/val']:.1f}"
+        scores = (
+            f"loss/val {trainer.callback_metrics['loss/val']:.3f}  bleu/val {trainer.callback_metrics['bleu/val']:.1f}"
+        )
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], scores=scores)
         else:
@@ -102,7 +102,7 @@ class RunProgress(ProgressBar):
         device = module.device.type.upper()
         message = f"{module.name}: about {readable_time(seconds)} on this hardware ({device}), validation not counted"
         if seconds > _LONG:
-            message += "; for a quick run use CORPUS=toy, or fewer epochs: ARGS=\"--trainer.max_epochs 5\""
+            message += '; for a quick run use CORPUS=toy, or fewer epochs: ARGS="--trainer.max_epochs 5"'
         self.print(message)
 
     def print(self, *args: Any, **kwargs: Any) -> None:

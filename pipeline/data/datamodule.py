@@ -96,7 +96,10 @@ class TranslationData(pl.LightningDataModule):
         """Ids of sentence pairs, the source with EOS."""
         src = self.tokenizer.encode([pair.src for pair in pairs])
         tgt = self.tokenizer.encode([pair.tgt for pair in pairs])
-        return [EncodedPair(torch.tensor([*s, EOS]), torch.tensor(t)) for s, t in zip(src, tgt, strict=True)]
+        return [
+            EncodedPair(torch.tensor([*s, EOS]), torch.tensor(t, dtype=torch.long))
+            for s, t in zip(src, tgt, strict=True)
+        ]
 
     def train_dataloader(self) -> TokenBudgetBatches:
         self._train_batches = self._batches("train", self.batch_tokens, self.seed, self._consumed)

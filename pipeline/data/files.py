@@ -9,22 +9,26 @@ and of text pairs, line n of one file translating line n of the other:
     train.en  train.de  val.en  val.de  test.en.gz  test.de.gz
 """
 
+import csv
 import gzip
-from collections.abc import Iterator
+import json
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.data.corpus import SPLITS, SentencePair
 from pipeline.errors import UserError
 
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "validation", "valid", "dev"), "test": ("test",)}
-# File ending → the builder of `datasets` that reads it, and its options.
-TABLE_FORMATS = {
-    "jsonl": ("json", {}),
-    "json": ("json", {}),
-    "csv": ("csv", {}),
-    "tsv": ("csv", {"sep": "\t"}),
-    "parquet": ("parquet", {}),
-}
+TABLE_FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+
+
+class Table(NamedTuple):
+    """A table by columns; `first_line` is the line of its file that the first row stands on."""
+
+    columns: dict[str, Sequence[object]]
+    first_line: int = 1
 
 
 def read_folder(folder: Path, src: str, tgt: str) -> dict[str, list[SentencePair]]:
@@ -42,43 +46,59 @@ def read_folder(folder: Path, src: str, tgt: str) -> dict[str, list[SentencePair
             splits[split] = read_text_pair(*text)
         else:
             raise UserError(
-                f"{folder} has no {split} split; expected {split}.jsonl (or {', '.join(list(TABLE_FORMATS)[1:])}) or "
+                f"{folder} has no {split} split; expected {split}.jsonl (or {', '.join(TABLE_FORMATS[1:])}) or "
                 f"{split}.{src} and {split}.{tgt} (perhaps .gz); it holds {_listing(folder)}"
             )
     return splits
 
 
 def read_table(path: Path, src: str, tgt: str) -> list[SentencePair]:
-    """The columns `src` and `tgt` of a table, or the keys of its column "translation"."""
-    import datasets  # heavy, and needed for tables only
-
-    builder, options = TABLE_FORMATS[path.name.removesuffix(".gz").rsplit(".", 1)[-1]]
-    if builder != "parquet":
-        for _ in _lines(path):  # finds what is not UTF-8, with its line number
-            pass
+    """The columns `src` and `tgt` of a table, or these keys of its column "translation"."""
+    read = {"csv": _read_csv, "tsv": _read_csv, "parquet": _read_parquet}
+    ending = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
     try:
-        with _quiet(datasets):
-            table = datasets.load_dataset(builder, data_files=str(path), split="train", **options)
-    except datasets.exceptions.DatasetGenerationError as error:
-        raise UserError(f"{path} cannot be read as {builder}: {error.__cause__ or error}") from error
+        table = read.get(ending, _read_json)(path)
+    except UserError:
+        raise
+    except (ValueError, LookupError, AttributeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read as {ending}: {error}") from error
     return pairs_of(table, src, tgt, str(path))
 
 
-def pairs_of(table, src: str, tgt: str, where: str) -> list[SentencePair]:
-    """Sentence pairs of a `datasets.Dataset`; `where` names it in errors."""
-    columns = table.column_names
+def pairs_of(table: Table, src: str, tgt: str, where: str) -> list[SentencePair]:
+    """The sentence pairs of a table; `where` names it in errors."""
+    columns = table.columns
     if "translation" in columns and not {src, tgt} <= set(columns):
-        translations = table["translation"][:]
-        columns = sorted(translations[0]) if translations else []
-        read = {name: [row.get(name) for row in translations] for name in (src, tgt) if name in columns}
-    else:
-        read = {name: table[name][:] for name in (src, tgt) if name in columns}
+        translations = columns["translation"]
+        columns = {name: [row.get(name) for row in translations] for name in (translations[0] if translations else ())}
     for name in (src, tgt):
-        if name not in read:
+        if name not in columns:
             raise UserError(
                 f"{where} has no column {name!r}; it has {', '.join(columns)}; choose with --data.src and --data.tgt"
             )
-    return clean_pairs(read[src], read[tgt], where)
+    return clean_pairs(columns[src], columns[tgt], where, table.first_line)
+
+
+def _read_json(path: Path) -> Table:
+    """One object per line or, in a .json file, a list of objects."""
+    text = "\n".join(_lines(path))
+    is_list = text.lstrip().startswith("[")
+    rows = json.loads(text) if is_list else [json.loads(line) for line in text.split("\n") if line.strip()]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return Table({name: [row.get(name) for row in rows] for name in names})
+
+
+def _read_csv(path: Path) -> Table:
+    separator = "\t" if ".tsv" in path.name else ","
+    # Not pandas: it would turn the sentences "None" and "NA" into missing values.
+    header, *rows = csv.reader((line + "\n" for line in _lines(path)), delimiter=separator, strict=True)
+    return Table({name: [row[column] for row in rows] for column, name in enumerate(header)}, first_line=2)
+
+
+def _read_parquet(path: Path) -> Table:
+    import pyarrow.parquet  # heavy, and needed for this format only
+
+    return Table(pyarrow.parquet.read_table(path).to_pydict())
 
 
 def read_text_pair(src_path: Path, tgt_path: Path) -> list[SentencePair]:
@@ -92,10 +112,10 @@ def read_text_pair(src_path: Path, tgt_path: Path) -> list[SentencePair]:
     return clean_pairs(src_lines, tgt_lines, f"{src_path} and {tgt_path.name}")
 
 
-def clean_pairs(src: list[str], tgt: list[str], where: str) -> list[SentencePair]:
+def clean_pairs(src: Sequence[object], tgt: Sequence[object], where: str, first_line: int = 1) -> list[SentencePair]:
     """Strips outer white space; refuses a pair with nothing on one side, since no model can read an empty source."""
     pairs = []
-    for number, (source, target) in enumerate(zip(src, tgt, strict=True), 1):
+    for number, (source, target) in enumerate(zip(src, tgt, strict=True), first_line):
         for side, sentence in (("source", source), ("target", target)):
             if not isinstance(sentence, str) or not sentence.strip():
                 raise UserError(f"{where}, line {number}: the {side} is empty; remove the pair or fill it in")
@@ -114,7 +134,7 @@ def _lines(path: Path) -> Iterator[str]:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is not a complete gzip file: {error}") from error
 
 
@@ -137,16 +157,3 @@ def _find_text(folder: Path, split: str, src: str, tgt: str) -> tuple[Path, Path
 def _listing(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir())
     return ", ".join(names[:12]) + (" …" if len(names) > 12 else "") if names else "nothing"
-
-
-class _quiet:
-    """Switches the progress bars of `datasets` off: reading a local file takes no time worth a bar."""
-
-    def __init__(self, datasets) -> None:
-        self.datasets = datasets
-
-    def __enter__(self) -> None:
-        self.datasets.disable_progress_bars()
-
-    def __exit__(self, *_) -> None:
-        self.datasets.enable_progress_bars()

@@ -45,7 +45,7 @@ PHENOMENA = {
     "separable": "separable verb: one source word, two target words",
     "compound": "compound: two source words, one target word",
     "relative": "relative pronoun that agrees with the noun before it",
-    "agreement": "verb that agrees with its subject across a relative clause",
+    "agreement": "verb whose subject has a relative clause between it and the verb in the source",
     "comma": "comma that German sets",
 }
 
@@ -74,7 +74,7 @@ class _Determiner(NamedTuple):
     number: str  # "singular", "plural" or "both"
 
 
-_INVARIABLE = {case: ("", "", "", "") for case in ("nom", "acc", "dat")}
+_INVARIABLE = dict.fromkeys(("nom", "acc", "dat"), ("", "", "", ""))
 _DETERMINERS = [
     _Determiner("the", "", _DEFINITE, _WEAK_ENDING, "both"),
     _Determiner("this", "dies", _STRONG_ENDING, _WEAK_ENDING, "singular"),
@@ -146,6 +146,9 @@ def _dative_plural(noun: str) -> str:
 
 
 _THE = _DETERMINERS[0]
+# "every man and every woman" takes a singular verb; two of these with "and" always take a plural.
+_JOINABLE = [d for d in _DETERMINERS if d.word not in ("every", "no")]
+_JOINABLE_WEIGHTS = [w for d, w in zip(_DETERMINERS, _DETERMINER_WEIGHTS, strict=True) if d in _JOINABLE]
 _NOUNS_OF = {
     "person": [n for n in NOUNS if n.kind == "person"],
     "living": [n for n in NOUNS if n.is_living],
@@ -253,7 +256,10 @@ class ToyGrammar:
 
     def _noun_phrase(self, kind: str, case: Case, richness: float, with_relative: bool = True) -> _NounPhrase:
         if self._maybe(0.12 * richness):
-            first, second = (self._plain_noun_phrase(kind, case, richness) for _ in range(2))
+            first, second = (
+                self._plain_noun_phrase(kind, case, richness, self.rng.choices(_JOINABLE, _JOINABLE_WEIGHTS)[0])
+                for _ in range(2)
+            )
             both = first + _word("and", "und") + second
             return _NounPhrase(both.src, both.tgt, column=3, head=second.head)
         phrase = self._plain_noun_phrase(kind, case, richness)
@@ -332,7 +338,9 @@ class ToyGrammar:
             noun = self.rng.choice(_NOUNS_OF["vehicle"])
             head = _Src(noun.singular)
             article = _Tgt(_DEFINITE[case]["mfn".index(noun.gender)], "article", possible=[head])
-            return _Phrase([source, head], [_Tgt(german, "word", [source]), article, _Tgt(noun.tgt_singular, "word", [head])])
+            return _Phrase(
+                [source, head], [_Tgt(german, "word", [source]), article, _Tgt(noun.tgt_singular, "word", [head])]
+            )
         # "without no friend" would be two negations: only "the" there.
         phrase = self._plain_noun_phrase(kind, case, richness / 2, _THE if english == "without" else None)
         article = phrase.tgt[0]

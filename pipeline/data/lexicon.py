@@ -1,12 +1,10 @@
 """The words of the toy corpus: English with its German, as tables that can be read like a vocabulary book.
 
 Only words whose German is regular enough to state in one line are here: no weak nouns (*der Junge, den Jungen*) and no
-adjectives that lose a vowel (*dunkel, dunkler*), so every form below follows from the paradigms in `toy.py`.
+adjectives that lose a vowel (*dunkel, dunkler*), so every form below follows from the paradigms in `grammar.py`.
 """
 
 from typing import NamedTuple
-
-GENDERS = ("m", "f", "n")
 
 
 class Noun(NamedTuple):

@@ -13,7 +13,10 @@ _WORD_START = "▁"
 
 
 class Tokenizer:
-    """Byte-pair encoding (Sennrich et al. 2016) by SentencePiece, with byte fallback: any text survives a round trip.
+    """Byte-pair encoding (Sennrich et al. 2016) by SentencePiece, with byte fallback.
+
+    Any script survives a round trip. What does not is what SentencePiece's usual normalisation (NFKC) makes equal:
+    no-break and double spaces, ½ and 1⁄2, full-width letters.
 
     Worked example (the pieces depend on the corpus):
 

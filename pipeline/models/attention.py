@@ -20,9 +20,7 @@ class Attended(NamedTuple):
     weights: Tensor | None
 
 
-def dot_product_attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
-) -> Attended:
+def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Attended:
     """Attention step by step; the numbers are those of the seed's seven steps (1 is the embedding, 2 makes Q, K, V).
 
     Args:

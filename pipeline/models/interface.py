@@ -63,9 +63,7 @@ class Seq2Seq(nn.Module, ABC):
         """Reads the source: `src` (batch, src_len) ids, `src_mask` (batch, src_len) bool; padding only on the right."""
 
     @abstractmethod
-    def decode(
-        self, tgt: Tensor, memory: Memory, state: Any = None, *, need_alignment: bool = False
-    ) -> DecoderOutput:
+    def decode(self, tgt: Tensor, memory: Memory, state: Any = None, *, need_alignment: bool = False) -> DecoderOutput:
         """Predicts the token after each token of `tgt` (batch, tgt_len).
 
         With `state=None`, `tgt` starts with BOS: the whole target at once in training. With the state of an earlier
