@@ -101,7 +101,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_translations(path: Path, pairs: Sequence[SentencePair], scores: Sequence[SentenceScore]) -> None:
-    """One JSON object per test sentence: the pair with its word links, the translation, and its teacher-forced score."""
+    """One JSON object per test sentence: the pair with its word links, the translation, its teacher-forced score."""
     rows = [{**pairs[score.index]._asdict(), **score._asdict()} for score in scores]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

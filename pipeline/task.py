@@ -99,7 +99,7 @@ class TranslationTask(pl.LightningModule):
             self._log_window()
 
     def _log_window(self) -> None:
-        """Writes the means since the last call; reading them back waits for the device, so it is not done every step."""
+        """Writes the means since the last call. Not at every step: reading them back waits for the device."""
         window, self._window = self._window, _Window()
         seconds = time.perf_counter() - window.start
         self.seconds += seconds

@@ -106,7 +106,7 @@ class TranslationCLI(LightningCLI):
         )
 
     def _prepare_run_dir(self) -> None:
-        """Reports a finished run, checks an unfinished one, clears what has no checkpoint, sets aside what is retrained."""
+        """Reports a finished run, checks an unfinished one, clears one without checkpoint, keeps what is retrained."""
         results = self.run_dir / "results.json"
         last = self.run_dir / "checkpoints" / "last.ckpt"
         if not self.run_dir.exists():
@@ -146,7 +146,10 @@ class TranslationCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         # Right before the network is built, so that models of one class start from the same weights.
         torch.manual_seed(self.config.fit.seed_everything)
-        super().instantiate_classes()
+        try:
+            super().instantiate_classes()
+        except ValueError as error:  # of a constructor: a number that the configuration gave is out of range
+            raise UserError(f"the configuration does not make a model, data and trainer: {error}") from error
         self.initial_weights_hash = weights_hash(self.model.network)
 
     def instantiate_trainer(self, **kwargs):

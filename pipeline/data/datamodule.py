@@ -126,7 +126,7 @@ class TranslationData(pl.LightningDataModule):
         return self._batches("train", self.batch_tokens, self.seed).order_hash()
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values for the checkpoint: the position in training, and what makes a checkpoint enough to translate."""
+        """Plain values for the checkpoint: the position in training, and what translating needs."""
         return {
             "consumed": self._consumed,
             "tokenizer": self.tokenizer.proto,

@@ -127,9 +127,10 @@ def clean_pairs(src: Sequence[object], tgt: Sequence[object], where: str, first_
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a UTF-8 text file, gzipped or not, split at "\\n" only: U+2028 and its kin are part of a sentence."""
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    open_ = gzip.open if path.suffix == ".gz" else open
+    number = 0
     try:
-        with opened as file:
+        with open_(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:

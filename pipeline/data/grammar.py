@@ -1,8 +1,8 @@
 """A small English→German grammar that writes both sides of a sentence and knows which word translates which.
 
 It is made so that a model needs what the lesson is about: words move (the German verb goes to the end of a subordinate
-clause), split (*calls* → *ruft … an*), merge (*kitchen door* → *Küchentür*), and change with words far away (*können* for
-*can* when the subject before the relative clause is plural). Sentences are long because they have many clauses, not
+clause), split (*calls* → *ruft … an*), merge (*kitchen door* → *Küchentür*), and change with words far away (*können*
+for *can* when the subject before the relative clause is plural). Sentences are long because they have many clauses, not
 because they have other words. Every source has exactly one translation in this grammar.
 
 Text is tokenised and truecased: words and punctuation stand between spaces, and only nouns have capitals.
