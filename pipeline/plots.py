@@ -69,7 +69,9 @@ def _families_for(characters: frozenset[str]) -> tuple[str, ...]:
     missing = {ord(character) for character in characters if not character.isspace()}
     for family in families:
         missing -= _characters(font_manager.findfont(family))
-    for entry in sorted(font_manager.fontManager.ttflist, key=lambda entry: entry.name) if missing else []:
+    # "Last Resort" has a picture of the script's name for every character, which is an empty box by another name.
+    others = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith("Last Resort")]
+    for entry in sorted(others, key=lambda entry: entry.name) if missing else []:
         try:
             found = missing & _characters(entry.fname)
         except (OSError, RuntimeError):

@@ -8,7 +8,7 @@ from pipeline.data.grammar import ToyGrammar
 SENTENCES_PER_BAND = {
     "test": (200,) * 6,
     "val": (100,) * 6,
-    "train": (11_000, 6_000, 4_000, 3_000, 2_000, 2_000),
+    "train": (14_000, 6_000, 4_000, 3_000, 2_000, 2_000),
 }
 # What a draw for a band looks like: between how many and how many main clauses.
 _NUM_GROUPS = ((1, 1), (1, 2), (2, 3), (3, 4), (3, 5), (4, 6))

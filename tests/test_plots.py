@@ -1,0 +1,71 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from pipeline.plots import (
+    MODEL_COLOURS,
+    alignment_figure,
+    alignment_panel,
+    heads_figure,
+    length_figure,
+    model_colour,
+    model_order,
+)
+
+
+def draw(figure):
+    figure.canvas.draw()
+    return figure
+
+
+@pytest.mark.parametrize("words", [["안녕", "하세요"], ["Küchentür", "schläft"], ["Größe", "日本"], ["▁Hund", "</s>"]])
+def test_every_script_is_drawn_without_empty_boxes(words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of a glyph that no font has
+        draw(alignment_figure(np.eye(2), words, words, "제목 über"))
+
+
+def test_a_character_that_no_font_has_is_said_and_does_not_stop_the_figure():
+    with pytest.warns(UserWarning, match="no font on this machine can draw"):
+        alignment_figure(np.eye(1), ["\U0001fffd"], ["x"], "title")
+
+
+def test_words_stand_on_both_axes():
+    axis = alignment_figure(np.array([[0.9, 0.1], [0.2, 0.8]]), ["the", "dog"], ["der", "Hund"], "title").axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["the", "dog"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["der", "Hund"]
+
+
+def test_gold_links_are_framed_only_where_there_are_source_words():
+    one = (np.ones((2, 1)), ["one vector"], ["der", "Hund"])
+    both = (np.eye(2), ["the", "dog"], ["der", "Hund"])
+    figure = alignment_panel({"a": one, "b": both}, gold={(0, 0), (1, 1)})
+    assert [len(axis.patches) for axis in figure.axes[:2]] == [0, 2]
+
+
+def test_every_head_of_every_layer_has_its_own_map():
+    maps = [("layer 1", np.full((2, 3, 4), 0.25)), ("layer 2", np.full((2, 3, 4), 0.25))]
+    figure = heads_figure(maps, list("abcd"), list("xyz"), "heads")
+    assert len([axis for axis in figure.axes if axis.get_images()]) == 4
+
+
+def test_models_have_their_own_colours_and_the_order_of_the_lesson():
+    assert len(set(MODEL_COLOURS.values())) == len(MODEL_COLOURS)
+    assert sorted(["transformer", "mine", "gru_attention", "gru"], key=model_order) == [
+        "gru",
+        "gru_attention",
+        "transformer",
+        "mine",
+    ]
+    assert model_colour("mine") not in MODEL_COLOURS.values()
+
+
+def test_the_length_figure_shows_shares_in_percent_with_the_number_of_sentences():
+    bands = [
+        {"low": 1, "high": 10, "n": 7, "exact_match": 0.5},
+        {"low": 11, "high": None, "n": 5, "exact_match": 0.25},
+    ]
+    axis = length_figure({"gru": bands}, "exact_match", "right (%)", "title").axes[0]
+    assert axis.lines[0].get_ydata().tolist() == [50, 25]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1–10\nn=7", "11+\nn=5"]

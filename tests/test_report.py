@@ -1,0 +1,86 @@
+"""Tables are made from JSON, and the README's are up to date."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.report import length_table, markdown_table, results_table
+from scripts.publish import publish, with_tables
+
+ROOT = Path(__file__).parent.parent
+
+
+def results(model: str, **test) -> dict:
+    bands = [
+        {"low": 1, "high": 10, "n": 4, "nats_per_token": 0.5, "exact_match": 0.75, "bleu": 80.0},
+        {"low": 11, "high": 20, "n": 0, "nats_per_token": None, "exact_match": None, "bleu": None},
+        {"low": 21, "high": None, "n": 2, "nats_per_token": 0.5, "exact_match": 0.5, "bleu": 70.0},
+    ]
+    return {
+        "model": model,
+        "seed": 1,
+        "corpus": {"name": "toy", "is_synthetic": True},
+        "parameters": 1234567,
+        "steps": 4000,
+        "target_tokens_seen": 2_110_000,
+        "seconds": 90,
+        "nats_per_token": {"train": 0.1, "val": 0.2, "test": 0.3},
+        "test": {
+            "bleu": 91.25,
+            "chrf": 95.0,
+            "exact_match": 0.5,
+            "token_accuracy_teacher_forced": 0.987,
+            "by_source_length": bands,
+            **test,
+        },
+        "commit": "0123456789abcdef",
+        "hardware": {"gpu": None, "processor": "a processor", "threads": 2},
+    }
+
+
+def test_models_stand_in_the_order_of_the_lesson_with_their_numbers():
+    lines = results_table([results("transformer"), results("gru")]).splitlines()
+    assert lines[2].startswith("| GRU, no attention")
+    assert lines[3].startswith("| Transformer")
+    assert "1,234,567" in lines[2]
+    assert "2.11 M" in lines[2]
+    assert "98.7 %" in lines[2]
+
+
+def test_an_empty_band_is_left_out_of_the_table_of_lengths():
+    lines = length_table([results("gru")]).splitlines()
+    assert lines[0].split("|")[2:-1] == [" 1–10 ", "  21+ "] or "11–20" not in lines[0]
+    assert "75.0 %" in lines[3]
+    assert "50.0 %" in lines[3]
+
+
+def test_a_markdown_table_is_aligned():
+    lines = markdown_table(["a", "long"], [["x", "1"]]).splitlines()
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tmp_path):
+    for name, synthetic in (("toy", True), ("captions", False)):
+        run = tmp_path / "runs" / name / "gru" / "seed1"
+        figures = tmp_path / "runs" / name / "comparison" / "seed1"
+        run.mkdir(parents=True)
+        figures.mkdir(parents=True)
+        content = results("gru") | {"corpus": {"name": name, "is_synthetic": synthetic}}
+        (run / "results.json").write_text(json.dumps(content))
+        for figure in ("length.png", "alignment_1.png"):
+            (figures / figure).write_bytes(b"")
+        publish([run], tmp_path / "results")
+    assert {p.name for p in (tmp_path / "results/toy").iterdir()} == {"gru-seed1.json", "length.png", "alignment_1.png"}
+    assert {p.name for p in (tmp_path / "results/captions").iterdir()} == {"gru-seed1.json", "length.png"}
+
+
+def test_an_unfinished_run_is_not_published(tmp_path):
+    with pytest.raises(UserError, match="not finished"):
+        publish([tmp_path], tmp_path / "results")
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_tables(text, ROOT / "results") == text, "run python -m scripts.publish"
