@@ -118,7 +118,7 @@ def alignment_panel(
 ) -> Figure:
     """Maps side by side: title → (weights (tgt_len, src_len), source words, target words)."""
     use_fonts_for([heading, *(word for _, src, tgt in maps.values() for word in (*src, *tgt))])
-    widths = [max(1.6, 0.33 * len(src)) for _, src, _ in maps.values()]
+    widths = [max(1.0, 0.33 * len(src)) for _, src, _ in maps.values()]
     rows = max(len(tgt) for _, _, tgt in maps.values())
     margin = 0.085 * max(len(word) for _, _, tgt in maps.values() for word in tgt) + 0.35
     figure = Figure(

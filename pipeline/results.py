@@ -68,8 +68,6 @@ def run_results(
             "is_synthetic": data.corpus.is_synthetic,
         },
         "parameters": sum(p.numel() for p in network.parameters()),
-        "parameters_without_embedding": sum(p.numel() for p in network.parameters())
-        - sum(p.numel() for name, p in network.named_parameters() if name.startswith("embedding.")),
         **effort._asdict(),
         "best_step": best_step,
         "nats_per_token": {

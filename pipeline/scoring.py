@@ -26,10 +26,10 @@ def forbidden_tokens(vocab_size: int, tokenizer: Tokenizer, device: torch.device
 
 
 def translate_batch(
-    network: Seq2Seq, src: Tensor, src_mask: Tensor, tokenizer: Tokenizer, vocab_size: int, need_alignment: bool = False
+    network: Seq2Seq, src: Tensor, src_mask: Tensor, tokenizer: Tokenizer, need_alignment: bool = False
 ) -> Hypotheses:
     """Greedy translations of a batch, with this project's special tokens."""
-    forbidden = forbidden_tokens(vocab_size, tokenizer, src.device)
+    forbidden = forbidden_tokens(network.vocab_size, tokenizer, src.device)
     return greedy(network, src, src_mask, bos=BOS, eos=EOS, pad=PAD, forbidden=forbidden, need_alignment=need_alignment)
 
 
@@ -43,7 +43,7 @@ def score_batch(network: Seq2Seq, batch: Batch, tokenizer: Tokenizer, *, with_tr
     correct = ((logits.argmax(-1) == batch.tgt_out) & real).sum(1).tolist()
     hypotheses: list[str | None] = [None] * len(tokens)
     if with_translation:
-        found = translate_batch(network, batch.src, batch.src_mask, tokenizer, logits.size(-1))
+        found = translate_batch(network, batch.src, batch.src_mask, tokenizer)
         hypotheses = tokenizer.decode(found.ids.tolist())
     rows = zip(batch.index.tolist(), nats, tokens, correct, hypotheses, strict=True)
     return [SentenceScore(*row) for row in rows if row[0] >= 0]

@@ -66,18 +66,14 @@ class Translator:
 
     def translate(self, sentences: list[str]) -> list[str]:
         """Greedy translations, in order."""
-        batch = self._batch(sentences, [""] * len(sentences))
-        vocab_size = self.network.embedding.weight.size(0)
-        found = translate_batch(self.network, batch.src, batch.src_mask, self.tokenizer, vocab_size)
+        batch = _batch_of(self.tokenizer, sentences, [""] * len(sentences))
+        found = translate_batch(self.network, batch.src, batch.src_mask, self.tokenizer)
         return self.tokenizer.decode(found.ids.tolist())
 
     @torch.inference_mode()
     def word_maps(self, src: str, tgt: str) -> list[WordMap]:
         """All attention weights for a source and a target (teacher-forced), pieces merged to words."""
         return word_maps(self.network, self.tokenizer, src, tgt)
-
-    def _batch(self, src: list[str], tgt: list[str]) -> Batch:
-        return _batch_of(self.tokenizer, src, tgt)
 
 
 @torch.inference_mode()

@@ -44,17 +44,22 @@ def compare(runs: list[Path], out: Path) -> None:
 
     bands = {r["model"]: [band for band in r["test"]["by_source_length"] if band["n"]] for r in results}
     corpus = results[0]["corpus"]["name"]
-    figures = {"length": length_figure(bands, value, label, f"{corpus}: score against source length, test set")}
+    figures = {
+        "length": length_figure(
+            bands, value, label, f"{label.split(' (')[0].capitalize()} by source length ({corpus}, test set)"
+        )
+    }
+    translators = [Translator.load(run / "checkpoints" / "best.ckpt") for run in runs]
     for number, pair in enumerate(_sentences(runs[0]), 1):
-        figures[f"alignment_{number}"] = _panel(runs, pair)
+        figures[f"alignment_{number}"] = _panel(translators, pair)
     _write(figures, out)
     print(f"\nFigures: {out}/*.png")
 
 
-def _panel(runs: list[Path], pair: SentencePair) -> Figure:
+def _panel(translators: list[Translator], pair: SentencePair) -> Figure:
+    """The alignment of one sentence pair in every model, with the gold links where the corpus knows them."""
     maps = {}
-    for run in runs:
-        translator = Translator.load(run / "checkpoints" / "best.ckpt")
+    for translator in translators:
         mean = mean_cross_map(translator.word_maps(pair.src, pair.tgt))
         maps[model_label(translator.name)] = (mean.weights[0], mean.keys, mean.queries)
     gold = {(link.src, link.tgt) for link in pair.links if link.is_sure}

@@ -7,6 +7,7 @@ run lives in RUNS/<corpus>/<model>/seed<k>/; the same command goes on where an e
 finished run instead of training it again.
 """
 
+import errno
 import json
 import logging
 import os
@@ -26,7 +27,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from pipeline.data.datamodule import TranslationData
-from pipeline.data.loading import corpus_name
+from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
@@ -87,7 +88,7 @@ class TranslationCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config.fit
         _check_accelerator(config.trainer.accelerator)
-        corpus, model, seed = corpus_name(config.data.corpus), config.model.name, f"seed{config.seed_everything}"
+        corpus, model, seed = corpus_name(config.data.corpus), config.model.name, f"seed{int(config.seed_everything)}"
         self.run_dir = Path(config.runs_dir) / corpus / model / seed
         if rank_zero_only.rank == 0:
             self._prepare_run_dir()
@@ -118,6 +119,7 @@ class TranslationCLI(LightningCLI):
         elif results.is_file() or last.is_file():
             self._refuse_other_settings()
             if results.is_file():
+                self._refuse_other_text(json.loads(results.read_text(encoding="utf-8")))
                 print(f"{self.run_dir} is finished; RETRAIN=1 (--retrain true) trains it anew")
                 print(results_table([json.loads(results.read_text(encoding="utf-8"))]))
                 sys.exit(0)
@@ -138,6 +140,16 @@ class TranslationCLI(LightningCLI):
             raise UserError(
                 f"{self.run_dir} holds a run with other settings ({'; '.join(differing[:5])}); "
                 "use another SEED or --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
+            )
+
+    def _refuse_other_text(self, results: dict) -> None:
+        """A finished run is reported only for its own text (an unfinished one checks it when it goes on)."""
+        data = self.config.fit.data
+        corpus = load_corpus(data.corpus, data.src, data.tgt, Path(data.cache_dir), data.revision)
+        if corpus.content_hash() != results["corpus"]["content_hash"]:
+            raise UserError(
+                f"{self.run_dir} was trained on another text than {data.corpus} holds now; "
+                "use another --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
             )
 
     def _dumped(self) -> str:
@@ -196,7 +208,7 @@ class TranslationCLI(LightningCLI):
     def _log_hyperparameters(self, results: dict) -> None:
         config = _flat(yaml.safe_load(self._dumped()))
         shown = {key: value for key, value in config.items() if key.startswith(("model.", "data."))}
-        shown = {key: value for key, value in shown.items() if not key.startswith(_NOT_OF_THE_RUN)}
+        shown = {k: v for k, v in shown.items() if v is not None and not k.startswith(_NOT_OF_THE_RUN)}
         final = {
             "final/nats_per_token_test": results["nats_per_token"]["test"],
             "final/bleu_test": results["test"]["bleu"],
@@ -207,9 +219,10 @@ class TranslationCLI(LightningCLI):
         self._logger.experiment.add_custom_scalars(
             {
                 "The three models": {
-                    "loss (nats per target token)": ["Multiline", ["loss/val", "loss/train"]],
-                    "BLEU": ["Multiline", ["bleu/val"]],
-                    "accuracy": ["Multiline", ["accuracy/val"]],
+                    "validation loss (nats per target token)": ["Multiline", ["loss/val"]],
+                    "training loss (nats per target token)": ["Multiline", ["loss/train"]],
+                    "BLEU, validation, greedy search": ["Multiline", ["bleu/val"]],
+                    "tokens right, validation, teacher-forced": ["Multiline", ["accuracy/val"]],
                 }
             }
         )
@@ -243,12 +256,16 @@ def _flat(tree: dict, prefix: str = "") -> dict[str, object]:
 
 def main() -> None:
     # Lightning's advice on data loaders does not apply: there are none (see TokenBudgetBatches).
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for logger in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*(does not have many workers|is not resumable|LeafSpec).*")
     try:
         TranslationCLI()
     except (UserError, MisconfigurationException, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        advice = ""
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            advice = "; free some space and run the same command, which goes on from the last checkpoint"
+        print(f"error: {error}{advice}", file=sys.stderr)
         sys.exit(2)
 
 

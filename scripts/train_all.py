@@ -39,6 +39,8 @@ def train_all(options: argparse.Namespace) -> None:
     models = options.models.split()
     model_configs = [_config("model", model) for model in models]
     name = corpus_name(corpus)
+    if len(models) > 1:
+        print(f"Training {len(models)} models one after the other; each takes about as long as the first.", flush=True)
     arguments = ["-c", str(CONFIGS / "base.yaml"), "-c", str(_corpus_config(name))]
     if corpus not in KNOWN:
         arguments += ["--data.corpus", corpus]

@@ -32,7 +32,7 @@ def test_every_shipped_combination_makes_a_run(cli_of, corpus, model):
     cli = cli_of("-c", "configs/base.yaml", "-c", str(corpus), "-c", str(model))
     assert isinstance(cli.model.network, Seq2Seq)
     assert cli.model.name == model.stem
-    assert cli.model.network.embedding.weight.size(0) == cli.datamodule.vocab_size
+    assert cli.model.network.vocab_size == cli.datamodule.vocab_size
     assert any(isinstance(callback, Checkpoints) for callback in cli.trainer.callbacks)
 
 

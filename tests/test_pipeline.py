@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -132,7 +133,14 @@ def test_a_checkpoint_holds_plain_data_only(trained):
 def test_a_finished_run_is_reported_and_not_trained_again(corpus, trained):
     results = trained / "gru" / "seed1" / "results.json"
     before = results.stat().st_mtime_ns
-    options = ["--data.corpus", str(corpus), "--runs_dir", str(trained.parent), "--data.cache_dir", "unused"]
+    options = [
+        "--data.corpus",
+        str(corpus),
+        "--runs_dir",
+        str(trained.parent),
+        "--data.cache_dir",
+        str(trained.parent.parent / "cache"),
+    ]
     again = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *options]
     done = run("fit", *again)
     assert "is finished" in done.stdout
@@ -140,6 +148,15 @@ def test_a_finished_run_is_reported_and_not_trained_again(corpus, trained):
     refused = run("fit", *again, "--model.lr", "0.5", expect=2)
     assert "model.lr: 0.002 → 0.5" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_finished_run_is_not_reported_for_another_text(corpus, trained, tmp_path, refuse):
+    other = tmp_path / corpus.name
+    shutil.copytree(corpus, other)
+    (other / "test.jsonl").write_text('{"en": "a dog .", "de": "ein Hund ."}\n')
+    folders = ["--data.corpus", str(other), "--runs_dir", str(trained.parent), "--data.cache_dir", str(tmp_path)]
+    said = refuse(train.main, "fit", *SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *folders)
+    assert "was trained on another text" in said
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):

@@ -38,13 +38,13 @@ class AlignmentMaps(Callback):
             return
         self.num_validations += 1
         if self.num_validations in (1, 2, 4, 8) or self.num_validations % self.every_n_validations == 0:
-            self._draw(trainer, module, with_heads=False)
+            self._draw(trainer, module, f"step {trainer.global_step}", with_heads=False)
 
     def on_test_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """The best checkpoint's maps, with every head."""
-        self._draw(trainer, module, with_heads=True)
+        self._draw(trainer, module, "best checkpoint", with_heads=True)
 
-    def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, *, with_heads: bool) -> None:
+    def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, when: str, *, with_heads: bool) -> None:
         writer = tensorboard_writer(trainer)
         if writer is None:
             return
@@ -54,7 +54,7 @@ class AlignmentMaps(Callback):
         for number, pair in enumerate(shown_sentences(trainer.datamodule.corpus.val), 1):
             maps = word_maps(network, tokenizer, pair.src, pair.tgt)
             mean = mean_cross_map(maps)
-            title = f"{model_label(module.name)}, step {trainer.global_step}"
+            title = f"{model_label(module.name)}, {when}"
             figure = alignment_figure(mean.weights[0], mean.keys, mean.queries, title)
             writer.add_figure(f"alignment/{number}", figure, trainer.global_step)
             if not with_heads:

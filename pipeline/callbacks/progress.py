@@ -11,7 +11,7 @@ from rich.table import Column
 
 _FORECAST_STEPS = 30
 _WARMUP_STEPS = 5
-_LONG = 30 * 60  # seconds
+_LONG = 10 * 60  # seconds
 
 
 class RunProgress(ProgressBar):

@@ -52,7 +52,8 @@ def is_cached(name: str) -> bool:
         cached = huggingface_hub.scan_cache_dir()
     except huggingface_hub.errors.CacheNotFound:
         return False
-    return any(repo.repo_type == "dataset" and repo.repo_id == name for repo in cached.repos)
+    found = (repo for repo in cached.repos if repo.repo_type == "dataset" and repo.repo_id == name)
+    return any(revision.files for repo in found for revision in repo.revisions)
 
 
 def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict[str, list[SentencePair]]:

@@ -56,7 +56,15 @@ class AttentionMap(NamedTuple):
 
 
 class Seq2Seq(nn.Module, ABC):
-    """A sequence-to-sequence model. Ids come from one vocabulary for both languages; masks are True where readable."""
+    """A sequence-to-sequence model. Ids come from one vocabulary for both languages; masks are True where readable.
+
+    Args:
+        vocab_size: Pieces in the joint vocabulary.
+    """
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
 
     @abstractmethod
     def encode(self, src: Tensor, src_mask: Tensor) -> Memory:

@@ -50,7 +50,7 @@ class GRUSeq2Seq(Seq2Seq):
         bidirectional: bool = False,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(vocab_size)
         check_handover(memory)
         if bidirectional and d_model % 2:
             raise ValueError(f"d_model is {d_model}; a bidirectional encoder needs an even number, half per direction")

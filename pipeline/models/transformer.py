@@ -127,7 +127,7 @@ class TransformerSeq2Seq(Seq2Seq):
         num_layers: int = 2,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(vocab_size)
         check_handover(memory)
         self.memory = memory
         sizes = (d_model, d_ff, num_heads, dropout)
