@@ -90,12 +90,12 @@ class TranslationCLI(LightningCLI):
         _check_accelerator(config.trainer.accelerator)
         corpus, model, seed = corpus_name(config.data.corpus), config.model.name, f"seed{int(config.seed_everything)}"
         self.run_dir = Path(config.runs_dir) / corpus / model / seed
-        if rank_zero_only.rank == 0:
+        if rank_zero_only.rank == 0 and not config.trainer.fast_dev_run:
             self._prepare_run_dir()
         last = self.run_dir / "checkpoints" / "last.ckpt"
         purge_step = None
         # Set here and not on the command line, where Lightning would let the checkpoint's settings win.
-        if last.is_file():
+        if last.is_file() and not config.trainer.fast_dev_run:
             config.ckpt_path = str(last)
             purge_step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] + 1
         config.trainer.logger = None
@@ -153,7 +153,7 @@ class TranslationCLI(LightningCLI):
             )
 
     def _dumped(self) -> str:
-        return self._parser(self.subcommand).dump(self.config.fit, skip_none=False)
+        return self._parser(self.subcommand).dump(self.config.fit)
 
     def instantiate_classes(self) -> None:
         # Right before the network is built, so that models of one class start from the same weights.
@@ -258,7 +258,9 @@ def main() -> None:
     # Lightning's advice on data loaders does not apply: there are none (see TokenBudgetBatches).
     for logger in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*(does not have many workers|is not resumable|LeafSpec).*")
+    warnings.filterwarnings(
+        "ignore", message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval).*"
+    )
     try:
         TranslationCLI()
     except (UserError, MisconfigurationException, OSError) as error:

@@ -232,6 +232,11 @@ def test_bad_input_is_refused_before_training_and_leaves_no_run(corpus, tmp_path
     assert not list((tmp_path / "runs").rglob("*"))
 
 
+def test_a_fast_dev_run_tries_everything_and_leaves_nothing(corpus, tmp_path):
+    fit(corpus, tmp_path, "transformer", "--trainer.fast_dev_run", "true")
+    assert not list(tmp_path.rglob("*.ckpt")) + list(tmp_path.rglob("results.json"))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_said_at_once(corpus, tmp_path, refuse):
     files = [

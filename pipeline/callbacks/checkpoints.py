@@ -91,6 +91,8 @@ class Checkpoints(Callback):
         self.best = state_dict["best"]
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:
+        if trainer.fast_dev_run:
+            return
         trainer.save_checkpoint(checkpoint_folder(trainer) / f"{name}.ckpt")
         if name == "last":
             self._saved_at = time.monotonic()
