@@ -9,7 +9,8 @@ ROOT = Path(__file__).parent.parent
 # A module may import those before it; rooms of one level know nothing of each other.
 LEVELS = [
     {"pipeline.errors"},
-    {"pipeline.data.corpus", "pipeline.data.lexicon"},
+    {"pipeline.data.corpus", "pipeline.data.lexicon", "pipeline.data.inflection"},
+    {"pipeline.data.phrases"},
     {"pipeline.data.grammar", "pipeline.data.files", "pipeline.data.tokenizer"},
     {"pipeline.data.toy", "pipeline.data.hub"},
     {"pipeline.data.loading", "pipeline.data.batching"},

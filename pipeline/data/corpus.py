@@ -14,7 +14,7 @@ class Link(NamedTuple):
     """One word of the source translates one word of the target: positions count words from 0.
 
     A sure link is one that every annotator would draw; a possible link is one that may be drawn (Och & Ney 2003, §2.3).
-    `phenomenon` names the rule of grammar that made it (see `grammar.PHENOMENA`).
+    `phenomenon` names the rule of grammar that made it (see `phrases.PHENOMENA`).
     """
 
     src: int

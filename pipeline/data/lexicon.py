@@ -6,6 +6,8 @@ adjectives that lose a vowel (*dunkel, dunkler*), so every form below follows fr
 
 from typing import NamedTuple
 
+GENDERS = ("m", "f", "n")
+
 
 class Noun(NamedTuple):
     """A noun with both numbers: `Noun("man", "men", "m", "Mann", "Männer", "person")`."""

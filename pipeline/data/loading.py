@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.data import corpus as corpus_module
-from pipeline.data import grammar, lexicon, toy
+from pipeline.data import grammar, inflection, lexicon, phrases, toy
 from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
 from pipeline.data.files import read_folder
 from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, hub_answers, is_cached, read_hub
@@ -86,7 +86,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def _cached_toy(cache_dir: Path) -> Corpus:
     """The toy corpus from the cache: drawing it takes some seconds, and every process of a run needs it."""
-    rules = b"".join(Path(module.__file__).read_bytes() for module in (corpus_module, lexicon, grammar, toy))
+    rules = b"".join(
+        Path(module.__file__).read_bytes() for module in (corpus_module, lexicon, inflection, phrases, grammar, toy)
+    )
     path = Path(cache_dir) / f"toy-{hashlib.sha256(rules).hexdigest()[:16]}.json"
     if not path.is_file():
         drawn = toy.toy_corpus()

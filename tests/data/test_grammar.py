@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.data.corpus import SentencePair
-from pipeline.data.grammar import PHENOMENA, ToyGrammar
+from pipeline.data.grammar import ToyGrammar
 from pipeline.data.lexicon import COMPOUND_FIRST, NOUNS, VERBS, Noun, Verb
+from pipeline.data.phrases import PHENOMENA
 
 # Which translation the grammar gives; the German is written by hand.
 TRANSLATIONS = [

@@ -4,8 +4,8 @@ import pytest
 
 from pipeline.data import toy
 from pipeline.data.corpus import SPLITS
-from pipeline.data.grammar import PHENOMENA
 from pipeline.data.lexicon import NOUNS
+from pipeline.data.phrases import PHENOMENA
 
 BANDS = [(1, 10), (11, 20), (21, 30), (31, 40), (41, 50), (51, 60)]
 
