@@ -8,19 +8,15 @@ finished run instead of training it again.
 """
 
 import errno
-import json
 import logging
 import os
-import shutil
 import sys
-import time
 import warnings
 from pathlib import Path
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS; read when CUDA starts
 
 import torch
-import yaml
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -31,26 +27,8 @@ from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
+from pipeline.run_folder import RunFolder, settings_of
 from pipeline.task import TranslationTask
-
-# What may differ between the runs of one command: where it runs and how it is shown, not what it computes.
-_NOT_OF_THE_RUN = (
-    "ckpt_path",
-    "weights_only",
-    "retrain",
-    "runs_dir",
-    "data.cache_dir",
-    "data.corpus",  # compared by its text
-    "trainer.logger",
-    "trainer.callbacks",
-    "trainer.plugins",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.default_root_dir",
-    "trainer.enable_progress_bar",
-)
 
 
 class TranslationCLI(LightningCLI):
@@ -87,70 +65,52 @@ class TranslationCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config.fit
+        if config.ckpt_path is not None:
+            raise UserError(
+                "--ckpt_path is not taken: a run goes on from its own folder by itself. "
+                "Give the command that started it again"
+            )
         _check_accelerator(config.trainer.accelerator)
-        corpus, model, seed = corpus_name(config.data.corpus), config.model.name, f"seed{int(config.seed_everything)}"
-        self.run_dir = Path(config.runs_dir) / corpus / model / seed
-        if rank_zero_only.rank == 0 and not config.trainer.fast_dev_run:
-            self._prepare_run_dir()
-        last = self.run_dir / "checkpoints" / "last.ckpt"
+        self.folder = RunFolder(
+            config.runs_dir, corpus_name(config.data.corpus), config.model.name, int(config.seed_everything)
+        )
         purge_step = None
-        # Set here and not on the command line, where Lightning would let the checkpoint's settings win.
-        if last.is_file() and not config.trainer.fast_dev_run:
-            config.ckpt_path = str(last)
-            purge_step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] + 1
+        if not config.trainer.fast_dev_run:
+            if rank_zero_only.rank == 0 and self.folder.path.exists():
+                self._prepare_folder()
+            if self.folder.can_go_on:
+                # Set here and not on the command line, where Lightning would let the checkpoint's settings win.
+                config.ckpt_path = str(self.folder.last)
+                purge_step = self.folder.last_step() + 1
         config.trainer.logger = None
         if config.trainer.enable_progress_bar is False:  # Lightning refuses a bar that is switched off
             callbacks = config.trainer.callbacks or []
             config.trainer.callbacks = [c for c in callbacks if not c.class_path.endswith(".RunProgress")]
         self._logger = TensorBoardLogger(
-            config.runs_dir, name=f"{corpus}/{model}", version=seed, default_hp_metric=False, purge_step=purge_step
+            config.runs_dir,
+            name=self.folder.name,
+            version=self.folder.version,
+            default_hp_metric=False,
+            purge_step=purge_step,
         )
 
-    def _prepare_run_dir(self) -> None:
-        """Reports a finished run, checks an unfinished one, clears one without checkpoint, keeps what is retrained."""
-        results = self.run_dir / "results.json"
-        last = self.run_dir / "checkpoints" / "last.ckpt"
-        if not self.run_dir.exists():
-            return
+    def _prepare_folder(self) -> None:
+        """Keeps what is retrained, reports a finished run and ends, checks an unfinished one."""
+        folder, data = self.folder, self.config.fit.data
         if self.config.fit.retrain:
-            kept = self.run_dir.with_name(f"{self.run_dir.name}.{time.strftime('%Y-%m-%dT%H-%M-%S')}")
-            self.run_dir.rename(kept)
-            print(f"the earlier run is kept in {kept}")
-        elif results.is_file() or last.is_file():
-            self._refuse_other_settings()
-            if results.is_file():
-                self._refuse_other_text(json.loads(results.read_text(encoding="utf-8")))
-                print(f"{self.run_dir} is finished; RETRAIN=1 (--retrain true) trains it anew")
-                print(results_table([json.loads(results.read_text(encoding="utf-8"))]))
-                sys.exit(0)
-            print(f"going on with the unfinished run in {self.run_dir}")
-        else:
-            shutil.rmtree(self.run_dir)  # stopped before its first checkpoint: nothing to go on from
-
-    def _refuse_other_settings(self) -> None:
-        saved = self.run_dir / "config.yaml"
-        before = _flat(yaml.safe_load(saved.read_text(encoding="utf-8"))) if saved.is_file() else {}
-        now = _flat(yaml.safe_load(self._dumped()))
-        differing = [
-            f"{key}: {before.get(key)} → {now.get(key)}"
-            for key in sorted(before.keys() | now.keys())
-            if before.get(key) != now.get(key) and not key.startswith(_NOT_OF_THE_RUN)
-        ]
-        if before and differing:
-            raise UserError(
-                f"{self.run_dir} holds a run with other settings ({'; '.join(differing[:5])}); "
-                "use another SEED or --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
-            )
-
-    def _refuse_other_text(self, results: dict) -> None:
-        """A finished run is reported only for its own text (an unfinished one checks it when it goes on)."""
-        data = self.config.fit.data
-        corpus = load_corpus(data.corpus, data.src, data.tgt, Path(data.cache_dir), data.revision)
-        if corpus.content_hash() != results["corpus"]["content_hash"]:
-            raise UserError(
-                f"{self.run_dir} was trained on another text than {data.corpus} holds now; "
-                "use another --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
-            )
+            print(f"the earlier run is kept in {folder.set_aside()}")
+            return
+        folder.clear()
+        if folder.is_finished or folder.can_go_on:
+            folder.refuse_other_settings(settings_of(self._dumped()))
+        if folder.is_finished:
+            corpus = load_corpus(data.corpus, data.src, data.tgt, Path(data.cache_dir), data.revision)
+            folder.refuse_other_text(corpus.content_hash(), data.corpus)
+            print(f"{folder.path} is finished; RETRAIN=1 (--retrain true) trains it anew")
+            print(results_table([folder.results()]))
+            sys.exit(0)
+        if folder.can_go_on:
+            print(f"going on with the unfinished run in {folder.path}")
 
     def _dumped(self) -> str:
         return self._parser(self.subcommand).dump(self.config.fit)
@@ -182,11 +142,10 @@ class TranslationCLI(LightningCLI):
         effort = Effort(
             trainer.global_step, trainer.current_epoch, task.tokens_seen, round(task.seconds, 1), trainer.world_size
         )
-        best = self.run_dir / "checkpoints" / "best.ckpt"
-        if not best.is_file():
-            raise UserError(f"{self.run_dir} has no best.ckpt: training ended before its first validation")
-        best_step = torch.load(best, weights_only=True, map_location="cpu")["global_step"]
-        trainer.test(task, self.datamodule, ckpt_path=str(best), verbose=False)
+        if not self.folder.best.is_file():
+            raise UserError(f"{self.folder.path} has no best.ckpt: training ended before its first validation")
+        best_step, val_nats_per_token = self.folder.best_step_and_loss()
+        trainer.test(task, self.datamodule, ckpt_path=str(self.folder.best), verbose=False)
         if not trainer.is_global_zero:
             return
         results = run_results(
@@ -198,17 +157,16 @@ class TranslationCLI(LightningCLI):
             effort=effort,
             best_step=best_step,
             scores=task.scores,
-            val_nats_per_token=_best_value(best),
+            val_nats_per_token=val_nats_per_token,
         )
-        write_translations(self.run_dir / "translations.jsonl", self.datamodule.corpus.test, task.scores["test"])
-        write_json(self.run_dir / "results.json", results)  # last: it marks the run as finished
+        write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
+        write_json(self.folder.results_json, results)  # last: it marks the run as finished
         self._log_hyperparameters(results)
         print(results_table([results]))
 
     def _log_hyperparameters(self, results: dict) -> None:
-        config = _flat(yaml.safe_load(self._dumped()))
-        shown = {key: value for key, value in config.items() if key.startswith(("model.", "data."))}
-        shown = {k: v for k, v in shown.items() if v is not None and not k.startswith(_NOT_OF_THE_RUN)}
+        settings = settings_of(self._dumped())
+        shown = {key: value for key, value in settings.items() if key.startswith(("model.", "data.", "dropout"))}
         final = {
             "final/nats_per_token_test": results["nats_per_token"]["test"],
             "final/bleu_test": results["test"]["bleu"],
@@ -229,29 +187,12 @@ class TranslationCLI(LightningCLI):
         self._logger.experiment.flush()
 
 
-def _best_value(checkpoint: Path) -> float:
-    """The validation loss that a best checkpoint was kept for."""
-    callbacks = torch.load(checkpoint, weights_only=True, map_location="cpu")["callbacks"]
-    return next(state["best"] for name, state in callbacks.items() if name.startswith("Checkpoints"))
-
-
 def _check_accelerator(accelerator: str) -> None:
     if accelerator in ("cuda", "gpu") and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise UserError(
             f"--trainer.accelerator {accelerator} was asked for, but torch {torch.__version__} finds no GPU; "
             "use --trainer.accelerator cpu, or install the CUDA build of torch (README)"
         )
-
-
-def _flat(tree: dict, prefix: str = "") -> dict[str, object]:
-    """{"a": {"b": 1}} → {"a.b": 1}"""
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ LEVELS = [
     {"pipeline.decoding", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
     {"pipeline.scoring"},
     {"pipeline.translator", "pipeline.task"},
-    {"pipeline.callbacks", "pipeline.results"},
+    {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder"},
     {"pipeline.report"},
     {"scripts"},
 ]

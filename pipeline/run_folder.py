@@ -1,0 +1,130 @@
+"""Run folders, `runs/<corpus>/<model>/seed<k>/`: finished runs are reported, unfinished ones go on, none is lost."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from pipeline.errors import UserError
+
+# Settings that say where a run is computed and how it is shown, not what it computes.
+_NOT_OF_THE_RUN = (
+    "ckpt_path",
+    "weights_only",
+    "retrain",
+    "runs_dir",
+    "data.cache_dir",
+    "data.corpus",  # compared by its text
+    "trainer.logger",
+    "trainer.callbacks",
+    "trainer.plugins",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.default_root_dir",
+    "trainer.enable_progress_bar",
+)
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Attributes:
+        name: `<corpus>/<model>`.
+        version: `seed<k>`.
+        path: Where it is.
+    """
+
+    def __init__(self, runs_dir: str | Path, corpus: str, model: str, seed: int) -> None:
+        self.name = f"{corpus}/{model}"
+        self.version = f"seed{seed}"
+        self.path = Path(runs_dir) / self.name / self.version
+        self.best = self.path / "checkpoints" / "best.ckpt"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.results_json = self.path / "results.json"
+        self.translations = self.path / "translations.jsonl"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run was trained to its end and scored: results.json is written last."""
+        return self.results_json.is_file()
+
+    @property
+    def can_go_on(self) -> bool:
+        return self.last.is_file()
+
+    def results(self) -> dict[str, Any]:
+        """The content of results.json."""
+        return json.loads(self.results_json.read_text(encoding="utf-8"))
+
+    def last_step(self) -> int:
+        """The step that an unfinished run goes on after."""
+        return torch.load(self.last, weights_only=True, map_location="cpu")["global_step"]
+
+    def best_step_and_loss(self) -> tuple[int, float]:
+        """The step of the best checkpoint and its validation loss in nats per token."""
+        checkpoint = torch.load(self.best, weights_only=True, map_location="cpu")
+        states = (state for name, state in checkpoint["callbacks"].items() if name.startswith("Checkpoints"))
+        return checkpoint["global_step"], next(states)["best"]
+
+    def refuse_other_settings(self, settings: dict[str, Any]) -> None:
+        """Compares flat `settings` (see `settings_of`) with those that the run here was started with.
+
+        Raises:
+            UserError: They differ in what the run computes; the differences are named.
+        """
+        saved = self.path / "config.yaml"
+        if not saved.is_file():
+            return
+        before = settings_of(saved.read_text(encoding="utf-8"))
+        differing = [
+            f"{key}: {before.get(key)} → {settings.get(key)}"
+            for key in sorted(before.keys() | settings.keys())
+            if before.get(key) != settings.get(key)
+        ]
+        if differing:
+            raise UserError(
+                f"{self.path} holds a run with other settings ({'; '.join(differing[:5])}); "
+                "use another SEED or --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
+            )
+
+    def refuse_other_text(self, content_hash: str, corpus: str) -> None:
+        """Raises UserError if the finished run here was trained on another text than `corpus` holds now."""
+        if self.results()["corpus"]["content_hash"] != content_hash:
+            raise UserError(
+                f"{self.path} was trained on another text than {corpus} holds now; "
+                "use another --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
+            )
+
+    def set_aside(self) -> Path:
+        """Gives the run another name, with the time in it, and returns that."""
+        kept = self.path.with_name(f"{self.version}.{time.strftime('%Y-%m-%dT%H-%M-%S')}")
+        self.path.rename(kept)
+        return kept
+
+    def clear(self) -> None:
+        """Removes what a run left that was stopped before its first checkpoint: there is nothing to go on from."""
+        if not self.is_finished and not self.can_go_on:
+            shutil.rmtree(self.path)
+
+
+def settings_of(config: str) -> dict[str, Any]:
+    """The settings of a YAML configuration that decide what a run computes: `{"model.lr": 0.002, …}`."""
+    flat = _flat(yaml.safe_load(config))
+    return {key: value for key, value in flat.items() if value is not None and not key.startswith(_NOT_OF_THE_RUN)}
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} → {"a.b": 1}"""
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
