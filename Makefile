@@ -5,6 +5,7 @@ MODELS ?= gru gru_attention transformer
 SEED ?= 1
 ARGS ?=
 RETRAIN ?=
+RUNS ?= runs
 PORT ?= 6006
 
 PYTHON ?= python3
@@ -20,17 +21,23 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
-	@echo '                   SEED=1  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5 …"'
+	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5"'
 
 setup: $(STAMP) ## make .venv and install everything into it
 
-# Where torch comes from: an importable one in range is kept (with PYTHON having it, add SYSTEM_TORCH=1); with an NVIDIA
-# driver the CUDA build; else the CPU build, by a name that can never bring gigabytes of CUDA along.
+# Where torch comes from: if PYTHON can already import one in range, the virtual environment sees it; else, with an NVIDIA
+# driver, the CUDA build; else the CPU build, by a name that can never bring gigabytes of CUDA along.
+HAS_TORCH := -c 'import sys, torch; sys.exit(not (2, 11) <= tuple(map(int, torch.__version__.split(".")[:2])) < (2, 15))' 2>/dev/null
+
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; give another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/python || { echo "making $(VENV) …"; $(PYTHON) -m venv $(if $(SYSTEM_TORCH),--system-site-packages) $(VENV); }
-	@if $(BIN)/python -c 'import torch, sys; v = tuple(map(int, torch.__version__.split(".")[:2])); sys.exit(not (2, 11) <= v < (2, 15))' 2>/dev/null; then \
+	@test -x $(BIN)/python || { \
+		echo "making $(VENV) …"; \
+		$(PYTHON) -m venv $$($(PYTHON) $(HAS_TORCH) && echo --system-site-packages) $(VENV) || \
+		{ echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }; \
+	}
+	@if $(BIN)/python $(HAS_TORCH); then \
 		echo "torch is there"; \
 	elif nvidia-smi >/dev/null 2>&1; then \
 		echo "installing torch $(TORCH) with CUDA …"; $(BIN)/pip install -q "torch==$(TORCH)"; \
@@ -44,7 +51,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 train: $(STAMP) ## train the three models side by side and compare them
-	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' $(if $(RETRAIN),--retrain) -- $(ARGS)
+	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
 	@$(BIN)/python -m pytest -n 2
@@ -53,7 +60,7 @@ lint: $(STAMP) ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 tensorboard: $(STAMP) ## show curves and maps of all runs on http://localhost:6006
-	@$(BIN)/tensorboard --logdir runs --port $(PORT)
+	@$(BIN)/tensorboard --logdir '$(RUNS)' --port $(PORT)
 
 clean: ## remove .venv and caches; runs are kept
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache data/cache

@@ -3,8 +3,9 @@
 import functools
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -13,6 +14,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 # Okabe & Ito's colours, told apart by every common kind of colour blindness.
 MODEL_COLOURS = {"gru": "#D55E00", "gru_attention": "#0072B2", "transformer": "#009E73", "gru_mean": "#CC79A7"}
@@ -92,42 +94,28 @@ def use_fonts_for(texts: Sequence[str]) -> None:
     matplotlib.rcParams["font.family"] = list(_families_for(frozenset("".join(texts))))
 
 
-def alignment_figure(
-    weights: np.ndarray,
-    src_words: Sequence[str],
-    tgt_words: Sequence[str],
-    title: str,
-    gold: set[tuple[int, int]] = frozenset(),
-) -> Figure:
-    """One alignment map.
+class PanelMap(NamedTuple):
+    """One map of a panel: `weights` (tgt_words, src_words), or one column where one state is handed over."""
 
-    Args:
-        weights: (tgt_len, src_len), rows sum to 1; src_len is 1 where one state is handed over.
-        src_words: Columns.
-        tgt_words: Rows.
-        title: Above the map.
-        gold: Links (src, tgt) to be framed.
-    """
-    return alignment_panel({title: (weights, src_words, tgt_words)}, gold=gold)
+    title: str
+    weights: np.ndarray
+    src_words: Sequence[str]
+    tgt_words: Sequence[str]
 
 
-def alignment_panel(
-    maps: dict[str, tuple[np.ndarray, Sequence[str], Sequence[str]]],
-    heading: str = "",
-    gold: set[tuple[int, int]] = frozenset(),
-) -> Figure:
-    """Maps side by side: title → (weights (tgt_len, src_len), source words, target words)."""
-    use_fonts_for([heading, *(word for _, src, tgt in maps.values() for word in (*src, *tgt))])
-    widths = [max(1.0, 0.33 * len(src)) for _, src, _ in maps.values()]
-    rows = max(len(tgt) for _, _, tgt in maps.values())
-    margin = 0.085 * max(len(word) for _, _, tgt in maps.values() for word in tgt) + 0.35
+def alignment_panel(maps: Sequence[PanelMap], heading: str = "", gold: Set[tuple[int, int]] = frozenset()) -> Figure:
+    """Alignment maps side by side; `gold` links (source word, target word) are framed."""
+    use_fonts_for([heading, *(word for m in maps for word in (m.title, *m.src_words, *m.tgt_words))])
+    widths = [max(1.0, 0.33 * len(m.src_words)) for m in maps]
+    rows = max(len(m.tgt_words) for m in maps)
+    margin = 0.085 * max(len(word) for m in maps for word in m.tgt_words) + 0.35
     figure = Figure(
         figsize=(sum(widths) + margin * len(maps) + 0.6, 0.3 * rows + 1.9 + (0.4 if heading else 0)),
         layout="constrained",
     )
     axes = figure.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
-    for axis, (title, (weights, src, tgt)) in zip(axes, maps.items(), strict=True):
-        image = _draw_map(axis, weights, src, tgt, gold if weights.shape[1] > 1 else set())
+    for axis, (title, weights, src_words, tgt_words) in zip(axes, maps, strict=True):
+        image = _draw_map(axis, weights, src_words, tgt_words, gold if weights.shape[1] > 1 else frozenset())
         axis.set_title(title, fontsize=10, pad=8)
     colour_bar = figure.colorbar(image, ax=list(axes), fraction=0.025, pad=0.01, aspect=30)
     colour_bar.set_label("attention weight", fontsize=8)
@@ -148,33 +136,41 @@ def heads_figure(
     axes = figure.subplots(len(maps), num_heads, squeeze=False)
     for row, (name, weights) in zip(axes, maps, strict=True):
         for head, axis in enumerate(row):
-            _draw_map(axis, weights[head], keys, queries, set(), fontsize=5.5)
+            _draw_map(axis, weights[head], keys, queries, frozenset(), fontsize=5.5)
             axis.set_title(f"{name}, head {head + 1}", fontsize=7)
     figure.suptitle(heading, fontsize=10)
     return figure
 
 
-def length_figure(bands: dict[str, Sequence], value: str, label: str, heading: str) -> Figure:
-    """A score against source length, one line per model.
+class LengthCurve(NamedTuple):
+    """One line of `length_figure`: `bands` have `low`, `high`, `n` and scores, as in results.json."""
+
+    label: str
+    model: str
+    bands: Sequence[dict]
+
+
+def length_figure(curves: Sequence[LengthCurve], value: str, axis_label: str, heading: str) -> Figure:
+    """A score against source length, one line per run.
 
     Args:
-        bands: Model → dictionaries with `low`, `high`, `n` and the score, as in results.json.
-        value: The score's key.
-        label: What the vertical axis says, with its unit.
+        curves: The runs, in the order of the legend.
+        value: The score's key in the bands.
+        axis_label: What the vertical axis says, with its unit.
         heading: Above the figure.
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axis = figure.subplots()
     counts: dict[str, int] = {}
-    for name in sorted(bands, key=model_order):
-        shown = [band for band in bands[name] if band[value] is not None]
-        labels = [f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+" for band in shown]
-        counts.update({text: band["n"] for text, band in zip(labels, shown, strict=True)})
+    for label, model, bands in curves:
+        shown = [band for band in bands if band["n"]]
+        ranges = [f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+" for band in shown]
+        counts.update({text: band["n"] for text, band in zip(ranges, shown, strict=True)})
         values = [100 * band[value] if value != "nats_per_token" else band[value] for band in shown]
-        axis.plot(labels, values, marker="o", color=model_colour(name), label=model_label(name), linewidth=2)
+        axis.plot(ranges, values, marker="o", color=model_colour(model), label=label, linewidth=2)
     axis.set_xticks(range(len(counts)), [f"{text}\nn={n}" for text, n in counts.items()], fontsize=8)
     axis.set_xlabel("source length (words)")
-    axis.set_ylabel(label)
+    axis.set_ylabel(axis_label)
     if value != "nats_per_token":
         axis.set_ylim(-3, 103)
     axis.grid(axis="y", alpha=0.3)
@@ -184,7 +180,14 @@ def length_figure(bands: dict[str, Sequence], value: str, label: str, heading: s
     return figure
 
 
-def _draw_map(axis: Axes, weights: np.ndarray, src: Sequence[str], tgt: Sequence[str], gold: set, fontsize: float = 8):
+def _draw_map(
+    axis: Axes,
+    weights: np.ndarray,
+    src: Sequence[str],
+    tgt: Sequence[str],
+    gold: Set[tuple[int, int]],
+    fontsize: float = 8,
+) -> AxesImage:
     image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axis.set_xticks(range(len(src)), src, rotation=60, ha="left", rotation_mode="anchor", fontsize=fontsize)
     axis.set_yticks(range(len(tgt)), tgt, fontsize=fontsize)

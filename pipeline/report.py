@@ -22,11 +22,12 @@ def results_table(results: Sequence[dict[str, Any]]) -> str:
     ]
     header += ["exact match", "tokens right"]
     rows = []
-    for result in sorted(results, key=lambda result: (model_order(result["model"]), result["seed"])):
+    results = in_order(results)
+    for label, result in zip(run_labels(results), results, strict=True):
         nats, test = result["nats_per_token"], result["test"]
         rows.append(
             [
-                model_label(result["model"]),
+                label,
                 f"{result['parameters']:,}",
                 f"{result['steps']:,}",
                 f"{result['target_tokens_seen'] / 1e6:.2f} M",
@@ -41,16 +42,30 @@ def results_table(results: Sequence[dict[str, Any]]) -> str:
     return markdown_table(header, rows)
 
 
+def run_labels(results: Sequence[dict[str, Any]]) -> list[str]:
+    """The name of each run: its model's, with the seed where several runs are of one model."""
+    models = [result["model"] for result in results]
+    return [
+        model_label(result["model"]) + (f", seed {result['seed']}" if models.count(result["model"]) > 1 else "")
+        for result in results
+    ]
+
+
+def in_order(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs in the order of the lesson, then by seed."""
+    return sorted(results, key=lambda result: (model_order(result["model"]), result["seed"]))
+
+
 def length_table(results: Sequence[dict[str, Any]], value: str = "exact_match") -> str:
     """A score per band of source length, one row per model."""
-    results = sorted(results, key=lambda result: (model_order(result["model"]), result["seed"]))
+    results = in_order(results)
     bands = [band for band in results[0]["test"]["by_source_length"] if band["n"]]
     header = ["source words"] + [band_label(band) for band in bands]
     rows = [["sentences", *(str(band["n"]) for band in bands)]]
-    for result in results:
+    for label, result in zip(run_labels(results), results, strict=True):
         shown = [band for band in result["test"]["by_source_length"] if band["n"]]
         show = _percent if value != "bleu" else lambda score: f"{score:.1f}"
-        rows.append([model_label(result["model"]), *(show(band[value]) for band in shown)])
+        rows.append([label, *(show(band[value]) for band in shown)])
     return markdown_table(header, rows)
 
 

@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,9 +87,19 @@ def run_results(
         "batch_order_hash": data.order_hash(),
         "command": " ".join(["python", "-m", "scripts.train", *_portable(sys.argv[1:])]),
         "commit": commit(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "hardware": hardware(),
     }
+
+
+def _versions() -> dict[str, str | None]:
+    installed = {}
+    for name in _PACKAGES:
+        try:
+            installed[name] = version(name)
+        except PackageNotFoundError:  # a package that only some corpora need
+            installed[name] = None
+    return installed
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -122,7 +132,8 @@ def commit() -> str | None:
         return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", ":/pipeline") else "")
+        changes = git("status", "--porcelain", "--", ":/pipeline", ":/scripts", ":/configs")
+        return git("rev-parse", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -20,7 +20,6 @@ _NOT_OF_THE_RUN = (
     "data.cache_dir",
     "data.corpus",  # compared by its text
     "trainer.logger",
-    "trainer.callbacks",
     "trainer.plugins",
     "trainer.accelerator",
     "trainer.devices",
@@ -60,7 +59,10 @@ class RunFolder:
 
     def results(self) -> dict[str, Any]:
         """The content of results.json."""
-        return json.loads(self.results_json.read_text(encoding="utf-8"))
+        try:
+            return json.loads(self.results_json.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{self.results_json} is broken ({error}); RETRAIN=1 trains the run anew") from error
 
     def last_step(self) -> int:
         """The step that an unfinished run goes on after."""
@@ -113,9 +115,16 @@ class RunFolder:
             shutil.rmtree(self.path)
 
 
+# Callbacks that only show or keep what is computed.
+_ONLOOKERS = ("RunProgress", "AlignmentMaps", "SampleTranslations", "Checkpoints")
+
+
 def settings_of(config: str) -> dict[str, Any]:
     """The settings of a YAML configuration that decide what a run computes: `{"model.lr": 0.002, …}`."""
-    flat = _flat(yaml.safe_load(config))
+    flat = _flat(yaml.safe_load(config) or {})
+    for callback in flat.pop("trainer.callbacks", None) or []:
+        if callback["class_path"].rpartition(".")[2] not in _ONLOOKERS:
+            flat |= _flat({callback["class_path"]: callback.get("init_args", {})}, "trainer.callbacks.")
     return {key: value for key, value in flat.items() if value is not None and not key.startswith(_NOT_OF_THE_RUN)}
 
 

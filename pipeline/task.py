@@ -1,5 +1,6 @@
 """Training: the loss, the optimiser, and what is measured on the way; the same for every model."""
 
+import math
 import time
 from typing import Any
 
@@ -91,7 +92,7 @@ class TranslationTask(pl.LightningModule):
         self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm=None
     ) -> None:
         """Clips by the norm over all parameters, and keeps that norm for the log."""
-        limit = gradient_clip_val if gradient_clip_val is not None else float("inf")
+        limit = gradient_clip_val or float("inf")  # 0 means off
         self._window.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit, foreach=True)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -116,8 +117,8 @@ class TranslationTask(pl.LightningModule):
             scalars["loss/objective"] = float(window.objective) * scale
         if not all(torch.isfinite(torch.tensor([scalars["loss/train"], scalars["gradient/norm"]]))):
             raise UserError(
-                f"the loss is not finite at step {self.global_step}; the last checkpoint is kept. "
-                "Try a lower --model.lr or a longer --model.warmup_steps"
+                f"the loss is not finite at step {self.global_step}; the last good checkpoint is kept. "
+                "Train anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
             )
         self._log(scalars)
 
@@ -192,11 +193,14 @@ class TranslationTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def rate(self, step: int, total: float) -> float:
-        """The share of `lr` at a step: up linearly over `warmup_steps`, down linearly to 0 at `total` steps."""
-        warmup = min(self.warmup_steps, max(1, total // 2))
+        """The share of `lr` at a step: up linearly over `warmup_steps`, then down linearly to 0 at `total` steps.
+
+        Where training has no end (`total` is infinite) it stays at 1.
+        """
+        warmup = self.warmup_steps if math.isinf(total) else min(self.warmup_steps, max(1, total // 2))
         if step < warmup:
             return (step + 1) / warmup
-        return max(0.0, (total - step) / max(1, total - warmup)) if total != float("inf") else 1.0
+        return 1.0 if math.isinf(total) else max(0.0, (total - step) / max(1, total - warmup))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["progress"] = {"tokens_seen": self.tokens_seen, "seconds": self.seconds}

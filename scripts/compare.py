@@ -15,8 +15,8 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
-from pipeline.plots import alignment_panel, length_figure, model_label
-from pipeline.report import length_table, results_table
+from pipeline.plots import LengthCurve, PanelMap, alignment_panel, length_figure
+from pipeline.report import in_order, length_table, results_table, run_labels
 from pipeline.translator import Translator, mean_cross_map
 
 
@@ -26,7 +26,8 @@ def compare(runs: list[Path], out: Path) -> None:
     Raises:
         UserError: A run is not finished, or the runs are of different corpora.
     """
-    results = [_read(run) for run in runs]
+    results = in_order([_read(run) | {"run": run} for run in runs])
+    runs = [result["run"] for result in results]
     hashes = {result["corpus"]["content_hash"] for result in results}
     if len(hashes) > 1:
         raise UserError(f"{', '.join(map(str, runs))} were trained on different texts and cannot be compared")
@@ -36,32 +37,33 @@ def compare(runs: list[Path], out: Path) -> None:
     for line in _what_is_equal(results):
         print(line)
     synthetic = results[0]["corpus"]["is_synthetic"]
-    value, label = (
-        ("exact_match", "translations exactly right (%)") if synthetic else ("nats_per_token", "nats per token")
+    value, axis_label = (
+        ("exact_match", "translated exactly right (%)") if synthetic else ("nats_per_token", "nats/token")
     )
     print(f"\n{'Exact match' if synthetic else 'BLEU'} on the test set by source length:\n")
     print(length_table(results, "exact_match" if synthetic else "bleu"))
 
-    bands = {r["model"]: [band for band in r["test"]["by_source_length"] if band["n"]] for r in results}
+    labels = run_labels(results)
+    curves = [
+        LengthCurve(label, result["model"], result["test"]["by_source_length"])
+        for label, result in zip(labels, results, strict=True)
+    ]
     corpus = results[0]["corpus"]["name"]
-    figures = {
-        "length": length_figure(
-            bands, value, label, f"{label.split(' (')[0].capitalize()} by source length ({corpus}, test set)"
-        )
-    }
+    heading = f"{'Exact match' if synthetic else 'Nats per target token'} by source length ({corpus}, test set)"
+    figures = {"length": length_figure(curves, value, axis_label, heading)}
     translators = [Translator.load(run / "checkpoints" / "best.ckpt") for run in runs]
     for number, pair in enumerate(_sentences(runs[0]), 1):
-        figures[f"alignment_{number}"] = _panel(translators, pair)
+        figures[f"alignment_{number}"] = _panel(labels, translators, pair)
     _write(figures, out)
     print(f"\nFigures: {out}/*.png")
 
 
-def _panel(translators: list[Translator], pair: SentencePair) -> Figure:
+def _panel(labels: list[str], translators: list[Translator], pair: SentencePair) -> Figure:
     """The alignment of one sentence pair in every model, with the gold links where the corpus knows them."""
-    maps = {}
-    for translator in translators:
+    maps = []
+    for label, translator in zip(labels, translators, strict=True):
         mean = mean_cross_map(translator.word_maps(pair.src, pair.tgt))
-        maps[model_label(translator.name)] = (mean.weights[0], mean.keys, mean.queries)
+        maps.append(PanelMap(label, mean.weights[0], mean.keys, mean.queries))
     gold = {(link.src, link.tgt) for link in pair.links if link.is_sure}
     return alignment_panel(maps, gold=gold)
 
@@ -77,8 +79,8 @@ def _what_is_equal(results: list[dict[str, Any]]) -> list[str]:
     """Says which runs started from the same weights, and whether all saw the same batches."""
     lines = []
     by_hash: dict[str, list[str]] = {}
-    for result in results:
-        by_hash.setdefault(result["initial_weights_hash"], []).append(model_label(result["model"]))
+    for label, result in zip(run_labels(results), results, strict=True):
+        by_hash.setdefault(result["initial_weights_hash"], []).append(label)
     for weights, models in by_hash.items():
         if len(models) > 1:
             lines.append(f"Same initial weights ({weights[:8]}): {', '.join(models)}.")
@@ -113,7 +115,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         compare(options.runs, options.out)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -86,7 +86,7 @@ def main() -> None:
     try:
         publish(options.runs, RESULTS)
         README.write_text(with_tables(README.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

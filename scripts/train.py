@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS; read when CUDA starts
 
@@ -75,13 +76,16 @@ class TranslationCLI(LightningCLI):
             config.runs_dir, corpus_name(config.data.corpus), config.model.name, int(config.seed_everything)
         )
         purge_step = None
-        if not config.trainer.fast_dev_run:
+        self._resume_from = None
+        if not config.trainer.fast_dev_run and not config.retrain:
             if rank_zero_only.rank == 0 and self.folder.path.exists():
-                self._prepare_folder()
+                self._check_folder()
             if self.folder.can_go_on:
-                # Set here and not on the command line, where Lightning would let the checkpoint's settings win.
-                config.ckpt_path = str(self.folder.last)
+                self._resume_from = str(self.folder.last)
                 purge_step = self.folder.last_step() + 1
+                self.save_config_callback = None  # it is there
+        if config.trainer.logger not in (None, True):
+            raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
         config.trainer.logger = None
         if config.trainer.enable_progress_bar is False:  # Lightning refuses a bar that is switched off
             callbacks = config.trainer.callbacks or []
@@ -94,12 +98,9 @@ class TranslationCLI(LightningCLI):
             purge_step=purge_step,
         )
 
-    def _prepare_folder(self) -> None:
-        """Keeps what is retrained, reports a finished run and ends, checks an unfinished one."""
+    def _check_folder(self) -> None:
+        """Reports a finished run and ends; checks that an unfinished one is the same run."""
         folder, data = self.folder, self.config.fit.data
-        if self.config.fit.retrain:
-            print(f"the earlier run is kept in {folder.set_aside()}")
-            return
         folder.clear()
         if folder.is_finished or folder.can_go_on:
             folder.refuse_other_settings(settings_of(self._dumped()))
@@ -124,6 +125,12 @@ class TranslationCLI(LightningCLI):
             raise UserError(f"the configuration does not make a model, data and trainer: {error}") from error
         self.initial_weights_hash = weights_hash(self.model.network)
 
+    def _parse_ckpt_path(self) -> None:
+        """Lightning would let a checkpoint's settings win over the command line."""
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        return {**super()._prepare_subcommand_kwargs(subcommand), "ckpt_path": self._resume_from}
+
     def instantiate_trainer(self, **kwargs):
         return super().instantiate_trainer(**{**kwargs, "logger": self._logger})
 
@@ -131,6 +138,9 @@ class TranslationCLI(LightningCLI):
         # Whatever is wrong with the corpus is found here, before anything is written.
         self.datamodule.prepare_data()
         self.datamodule.setup()
+        # Only now that nothing can be wrong with the command.
+        if self.config.fit.retrain and rank_zero_only.rank == 0 and self.folder.path.exists():
+            print(f"the earlier run is kept in {self.folder.set_aside()}")
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision("high")  # TF32
 

@@ -19,7 +19,7 @@ CONFIGS = Path("configs")
 def main() -> None:
     try:
         train_all(_parser().parse_args())
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -37,6 +37,9 @@ def train_all(options: argparse.Namespace) -> None:
         corpus, why = choose_corpus()
         print(f"CORPUS=auto is {corpus}: {why}")
     models = options.models.split()
+    _refuse_what_has_its_own_option(options.arguments)
+    if not models:
+        raise UserError('no models are named; for instance MODELS="gru gru_attention transformer"')
     model_configs = [_config("model", model) for model in models]
     name = corpus_name(corpus)
     if len(models) > 1:
@@ -53,9 +56,19 @@ def train_all(options: argparse.Namespace) -> None:
         status = subprocess.run(command).returncode
         if status:
             sys.exit(status)
+    if any(argument.startswith("--trainer.fast_dev_run") for argument in options.arguments):
+        return  # a trial leaves no runs to compare
     folder = Path(options.runs_dir) / name
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
     print("\nLook next: make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")
+
+
+def _refuse_what_has_its_own_option(arguments: list[str]) -> None:
+    own = {"--runs_dir": "RUNS", "--seed_everything": "SEED", "--data.corpus": "CORPUS", "--retrain": "RETRAIN"}
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option in own:
+            raise UserError(f"{option} in ARGS would part training from comparison; use {own[option]}=… instead")
 
 
 def _config(kind: str, name: str) -> Path:

@@ -166,7 +166,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):
     stop = ["--trainer.callbacks+", "tests.stop_at.StopAt", "--trainer.callbacks.init_args.step", "13"]
     fit(corpus, stopped, "gru_attention", *stop, expect=7)
     assert not (stopped / "runs/little/gru_attention/seed1/results.json").exists()
-    done = fit(corpus, stopped, "gru_attention")
+    done = fit(corpus, stopped, "gru_attention", *stop)  # which goes on after that step
     assert "going on" in done.stdout
     for name in ("best", "last"):
         path = Path("runs/little/gru_attention/seed1/checkpoints") / f"{name}.ckpt"
@@ -254,6 +254,38 @@ def test_a_gpu_that_is_not_there_is_said_at_once(corpus, tmp_path, refuse):
 def test_an_unknown_model_is_named_with_those_that_exist(tmp_path, refuse):
     said = refuse(train_all.main, "--corpus", "toy", "--models", "gru lstm", "--runs_dir", str(tmp_path))
     assert "no model 'lstm'; there are gru, gru_attention, gru_mean, transformer" in said
+
+
+@pytest.mark.parametrize("option", ["--runs_dir", "--seed_everything", "--data.corpus"])
+def test_what_the_makefile_has_a_name_for_is_not_taken_among_the_args(tmp_path, refuse, option):
+    said = refuse(train_all.main, "--corpus", "toy", "--runs_dir", str(tmp_path), "--", option, "x")
+    assert f"{option} in ARGS" in said
+
+
+def test_no_models_is_an_error(tmp_path, refuse):
+    assert "no models are named" in refuse(
+        train_all.main, "--corpus", "toy", "--models", " ", "--runs_dir", str(tmp_path)
+    )
+
+
+def test_a_mistake_beside_retrain_leaves_the_finished_run_where_it_is(corpus, trained, refuse):
+    folders = ["--data.corpus", str(corpus), "--runs_dir", str(trained.parent), "--data.src", "xx"]
+    files = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *folders]
+    assert "no column 'xx'" in refuse(train.main, "fit", *files, "--retrain", "true")
+    assert (trained / "gru" / "seed1" / "results.json").is_file()
+
+
+def test_left_out_pairs_and_a_small_vocabulary_are_said(corpus, tmp_path):
+    said = fit(
+        corpus, tmp_path, "gru", "--trainer.fast_dev_run", "true", "--data.max_len", "8", "--data.vocab_size", "5000"
+    )
+    assert re.search(r"\d+ of 60 training pairs are longer than 8 pieces", said.stdout)
+    assert re.search(r"the corpus holds \d+ pieces, fewer than vocab_size 5000", said.stdout)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+def test_every_precision_trains(corpus, tmp_path, precision):
+    fit(corpus, tmp_path, "gru_attention", "--trainer.fast_dev_run", "true", "--trainer.precision", precision)
 
 
 def test_an_unknown_corpus_is_named_before_anything_is_trained(tmp_path, refuse):

@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.plots import (
     MODEL_COLOURS,
-    alignment_figure,
+    LengthCurve,
+    PanelMap,
     alignment_panel,
     heads_figure,
     length_figure,
@@ -23,24 +24,25 @@ def draw(figure):
 def test_every_script_is_drawn_without_empty_boxes(words):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of a glyph that no font has
-        draw(alignment_figure(np.eye(2), words, words, "제목 über"))
+        draw(alignment_panel([PanelMap("제목 über", np.eye(2), words, words)]))
 
 
 def test_a_character_that_no_font_has_is_said_and_does_not_stop_the_figure():
     with pytest.warns(UserWarning, match="no font on this machine can draw"):
-        alignment_figure(np.eye(1), ["\U0001fffd"], ["x"], "title")
+        alignment_panel([PanelMap("title", np.eye(1), ["\U0001fffd"], ["x"])])
 
 
 def test_words_stand_on_both_axes():
-    axis = alignment_figure(np.array([[0.9, 0.1], [0.2, 0.8]]), ["the", "dog"], ["der", "Hund"], "title").axes[0]
+    panel = alignment_panel([PanelMap("title", np.array([[0.9, 0.1], [0.2, 0.8]]), ["the", "dog"], ["der", "Hund"])])
+    axis = panel.axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["the", "dog"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["der", "Hund"]
 
 
 def test_gold_links_are_framed_only_where_there_are_source_words():
-    one = (np.ones((2, 1)), ["one vector"], ["der", "Hund"])
-    both = (np.eye(2), ["the", "dog"], ["der", "Hund"])
-    figure = alignment_panel({"a": one, "b": both}, gold={(0, 0), (1, 1)})
+    one = PanelMap("a", np.ones((2, 1)), ["one vector"], ["der", "Hund"])
+    both = PanelMap("b", np.eye(2), ["the", "dog"], ["der", "Hund"])
+    figure = alignment_panel([one, both], gold={(0, 0), (1, 1)})
     assert [len(axis.patches) for axis in figure.axes[:2]] == [0, 2]
 
 
@@ -66,6 +68,6 @@ def test_the_length_figure_shows_shares_in_percent_with_the_number_of_sentences(
         {"low": 1, "high": 10, "n": 7, "exact_match": 0.5},
         {"low": 11, "high": None, "n": 5, "exact_match": 0.25},
     ]
-    axis = length_figure({"gru": bands}, "exact_match", "right (%)", "title").axes[0]
+    axis = length_figure([LengthCurve("GRU", "gru", bands)], "exact_match", "right (%)", "title").axes[0]
     assert axis.lines[0].get_ydata().tolist() == [50, 25]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1–10\nn=7", "11+\nn=5"]

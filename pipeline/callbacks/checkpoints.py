@@ -11,6 +11,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from pipeline.errors import UserError
+
 # With several processes, whether it is time to save is agreed on only this often: agreeing waits for all of them.
 _AGREE_EVERY = 20
 
@@ -52,6 +54,7 @@ class Checkpoints(Callback):
         self.every_seconds = every_seconds
         self.monitor = monitor
         self.best: float | None = None
+        self._stopped = False
         self._saved_at = time.monotonic()
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -71,7 +74,7 @@ class Checkpoints(Callback):
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
         validation_follows = trainer.is_last_batch or (batch_idx + 1) % trainer.val_check_batch == 0
         if due and not validation_follows:
-            self._save(trainer, "last")
+            self._save(trainer, module, "last")
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":
@@ -79,20 +82,31 @@ class Checkpoints(Callback):
         value = float(trainer.callback_metrics[self.monitor])
         if self.best is None or value < self.best:
             self.best = value
-            self._save(trainer, "best")
+            self._save(trainer, module, "best")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._save(trainer, "last")
+        self._stopped = trainer.should_stop
+        self._save(trainer, module, "last")
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # Lightning forgets that a run was stopped early, and would train it on.
+        trainer.should_stop = self._stopped
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "stopped": self._stopped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
+        self._stopped = state_dict["stopped"]
 
-    def _save(self, trainer: pl.Trainer, name: str) -> None:
+    def _save(self, trainer: pl.Trainer, module: pl.LightningModule, name: str) -> None:
         if trainer.fast_dev_run:
             return
+        if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
+            raise UserError(
+                f"the weights are not finite at step {trainer.global_step}; the last good checkpoint is kept. "
+                "Train anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
+            )
         trainer.save_checkpoint(checkpoint_folder(trainer) / f"{name}.ckpt")
         if name == "last":
             self._saved_at = time.monotonic()

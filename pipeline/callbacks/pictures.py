@@ -7,7 +7,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from pipeline.data.corpus import SentencePair
-from pipeline.plots import alignment_figure, heads_figure, model_label
+from pipeline.plots import PanelMap, alignment_panel, heads_figure, model_label
 from pipeline.translator import mean_cross_map, word_maps
 
 # The lengths, in source words, that the shown sentences come nearest to.
@@ -38,13 +38,14 @@ class AlignmentMaps(Callback):
             return
         self.num_validations += 1
         if self.num_validations in (1, 2, 4, 8) or self.num_validations % self.every_n_validations == 0:
-            self._draw(trainer, module, f"step {trainer.global_step}", with_heads=False)
+            self._draw(trainer, module, f"step {trainer.global_step}", all_heads=False)
 
     def on_test_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """The best checkpoint's maps, with every head."""
-        self._draw(trainer, module, "best checkpoint", with_heads=True)
+        self._draw(trainer, module, "best checkpoint", all_heads=True)
 
-    def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, when: str, *, with_heads: bool) -> None:
+    def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, when: str, *, all_heads: bool) -> None:
+        """Maps of the shown sentences; every head of the first one, or with `all_heads` of all of them."""
         writer = tensorboard_writer(trainer)
         if writer is None:
             return
@@ -55,9 +56,9 @@ class AlignmentMaps(Callback):
             maps = word_maps(network, tokenizer, pair.src, pair.tgt)
             mean = mean_cross_map(maps)
             title = f"{model_label(module.name)}, {when}"
-            figure = alignment_figure(mean.weights[0], mean.keys, mean.queries, title)
+            figure = alignment_panel([PanelMap(title, mean.weights[0], mean.keys, mean.queries)])
             writer.add_figure(f"alignment/{number}", figure, trainer.global_step)
-            if not with_heads:
+            if not all_heads and number > 1:
                 continue
             for kind, tag in (("cross", "cross_attention"), ("encoder", "self_attention")):
                 of_kind = [m for m in maps if m.kind == kind]

@@ -1,5 +1,6 @@
 """One progress bar for the whole run, with the time that is left."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -26,8 +27,6 @@ class RunProgress(ProgressBar):
         self._progress: Progress | None = None
         self._started = 0.0
         self._first_step = 0
-        self._validation_seconds = 0.0
-        self._validation_started = 0.0
 
     def disable(self) -> None:
         self._stop()
@@ -35,7 +34,6 @@ class RunProgress(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._first_step = trainer.global_step
         self._started = time.monotonic()
-        self._validation_seconds = 0.0
         if trainer.is_global_zero and sys.stderr.isatty():
             self._progress = Progress(
                 TextColumn("{task.description}"),
@@ -64,11 +62,7 @@ class RunProgress(ProgressBar):
             left = f"{readable_time(self._seconds_left(trainer))} left" if steps > _FORECAST_STEPS else ""
             self._progress.update(self._progress.task_ids[0], completed=trainer.global_step, left=left)
 
-    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._validation_started = time.monotonic()
-
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._validation_seconds += time.monotonic() - self._validation_started
         if not trainer.is_global_zero or trainer.state.fn != "fit":
             return
         scores = (
@@ -113,7 +107,9 @@ class RunProgress(ProgressBar):
 
 
 def readable_time(seconds: float) -> str:
-    """ "45 s", "3 min 20 s", "2 h 5 min"."""
+    """ "45 s", "3 min 20 s", "2 h 5 min"; "unknown" for a training without an end."""
+    if math.isinf(seconds):
+        return "unknown"
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

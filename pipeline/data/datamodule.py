@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_only
 
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches
 from pipeline.data.corpus import Corpus, SentencePair
@@ -81,12 +81,12 @@ class TranslationData(pl.LightningDataModule):
             if not kept:
                 raise UserError(f"no training pair has both sides within {self.max_len} pieces; raise --data.max_len")
             if len(kept) < len(train):
-                rank_zero_info(
+                _say(
                     f"{len(train) - len(kept)} of {len(train)} training pairs are longer than {self.max_len} pieces "
                     "and are left out (--data.max_len)"
                 )
             if self.tokenizer.size < self.vocab_size:
-                rank_zero_info(
+                _say(
                     f"the corpus holds {self.tokenizer.size} pieces, fewer than vocab_size {self.vocab_size}; "
                     "the rest stay unused"
                 )
@@ -174,3 +174,8 @@ class TranslationData(pl.LightningDataModule):
     def _place(self) -> tuple[int, int]:
         """This process's rank and how many processes there are."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+@rank_zero_only
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -81,17 +81,35 @@ def pairs_of(table: Table, src: str, tgt: str, where: str) -> list[SentencePair]
 
 def _read_json(path: Path) -> Table:
     """One object per line or, in a .json file, a list of objects."""
-    text = "\n".join(_lines(path))
-    is_list = text.lstrip().startswith("[")
-    rows = json.loads(text) if is_list else [json.loads(line) for line in text.split("\n") if line.strip()]
-    names = dict.fromkeys(name for row in rows for name in row)
-    return Table({name: [row.get(name) for row in rows] for name in names})
+    lines = list(_lines(path))
+    if "".join(lines).lstrip().startswith("["):
+        rows = list(enumerate(json.loads("\n".join(lines)), 1))
+    else:
+        rows = [(number, _json_of(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
+    for number, row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get("translation", {}), dict):
+            raise UserError(f'{path}, line {number}: not an object like {{"en": "…", "de": "…"}}: {str(row)[:60]}')
+    names = dict.fromkeys(name for _, row in rows for name in row)
+    return Table({name: [row.get(name) for _, row in rows] for name in names})
+
+
+def _json_of(line: str, path: Path, number: int) -> object:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: not JSON ({error})") from error
 
 
 def _read_csv(path: Path) -> Table:
     separator = "\t" if ".tsv" in path.name else ","
     # Not pandas: it would turn the sentences "None" and "NA" into missing values.
-    header, *rows = csv.reader((line + "\n" for line in _lines(path)), delimiter=separator, strict=True)
+    reader = csv.reader((line + "\n" for line in _lines(path)), delimiter=separator, strict=True)
+    header = next(reader, [])
+    rows = []
+    for row in reader:
+        if len(row) != len(header):
+            raise UserError(f"{path}, line {reader.line_num}: {len(row)} cells, but the header names {len(header)}")
+        rows.append(row)
     return Table({name: [row[column] for row in rows] for column, name in enumerate(header)}, first_line=2)
 
 

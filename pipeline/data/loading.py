@@ -98,4 +98,4 @@ def _cached_toy(cache_dir: Path) -> Corpus:
         split: [SentencePair(source, target, tuple(Link(*link) for link in links)) for source, target, links in pairs]
         for split, pairs in json.loads(path.read_text(encoding="utf-8")).items()
     }
-    return Corpus("toy", "built-in grammar", "en", "de", **splits, is_synthetic=True)
+    return Corpus("toy", toy.SOURCE, "en", "de", **splits, is_synthetic=True)

@@ -3,6 +3,8 @@
 from pipeline.data.corpus import LENGTH_BANDS, Corpus, SentencePair
 from pipeline.data.grammar import ToyGrammar
 
+SOURCE = "built-in grammar"
+
 # Sentences per length band (see `LENGTH_BANDS`): training has more short ones, as natural text has; validation and test
 # have the same number in every band, so that each band's score has an interval worth printing.
 SENTENCES_PER_BAND = {
@@ -40,7 +42,7 @@ def toy_corpus(seed: int = 0) -> Corpus:
         grammar.rng.shuffle(splits[split])
     return Corpus(
         name="toy",
-        source=f"built-in grammar, seed {seed}",
+        source=SOURCE,
         src="en",
         tgt="de",
         train=splits["train"],

@@ -58,7 +58,7 @@ class GRUSeq2Seq(Seq2Seq):
         # Rows of size 1: tanh bounds what they are multiplied with on the way out, so small rows give flat logits.
         self.embedding = TiedEmbedding(vocab_size, d_embed, dropout)
         self.encoder = GRUEncoder(d_embed, d_model, bidirectional)
-        self.decoder = Float32GRU(d_embed, d_model, batch_first=True)
+        self.decoder = UncastGRU(d_embed, d_model, batch_first=True)
         self.combine = nn.Linear(2 * d_model, d_embed, bias=False)  # W_c
         self.dropout = nn.Dropout(dropout)
 
@@ -79,13 +79,17 @@ class GRUSeq2Seq(Seq2Seq):
         return DecoderOutput(logits, alignment if need_alignment else None, state.squeeze(0))
 
 
-class Float32GRU(nn.GRU):
-    """A GRU that stays in float32 under mixed precision: under bf16 autocast, cuDNN would compute it in float16,
-    whose gradients overflow without a scaler (torch, AutocastRNN.cpp)."""
+class UncastGRU(nn.GRU):
+    """A GRU that keeps the precision of its weights under mixed precision.
+
+    Under bf16 autocast, cuDNN would compute it in float16, whose gradients overflow without a scaler (torch,
+    AutocastRNN.cpp).
+    """
 
     def forward(self, vectors: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with torch.autocast(vectors.device.type, enabled=False):
-            return super().forward(vectors.float(), None if hidden is None else hidden.float())
+            dtype = self.weight_ih_l0.dtype
+            return super().forward(vectors.to(dtype), None if hidden is None else hidden.to(dtype))
 
 
 class GRUEncoder(nn.Module):
@@ -94,8 +98,8 @@ class GRUEncoder(nn.Module):
     def __init__(self, d_embed: int, d_model: int, bidirectional: bool) -> None:
         super().__init__()
         size = d_model // 2 if bidirectional else d_model
-        self.forward_gru = Float32GRU(d_embed, size, batch_first=True)
-        self.backward_gru = Float32GRU(d_embed, size, batch_first=True) if bidirectional else None
+        self.forward_gru = UncastGRU(d_embed, size, batch_first=True)
+        self.backward_gru = UncastGRU(d_embed, size, batch_first=True) if bidirectional else None
 
     def forward(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """All states (batch, src_len, d_model) and the last (batch, d_model), of `vectors` (batch, src_len, d_embed).

@@ -145,15 +145,14 @@ class TransformerSeq2Seq(Seq2Seq):
         self, tgt: Tensor, memory: Memory, state: tuple[LayerState, ...] | None = None, *, need_alignment: bool = False
     ) -> DecoderOutput:
         """As in `Seq2Seq`; with a state, `tgt` must be one token. The alignment is the mean over layers and heads."""
-        logits, weights, state = self._decode(tgt, memory, state, need_weights=need_alignment)
-        alignment = torch.stack(weights).mean(dim=(0, 2)) if need_alignment else None
-        return DecoderOutput(logits, alignment, state)
+        output, _ = self._decode(tgt, memory, state, need_weights=need_alignment)
+        return output
 
     def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:
         """Cross-attention and encoder self-attention of every layer, with all heads."""
         states, encoder_weights = self._encode(src, src_mask, need_weights=True)
         memory = hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
-        _, cross_weights, _ = self._decode(tgt_in, memory, None, need_weights=True)
+        _, cross_weights = self._decode(tgt_in, memory, None, need_weights=True)
         cross = [AttentionMap(f"cross-attention, layer {n}", w, "cross") for n, w in enumerate(cross_weights, 1)]
         encoder = [AttentionMap(f"self-attention, layer {n}", w, "encoder") for n, w in enumerate(encoder_weights, 1)]
         return cross + encoder
@@ -169,8 +168,8 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def _decode(
         self, tgt: Tensor, memory: Memory, state: tuple[LayerState, ...] | None, *, need_weights: bool
-    ) -> tuple[Tensor, list[Tensor], tuple[LayerState, ...]]:
-        """Logits, cross-attention weights of each layer, and the state after `tgt`."""
+    ) -> tuple[DecoderOutput, list[Tensor]]:
+        """The output, and the cross-attention weights of each layer (batch, num_heads, tgt_len, memory_len)."""
         states = self._embed(tgt, start=0 if state is None else state[0].target.key.size(2))
         all_weights, new_state = [], []
         for index, layer in enumerate(self.decoder):
@@ -178,8 +177,11 @@ class TransformerSeq2Seq(Seq2Seq):
             (states, weights), kept = layer(states, memory, past, need_weights=need_weights)
             all_weights.append(weights)
             new_state.append(kept)
-        return self.embedding.logits(self.decoder_norm(states)), all_weights, tuple(new_state)
+        logits = self.embedding.logits(self.decoder_norm(states))
+        alignment = torch.stack(all_weights).mean(dim=(0, 2)) if need_weights else None
+        return DecoderOutput(logits, alignment, tuple(new_state)), all_weights
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
-        d_model = self.embedding.weight.size(1)
-        return self.embedding(ids, sinusoidal_positions(start, ids.size(1), d_model, ids.device))
+        weight = self.embedding.weight
+        positions = sinusoidal_positions(start, ids.size(1), weight.size(1), ids.device)
+        return self.embedding(ids, positions.to(weight.dtype))

@@ -30,7 +30,7 @@ def write_corpus(folder, train, val=None, test=None):
 def data(tmp_path, monkeypatch):
     """data(train, …) is a module that is set up; data.messages is what it said on the way."""
     messages = []
-    monkeypatch.setattr(datamodule, "rank_zero_info", messages.append)
+    monkeypatch.setattr(datamodule, "_say", messages.append)
 
     def make(train, name="numbers", val=None, test=None, **settings) -> TranslationData:
         folder = write_corpus(tmp_path / name, train, val, test)

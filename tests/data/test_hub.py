@@ -1,4 +1,6 @@
+import http.server
 import socket
+import threading
 import time
 
 import datasets
@@ -32,15 +34,44 @@ def test_the_hub_does_not_answer_where_it_is_switched_off(monkeypatch, value):
     assert not hub.hub_answers()
 
 
-def test_the_hub_answers_where_its_port_takes_a_connection(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert hub.hub_answers()
+class Answer(http.server.BaseHTTPRequestHandler):
+    """Says 200 to everything, or what `status` says."""
+
+    status = 200
+
+    def do_HEAD(self):
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
 
 
-def test_a_proxy_is_trusted_to_reach_the_hub(monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+@pytest.fixture
+def server():
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_hub_answers_where_its_server_does(monkeypatch, server):
+    monkeypatch.setenv("HF_ENDPOINT", server)
     assert hub.hub_answers()
+
+
+def test_a_server_that_forbids_everything_is_no_answer(monkeypatch, server):
+    monkeypatch.setattr(Answer, "status", 403)
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    assert not hub.hub_answers()
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_the_hub_is_asked_through_the_proxy(monkeypatch, server, reachable):
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    monkeypatch.setenv("http_proxy", server if reachable else "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert hub.hub_answers() == reachable
 
 
 def test_an_unknown_host_is_no_answer(monkeypatch):
@@ -120,5 +151,5 @@ def test_a_dataset_that_does_not_load_is_named_in_one_line(monkeypatch, error):
 
     monkeypatch.setattr(hub, "hub_answers", lambda: True)
     monkeypatch.setattr(datasets, "load_dataset", load)
-    with pytest.raises(UserError, match=r"^cannot load owner/name from the Hugging Face Hub: no such thing$"):
+    with pytest.raises(UserError, match=r"^cannot load owner/name from the Hugging Face Hub: no such thing and more$"):
         hub.read_hub("owner/name", "en", "de")
