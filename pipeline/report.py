@@ -6,40 +6,27 @@ from typing import Any
 from pipeline.plots import model_label, model_order
 
 
-def results_table(results: Sequence[dict[str, Any]]) -> str:
-    """The table that compares runs, as aligned Markdown; `results` are the contents of results.json files."""
-    header = [
-        "model",
-        "parameters",
-        "steps",
-        "target tokens",
-        "minutes",
-        "nats/token train",
-        "val",
-        "test",
-        "BLEU",
-        "chrF",
-    ]
-    header += ["exact match", "tokens right"]
-    rows = []
+def results_table(results: Sequence[dict[str, Any]], *, with_minutes: bool = True) -> str:
+    """The table that compares runs, as aligned Markdown.
+
+    Args:
+        results: The contents of results.json files.
+        with_minutes: Show how long training took, which says something on one's own machine only.
+    """
     results = in_order(results)
-    for label, result in zip(run_labels(results), results, strict=True):
-        nats, test = result["nats_per_token"], result["test"]
-        rows.append(
-            [
-                label,
-                f"{result['parameters']:,}",
-                f"{result['steps']:,}",
-                f"{result['target_tokens_seen'] / 1e6:.2f} M",
-                f"{result['seconds'] / 60:.1f}",
-                *(f"{nats[split]:.3f}" for split in ("train", "val", "test")),
-                f"{test['bleu']:.1f}",
-                f"{test['chrf']:.1f}",
-                _percent(test["exact_match"]),
-                _percent(test["token_accuracy_teacher_forced"]),
-            ]
-        )
-    return markdown_table(header, rows)
+    columns: dict[str, list[str]] = {"model": run_labels(results)}
+    columns["parameters"] = [f"{r['parameters']:,}" for r in results]
+    columns["steps"] = [f"{r['steps']:,}" for r in results]
+    columns["target tokens"] = [f"{r['target_tokens_seen'] / 1e6:.2f} M" for r in results]
+    if with_minutes:
+        columns["minutes"] = [f"{r['seconds'] / 60:.1f}" for r in results]
+    for split, name in (("train", "nats/token train"), ("val", "val"), ("test", "test")):
+        columns[name] = [f"{r['nats_per_token'][split]:.3f}" for r in results]
+    columns["BLEU"] = [f"{r['test']['bleu']:.1f}" for r in results]
+    columns["chrF"] = [f"{r['test']['chrf']:.1f}" for r in results]
+    columns["exact match"] = [_percent(r["test"]["exact_match"]) for r in results]
+    columns["tokens right"] = [_percent(r["test"]["token_accuracy_teacher_forced"]) for r in results]
+    return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def run_labels(results: Sequence[dict[str, Any]]) -> list[str]:

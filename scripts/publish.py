@@ -70,7 +70,7 @@ def _tables(results: list[dict[str, Any]]) -> str:
     hardware = first["hardware"]["gpu"] or f"{first['hardware']['processor']}, {first['hardware']['threads']} thread(s)"
     return "\n\n".join(
         [
-            results_table(results),
+            results_table(results, with_minutes=False),
             f"{what}, by source length:",
             length_table(results, value),
             f"Test set, greedy search; seed {first['seed']}, commit {', '.join(made)}, {hardware}. "

@@ -39,7 +39,9 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
         return _cached_toy(cache_dir)
     folder = Path(corpus).expanduser()
     if folder.is_dir():
-        return Corpus(corpus_name(corpus), str(folder), src, tgt, **read_folder(folder, src, tgt))
+        return Corpus(
+            corpus_name(corpus), f"local folder {corpus_name(corpus)}", src, tgt, **read_folder(folder, src, tgt)
+        )
     if corpus == "multi30k":
         loaded = Corpus("multi30k", MULTI30K, src, tgt, **read_hub(MULTI30K, src, tgt, revision))
         if loaded.content_hash() != MULTI30K_CONTENT and (src, tgt) == ("en", "de"):

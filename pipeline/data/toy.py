@@ -9,8 +9,8 @@ SOURCE = "built-in grammar"
 # have the same number in every band, so that each band's score has an interval worth printing.
 SENTENCES_PER_BAND = {
     "test": (200,) * 6,
-    "val": (100,) * 6,
-    "train": (14_000, 6_000, 4_000, 3_000, 2_000, 2_000),
+    "val": (50,) * 6,
+    "train": (16_000, 6_000, 3_500, 2_000, 1_200, 800),
 }
 # What a draw for a band looks like: between how many and how many main clauses.
 _NUM_GROUPS = ((1, 1), (1, 2), (2, 3), (3, 4), (3, 5), (4, 6))

@@ -36,7 +36,7 @@ def small_toy(monkeypatch):
 def test_a_folder_is_a_corpus_called_as_the_folder(tmp_path):
     folder = write_tables(tmp_path / "numbers")
     corpus = loading.load_corpus(str(folder), "en", "de", tmp_path)
-    assert (corpus.name, corpus.source, corpus.src, corpus.tgt) == ("numbers", str(folder), "en", "de")
+    assert (corpus.name, corpus.source, corpus.src, corpus.tgt) == ("numbers", "local folder numbers", "en", "de")
     assert corpus.train == [SentencePair("one", "eins"), SentencePair("two", "zwei")]
     assert not corpus.is_synthetic
 
