@@ -54,7 +54,7 @@ train: $(STAMP) ## train the three models side by side and compare them
 	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
