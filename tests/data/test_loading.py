@@ -97,7 +97,7 @@ def test_the_toy_corpus_comes_back_from_the_cache_as_it_was_drawn(tmp_path, monk
     for split in SPLITS:
         assert first.split(split) == again.split(split) == expected.split(split)
     assert again.is_synthetic
-    assert again.train[0].links[0].phenomenon  # links are links again, not lists
+    assert again.test[0].links[0].phenomenon  # links are links again, not lists
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".json"]
 
 
