@@ -60,6 +60,7 @@ class TranslationTask(pl.LightningModule):
         # Of the validation or test that ran last: the scores of each of its splits.
         self.scores: dict[str, list[SentenceScore]] = {}
         self._window = _Window()
+        self._validation_start = 0.0
 
     # Training
 

@@ -67,7 +67,8 @@ class Translator:
     def translate(self, sentences: list[str]) -> list[str]:
         """Greedy translations, in order."""
         batch = _batch_of(self.tokenizer, sentences, [""] * len(sentences))
-        found = translate_batch(self.network, batch.src, batch.src_mask, self.tokenizer)
+        device = next(self.network.parameters()).device
+        found = translate_batch(self.network, batch.src.to(device), batch.src_mask.to(device), self.tokenizer)
         return self.tokenizer.decode(found.ids.tolist())
 
     @torch.inference_mode()

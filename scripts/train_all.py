@@ -44,11 +44,11 @@ def train_all(options: argparse.Namespace) -> None:
     name = corpus_name(corpus)
     if len(models) > 1:
         print(f"Training {len(models)} models one after the other; each takes about as long as the first.", flush=True)
-    arguments = ["-c", str(CONFIGS / "base.yaml"), "-c", str(_corpus_config(name))]
-    if corpus not in KNOWN:
-        arguments += ["--data.corpus", corpus]
-    for config in model_configs:
-        command = [sys.executable, "-m", "scripts.train", "fit", *arguments[:4], "-c", str(config), *arguments[4:]]
+    for model_config in model_configs:
+        command = [sys.executable, "-m", "scripts.train", "fit"]
+        for config in (CONFIGS / "base.yaml", _corpus_config(name), model_config):
+            command += ["-c", str(config)]
+        command += ["--data.corpus", corpus] if corpus not in KNOWN else []
         command += ["--seed_everything", str(options.seed), "--runs_dir", options.runs_dir]
         command += ["--retrain", "true"] if options.retrain else []
         command += options.arguments
