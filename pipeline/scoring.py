@@ -1,4 +1,6 @@
-"""Scores of a batch of sentences, the same for every model: teacher-forced nats, and a greedy translation."""
+"""Scores of a batch of sentences, the same for every model: teacher-forced nats, and a translation."""
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +8,7 @@ from torch import Tensor
 
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-from pipeline.decoding import Hypotheses, greedy
+from pipeline.decoding import Hypotheses, Symbols, beam_search, greedy
 from pipeline.metrics import SentenceScore
 from pipeline.models import Seq2Seq
 
@@ -17,33 +19,48 @@ def token_nats(logits: Tensor, tgt_out: Tensor) -> Tensor:
     return nats.view_as(tgt_out)
 
 
-def forbidden_tokens(vocab_size: int, tokenizer: Tokenizer, device: torch.device) -> Tensor:
-    """(vocab_size,) bool: PAD, UNK, BOS and the rows that no piece uses are never part of a translation."""
+class Search(NamedTuple):
+    """How to translate: `beam` 1 is greedy search; `alpha` is that of `decoding.length_penalty`."""
+
+    beam: int = 5
+    alpha: float = 1.0
+    num_best: int = 1
+
+
+GREEDY = Search(beam=1)
+
+
+def symbols_of(tokenizer: Tokenizer, vocab_size: int, device: torch.device) -> Symbols:
+    """This project's special tokens; PAD, UNK, BOS and the rows that no piece uses are never part of a translation."""
     forbidden = torch.zeros(vocab_size, dtype=torch.bool, device=device)
     forbidden[[PAD, UNK, BOS]] = True
     forbidden[tokenizer.size :] = True
-    return forbidden
+    return Symbols(BOS, EOS, PAD, forbidden)
 
 
 def translate_batch(
-    network: Seq2Seq, src: Tensor, src_mask: Tensor, tokenizer: Tokenizer, need_alignment: bool = False
+    network: Seq2Seq, src: Tensor, src_mask: Tensor, tokenizer: Tokenizer, search: Search
 ) -> Hypotheses:
-    """Greedy translations of a batch, with this project's special tokens."""
-    forbidden = forbidden_tokens(network.vocab_size, tokenizer, src.device)
-    return greedy(network, src, src_mask, bos=BOS, eos=EOS, pad=PAD, forbidden=forbidden, need_alignment=need_alignment)
+    """Translations of a batch; `network` must be in evaluation mode."""
+    symbols = symbols_of(tokenizer, network.vocab_size, src.device)
+    if search.beam == 1:
+        return greedy(network, src, src_mask, symbols, alpha=search.alpha)
+    return beam_search(network, src, src_mask, symbols, **search._asdict())
 
 
 @torch.no_grad()
-def score_batch(network: Seq2Seq, batch: Batch, tokenizer: Tokenizer, *, with_translation: bool) -> list[SentenceScore]:
-    """Scores of each real sentence of a batch; `network` must be in evaluation mode."""
+def score_batch(
+    network: Seq2Seq, batch: Batch, tokenizer: Tokenizer, search: Search | None = None
+) -> list[SentenceScore]:
+    """Scores of each real sentence of a batch, in evaluation mode; without a `search` nothing is translated."""
     logits = network(batch.src, batch.src_mask, batch.tgt_in)
     real = batch.tgt_out != PAD
     nats = token_nats(logits, batch.tgt_out).sum(1).tolist()
     tokens = real.sum(1).tolist()
     correct = ((logits.argmax(-1) == batch.tgt_out) & real).sum(1).tolist()
     hypotheses: list[str | None] = [None] * len(tokens)
-    if with_translation:
-        found = translate_batch(network, batch.src, batch.src_mask, tokenizer)
-        hypotheses = tokenizer.decode(found.ids.tolist())
+    if search is not None:
+        found = translate_batch(network, batch.src, batch.src_mask, tokenizer, search)
+        hypotheses = tokenizer.decode(found.ids[:, 0].tolist())
     rows = zip(batch.index.tolist(), nats, tokens, correct, hypotheses, strict=True)
     return [SentenceScore(*row) for row in rows if row[0] >= 0]

@@ -13,7 +13,7 @@ from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
 from pipeline.models import Seq2Seq
-from pipeline.scoring import score_batch, token_nats
+from pipeline.scoring import GREEDY, score_batch, token_nats
 
 
 class TranslationTask(pl.LightningModule):
@@ -167,7 +167,7 @@ class TranslationTask(pl.LightningModule):
             self.log(f"loss/{split}", teacher_forced(self._gather(split)).nats_per_token, logger=False)
 
     def _score(self, batch: Batch, *, with_translation: bool) -> list[SentenceScore]:
-        return score_batch(self.network, batch, self.trainer.datamodule.tokenizer, with_translation=with_translation)
+        return score_batch(self.network, batch, self.trainer.datamodule.tokenizer, GREEDY if with_translation else None)
 
     def _gather(self, split: str) -> list[SentenceScore]:
         """The scores of all processes, each sentence once, in the order of the split; kept in `scores` on each."""

@@ -1,7 +1,9 @@
 """A trained model from its checkpoint alone: the weights, the model's settings and the tokenizer are all in there."""
 
 import importlib
+import math
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +12,34 @@ import torch
 
 from pipeline import models
 from pipeline.alignment import merge_to_words
-from pipeline.data.batching import Batch, EncodedPair, make_batch
-from pipeline.data.tokenizer import EOS, Tokenizer
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, make_batch
+from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.errors import UserError
 from pipeline.models import Seq2Seq
-from pipeline.scoring import translate_batch
+from pipeline.scoring import Search, translate_batch
+
+# Source tokens in a batch, times hypotheses per source: as much as a processor's cache likes, and no GPU notices.
+_BATCH_TOKENS = 8192
+
+
+class Translation(NamedTuple):
+    """One translation of one sentence.
+
+    Attributes:
+        text: What is read.
+        src_ids: Ids of the source, EOS included.
+        ids: Ids of the translation, EOS included where it was reached.
+        log_prob: log p(translation | source) in nats, summed over `ids`.
+        score: What search ranked it by: `log_prob` divided by the length penalty.
+        is_finished: False where the length limit came before the end of the sentence.
+    """
+
+    text: str
+    src_ids: list[int]
+    ids: list[int]
+    log_prob: float
+    score: float
+    is_finished: bool
 
 
 class WordMap(NamedTuple):
@@ -33,13 +58,17 @@ class Translator:
     Attributes:
         network: The model.
         tokenizer: Its tokenizer.
-        name: What its run folder is called.
+        name: What the model is called, as in configs/model.
     """
 
     def __init__(self, network: Seq2Seq, tokenizer: Tokenizer, name: str) -> None:
         self.network = network.eval()
         self.tokenizer = tokenizer
         self.name = name
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> "Translator":
@@ -64,29 +93,59 @@ class Translator:
             raise UserError(f"{path} is not a checkpoint of this project: {reason}") from error
         return cls(network.to(device), tokenizer, settings["name"])
 
-    def translate(self, sentences: list[str]) -> list[str]:
-        """Greedy translations, in order."""
-        batch = _batch_of(self.tokenizer, sentences, [""] * len(sentences))
-        device = next(self.network.parameters()).device
-        found = translate_batch(self.network, batch.src.to(device), batch.src_mask.to(device), self.tokenizer)
-        return self.tokenizer.decode(found.ids.tolist())
+    def translate(self, sentences: Sequence[str], search: Search = Search()) -> list[list[Translation]]:
+        """The `search.num_best` best translations of each sentence, best first; the order of sentences is kept.
 
-    @torch.inference_mode()
+        Sentences are translated sorted by length, as many at once as their tokens allow. A sentence may have fewer
+        translations than asked for where there are no more.
+        """
+        sources = self.source_ids(sentences)
+        pairs = [EncodedPair(torch.tensor(ids), torch.empty(0, dtype=torch.long)) for ids in sources]
+        translations: list[list[Translation]] = [[] for _ in sentences]
+        for batch in TokenBudgetBatches(pairs, max(1, _BATCH_TOKENS // search.beam), None) if pairs else ():
+            found = translate_batch(
+                self.network, batch.src.to(self.device), batch.src_mask.to(self.device), self.tokenizer, search
+            )
+            rows = zip(batch.index.tolist(), *(values.tolist() for values in found), strict=True)
+            for index, ids, *values in rows:
+                found_here = zip(self.tokenizer.decode(ids), ids, *values, strict=True)
+                translations[index] = [
+                    Translation(text, sources[index], [i for i in row if i != PAD], log_prob, score, is_finished)
+                    for text, row, log_prob, score, is_finished in found_here
+                    if math.isfinite(log_prob)
+                ]
+        return translations
+
+    def source_ids(self, sentences: Sequence[str]) -> list[list[int]]:
+        """The ids that stand for each sentence, EOS included."""
+        return [[*ids, EOS] for ids in self.tokenizer.encode(sentences)]
+
     def word_maps(self, src: str, tgt: str) -> list[WordMap]:
         """All attention weights for a source and a target (teacher-forced), pieces merged to words."""
         return word_maps(self.network, self.tokenizer, src, tgt)
 
+    def word_maps_of(self, translation: Translation) -> list[WordMap]:
+        """All attention weights of a translation, pieces merged to words: what each of its tokens was made from."""
+        tgt_ids = [i for i in translation.ids if i != EOS]
+        return _word_maps(self.network, self.tokenizer, translation.src_ids, tgt_ids)
 
-@torch.inference_mode()
+
 def word_maps(network: Seq2Seq, tokenizer: Tokenizer, src: str, tgt: str) -> list[WordMap]:
     """All attention weights of a network in evaluation mode for one sentence pair, pieces merged to words.
 
     Row t of a cross-attention map is the step that predicts word t of the target; the last row predicts its end.
     """
+    src_ids, tgt_ids = tokenizer.encode([src, tgt])
+    return _word_maps(network, tokenizer, [*src_ids, EOS], tgt_ids)
+
+
+@torch.inference_mode()
+def _word_maps(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int], tgt_ids: list[int]) -> list[WordMap]:
     device = next(network.parameters()).device
-    batch = _batch_of(tokenizer, [src], [tgt])
-    src_words, src_word_of = tokenizer.words(batch.src[0].tolist())
-    tgt_words, tgt_word_of = tokenizer.words(batch.tgt_out[0].tolist())
+    pair = EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))
+    batch = make_batch([pair], [0])
+    src_words, src_word_of = tokenizer.words(src_ids)
+    tgt_words, tgt_word_of = tokenizer.words([*tgt_ids, EOS])
     maps = []
     for name, weights, kind in network.attention_maps(
         batch.src.to(device), batch.src_mask.to(device), batch.tgt_in.to(device)
@@ -105,12 +164,6 @@ def mean_cross_map(maps: list[WordMap]) -> WordMap:
     cross = [m for m in maps if m.kind == "cross"]
     weights = np.concatenate([m.weights for m in cross]).mean(0, keepdims=True)
     return cross[0]._replace(name="cross-attention, mean", weights=weights)
-
-
-def _batch_of(tokenizer: Tokenizer, src: list[str], tgt: list[str]) -> Batch:
-    pairs = zip(tokenizer.encode(src), tokenizer.encode(tgt), strict=True)
-    encoded = [EncodedPair(torch.tensor([*s, EOS]), torch.tensor(t, dtype=torch.long)) for s, t in pairs]
-    return make_batch(encoded, range(len(encoded)))
 
 
 def _build_network(class_path: str, init_args: dict) -> Seq2Seq:

@@ -33,7 +33,7 @@ class DecoderOutput(NamedTuple):
     Attributes:
         logits: (batch, tgt_len, vocab_size), before the softmax: the seed's Y.
         alignment: (batch, tgt_len, memory_len), the seed's A; rows sum to 1. None unless asked for.
-        state: Opaque; pass it back to continue where `tgt` ended. Nested tuples of tensors, the batch on axis 0.
+        state: Opaque; pass it back to continue where `tgt` ended, and to `reorder` to choose among its rows.
     """
 
     logits: Tensor
@@ -66,9 +66,17 @@ class Seq2Seq(nn.Module, ABC):
         super().__init__()
         self.vocab_size = vocab_size
 
-    @abstractmethod
     def encode(self, src: Tensor, src_mask: Tensor) -> Memory:
         """Reads the source: `src` (batch, src_len) ids, `src_mask` (batch, src_len) bool; padding only on the right."""
+        return self.encode_vectors(self.embed_source(src), src_mask)
+
+    @abstractmethod
+    def embed_source(self, src: Tensor) -> Tensor:
+        """What the encoder reads at each position, (batch, src_len, d): the e_j by which gradients are taken."""
+
+    @abstractmethod
+    def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
+        """Reads `vectors` (batch, src_len, d), as `embed_source` gives them."""
 
     @abstractmethod
     def decode(self, tgt: Tensor, memory: Memory, state: Any = None, *, need_alignment: bool = False) -> DecoderOutput:
@@ -76,7 +84,15 @@ class Seq2Seq(nn.Module, ABC):
 
         With `state=None`, `tgt` starts with BOS: the whole target at once in training. With the state of an earlier
         call, `tgt` goes on where that call ended: one token at a time in search. Both give the same logits.
+
+        Several targets may read one source: then `tgt` is (batch · beam, tgt_len), the targets of a source next to one
+        another, and `memory` still has one row per source, which is never copied (see `rows_to_positions`).
         """
+
+    @abstractmethod
+    def reorder(self, state: Any, rows: Tensor) -> Any:
+        """The state whose row i is row `rows[i]` of `state`, where each row stays with its source: search keeps some
+        targets, twice perhaps, and drops others."""
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Teacher forcing: logits (batch, tgt_len, vocab_size) for every position of `tgt_in`."""
@@ -103,6 +119,16 @@ def hand_over(states: Tensor, mask: Tensor, last: Tensor, memory: Handover) -> M
         weights = mask.unsqueeze(-1).to(states.dtype)
         last = (states * weights).sum(1) / weights.sum(1)
     return Memory(last.unsqueeze(1), mask[:, :1], last)
+
+
+def rows_to_positions(states: Tensor, batch: int) -> Tensor:
+    """(batch · beam, len, d) → (batch, beam · len, d): to the memory of a source, its beams are more positions."""
+    return states.reshape(batch, -1, states.size(-1))
+
+
+def positions_to_rows(states: Tensor, rows: int) -> Tensor:
+    """(…, batch, beam · len, d) → (batch · beam, len, d): back, for `rows` = batch · beam."""
+    return states.reshape(rows, -1, states.size(-1))
 
 
 def check_handover(memory: str) -> None:

@@ -26,6 +26,8 @@ from pipeline.models.interface import (
     gather_position,
     hand_over,
     last_position,
+    positions_to_rows,
+    rows_to_positions,
 )
 
 
@@ -62,21 +64,33 @@ class GRUSeq2Seq(Seq2Seq):
         self.combine = nn.Linear(2 * d_model, d_embed, bias=False)  # W_c
         self.dropout = nn.Dropout(dropout)
 
-    def encode(self, src: Tensor, src_mask: Tensor) -> Memory:
-        states, last = self.encoder(self.embedding(src), src_mask)
+    def embed_source(self, src: Tensor) -> Tensor:
+        return self.embedding(src)
+
+    def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
+        states, last = self.encoder(vectors, src_mask)
         return hand_over(states, src_mask, last, self.memory)
 
     def decode(
         self, tgt: Tensor, memory: Memory, state: Tensor | None = None, *, need_alignment: bool = False
     ) -> DecoderOutput:
-        start = memory.summary if state is None else state  # (batch, d_model)
+        batch, rows = len(memory.states), len(tgt)  # more rows than sources in beam search
+        start = memory.summary.repeat_interleave(rows // batch, dim=0) if state is None else state
         hidden, state = self.decoder(self.embedding(tgt), start.unsqueeze(0).contiguous())
         context, alignment = dot_product_attention(
-            query=hidden, key=memory.states, value=memory.states, mask=memory.mask.unsqueeze(1), scale=1.0
+            query=rows_to_positions(hidden, batch),
+            key=memory.states,
+            value=memory.states,
+            mask=memory.mask.unsqueeze(1),
+            scale=1.0,
         )
-        output = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # (batch, tgt_len, d_embed)
+        context = positions_to_rows(context, rows)
+        output = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # (rows, tgt_len, d_embed)
         logits = self.embedding.logits(self.dropout(output))  # W_s
-        return DecoderOutput(logits, alignment if need_alignment else None, state.squeeze(0))
+        return DecoderOutput(logits, positions_to_rows(alignment, rows) if need_alignment else None, state.squeeze(0))
+
+    def reorder(self, state: Tensor, rows: Tensor) -> Tensor:
+        return state[rows]
 
 
 class UncastGRU(nn.GRU):

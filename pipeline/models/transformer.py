@@ -23,6 +23,8 @@ from pipeline.models.interface import (
     gather_position,
     hand_over,
     last_position,
+    positions_to_rows,
+    rows_to_positions,
 )
 
 
@@ -95,12 +97,14 @@ class DecoderLayer(nn.Module):
         context, _ = self.self_attention(normed, target, is_causal=past is None)
         states = states + self.dropout(context)
 
+        batch, rows = len(memory.states), len(states)  # more rows than sources in beam search
         read = self.cross_attention.keys_values(memory.states) if past is None else past.memory
-        mask = memory.mask[:, None, None, :]
-        normed = self.cross_attention_norm(states)
-        context, weights = self.cross_attention(normed, read, mask, need_weights=need_weights)
-        states = states + self.dropout(context)
+        normed = rows_to_positions(self.cross_attention_norm(states), batch)
+        context, weights = self.cross_attention(normed, read, memory.mask[:, None, None, :], need_weights=need_weights)
+        states = states + self.dropout(positions_to_rows(context, rows))
         states = states + self.dropout(self.feed_forward(self.feed_forward_norm(states)))
+        if weights is not None:  # (batch, num_heads, beam · tgt_len, src_len) → (rows, num_heads, tgt_len, src_len)
+            weights = weights.unflatten(2, (rows // batch, -1)).transpose(1, 2).flatten(0, 1)
         return Attended(states, weights), LayerState(target, read)
 
 
@@ -137,8 +141,11 @@ class TransformerSeq2Seq(Seq2Seq):
         self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_layers))
         self.decoder_norm = nn.LayerNorm(d_model)
 
-    def encode(self, src: Tensor, src_mask: Tensor) -> Memory:
-        states, _ = self._encode(src, src_mask, need_weights=False)
+    def embed_source(self, src: Tensor) -> Tensor:
+        return self._embed(src, start=0)
+
+    def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
+        states, _ = self._encode(vectors, src_mask, need_weights=False)
         return hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
 
     def decode(
@@ -148,18 +155,20 @@ class TransformerSeq2Seq(Seq2Seq):
         output, _ = self._decode(tgt, memory, state, need_weights=need_alignment)
         return output
 
+    def reorder(self, state: tuple[LayerState, ...], rows: Tensor) -> tuple[LayerState, ...]:
+        return tuple(LayerState(KeyValue(target.key[rows], target.value[rows]), read) for target, read in state)
+
     def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:
         """Cross-attention and encoder self-attention of every layer, with all heads."""
-        states, encoder_weights = self._encode(src, src_mask, need_weights=True)
+        states, encoder_weights = self._encode(self.embed_source(src), src_mask, need_weights=True)
         memory = hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
         _, cross_weights = self._decode(tgt_in, memory, None, need_weights=True)
         cross = [AttentionMap(f"cross-attention, layer {n}", w, "cross") for n, w in enumerate(cross_weights, 1)]
         encoder = [AttentionMap(f"self-attention, layer {n}", w, "encoder") for n, w in enumerate(encoder_weights, 1)]
         return cross + encoder
 
-    def _encode(self, src: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor]]:
+    def _encode(self, states: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor]]:
         """All encoder states (batch, src_len, d_model), and the weights of each layer."""
-        states = self._embed(src, start=0)
         all_weights = []
         for layer in self.encoder:
             states, weights = layer(states, src_mask[:, None, None, :], need_weights=need_weights)

@@ -141,12 +141,32 @@ def test_an_unknown_handover_is_named_with_those_that_exist():
         GRUSeq2Seq(VOCAB_SIZE, "first")
 
 
-def test_the_interface_default_reorders_by_the_batch_axis(network, sentences):
-    """Search will reorder hypotheses: every tensor of the state has the batch on axis 0."""
+def test_beams_read_one_memory_as_if_each_had_its_own(network, sentences):
     src, mask, tgt = sentences
-    state = network.decode(tgt, network.encode(src, mask)).state
+    beam = 2
+    memory = network.encode(src, mask)
+    rows = torch.stack([tgt, tgt.flip(1)], dim=1).flatten(0, 1)  # two targets per source, next to one another
+    together = network.decode(rows, memory, need_alignment=True)
+    copies = network.encode(src.repeat_interleave(beam, 0), mask.repeat_interleave(beam, 0))
+    apart = network.decode(rows, copies, need_alignment=True)
+    torch.testing.assert_close(together.logits, apart.logits, **CLOSE)
+    torch.testing.assert_close(together.alignment, apart.alignment, **CLOSE)
 
-    def tensors(nested):
-        return [nested] if isinstance(nested, torch.Tensor) else [t for part in nested for t in tensors(part)]
 
-    assert all(tensor.size(0) == BATCH for tensor in tensors(state))
+def test_a_reordered_state_goes_on_from_the_chosen_rows(network, sentences):
+    src, mask, tgt = sentences
+    memory = network.encode(src, mask)
+    rows = torch.stack([tgt, tgt.flip(1)], dim=1).flatten(0, 1)
+    state = None
+    for t in range(2):
+        state = network.decode(rows[:, t : t + 1], memory, state).state
+    chosen = torch.tensor([1, 1, 2, 3, 5, 4])  # each within its source
+    after = network.decode(rows[chosen, 2:3], memory, network.reorder(state, chosen)).logits
+    expected = network.decode(rows[chosen, :3], memory).logits[:, 2:]
+    torch.testing.assert_close(after, expected, **CLOSE)
+
+
+def test_encoding_vectors_is_encoding_their_ids(network, sentences):
+    src, mask, _ = sentences
+    whole, split = network.encode(src, mask), network.encode_vectors(network.embed_source(src), mask)
+    torch.testing.assert_close(split.states, whole.states)

@@ -1,0 +1,37 @@
+"""Saliency: which source words a prediction depends on, for every model, also for one without attention.
+
+‖∂ log p(y_t | y_<t, x) / ∂ e_j‖, where e_j is what the encoder reads at source position j (Simonyan et al. 2014, §3; for
+translation Ding et al. 2019, §3). Unlike attention it follows every path from e_j to the prediction.
+"""
+
+import torch
+from torch import Tensor
+
+from pipeline.models import Seq2Seq
+
+
+def saliency(network: Seq2Seq, src: Tensor, tgt_in: Tensor, tgt_out: Tensor) -> Tensor:
+    """The gradient norms of one sentence pair under teacher forcing.
+
+    Args:
+        network: In evaluation mode.
+        src: (src_len,) ids, without padding.
+        tgt_in: (tgt_len,) decoder input.
+        tgt_out: (tgt_len,) expected output.
+
+    Returns:
+        (tgt_len, src_len), each row divided by its sum.
+    """
+    tgt_len = len(tgt_out)
+    steps = torch.arange(tgt_len, device=src.device)
+    # One copy of the pair for every step: the copies know nothing of each other, so one backward pass gives the
+    # gradient of each step's own prediction. cuDNN's GRU has no backward pass in evaluation mode.
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        sources = src.expand(tgt_len, -1)
+        vectors = network.embed_source(sources).detach().requires_grad_()
+        memory = network.encode_vectors(vectors, torch.ones_like(sources, dtype=torch.bool))
+        logits = network.decode(tgt_in.expand(tgt_len, -1), memory).logits
+        predicted = logits[steps, steps].float().log_softmax(-1)[steps, tgt_out]
+        (gradient,) = torch.autograd.grad(predicted.sum(), vectors)
+    norms = gradient.float().norm(dim=-1)
+    return norms / norms.sum(-1, keepdim=True).clamp_min(torch.finfo(norms.dtype).tiny)
