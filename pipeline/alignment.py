@@ -60,7 +60,7 @@ def strongest_links(weights: np.ndarray) -> WordLinks:
 
 
 def diagonal_links(src_words: int, tgt_words: int) -> WordLinks:
-    """The baseline that knows nothing but the lengths: target word i to the source word at the same share of the way."""
+    """The baseline that knows only lengths: each target word to the source word at the same share of the way."""
     return {(min(src_words - 1, (2 * tgt + 1) * src_words // (2 * tgt_words)), tgt) for tgt in range(tgt_words)}
 
 

@@ -1,12 +1,22 @@
 """Scores: nats per token, BLEU and chrF as the literature counts them, exact match, by length."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import sacrebleu
 
 from pipeline.data.corpus import LENGTH_BANDS
+from pipeline.statistics import SumScore
+
+# force: no advice on tokenised text. B-tok is the literature's BLEU of tokenised, lower-cased corpora.
+METRICS = {
+    "bleu": sacrebleu.BLEU(force=True),
+    "chrf": sacrebleu.CHRF(),
+    "bleu_tok": sacrebleu.BLEU(tokenize="none", force=True),
+}
 
 
 class SentenceScore(NamedTuple):
@@ -71,7 +81,7 @@ def perplexity(nats_per_token: float) -> float:
 
 def translated(hypotheses: Sequence[str], references: Sequence[str]) -> Translated:
     """BLEU (13a, cased) and chrF2 by sacreBLEU, and the share of hypotheses equal to their reference."""
-    bleu, chrf = sacrebleu.BLEU(force=True), sacrebleu.CHRF()  # force: no advice on tokenised text
+    bleu, chrf = METRICS["bleu"], METRICS["chrf"]
     bleu_score = bleu.corpus_score(list(hypotheses), [list(references)]).score
     chrf_score = chrf.corpus_score(list(hypotheses), [list(references)]).score
     equal = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
@@ -94,3 +104,49 @@ def by_length(scores: Sequence[SentenceScore], sources: Sequence[str], reference
             BandScore(low, high, len(inside), forced.nats_per_token, forced.token_accuracy, free.exact_match, free.bleu)
         )
     return bands
+
+
+def sum_scores(
+    scores: Sequence[SentenceScore], references: Sequence[str], *, is_synthetic: bool
+) -> dict[str, SumScore]:
+    """Every measure of one run as sums over sentences, for intervals and differences.
+
+    `nats_per_token` and `token_accuracy` are teacher-forced. The others are of the hypotheses: `bleu` (13a, cased),
+    `chrf` (chrF2); `exact_match` of a synthetic corpus; `bleu_tok` (tokenize=none) of any other whose references are
+    tokenised.
+
+    Args:
+        references: Of the same sentences, in the same order.
+    """
+    hypotheses = [score.hypothesis for score in scores]
+    forced = np.array([[s.nats, s.correct, s.tokens] for s in scores], dtype=float).reshape(-1, 3)
+    found = {
+        "nats_per_token": SumScore(forced[:, [0, 2]], _ratio),
+        "token_accuracy": SumScore(forced[:, [1, 2]], _ratio),
+        "bleu": _sacrebleu_sums("bleu", hypotheses, references),
+        "chrf": _sacrebleu_sums("chrf", hypotheses, references),
+    }
+    if not is_synthetic and is_tokenised(references):
+        found["bleu_tok"] = _sacrebleu_sums("bleu_tok", hypotheses, references)
+    if is_synthetic:
+        equal = [[h == r, 1] for h, r in zip(hypotheses, references, strict=True)]
+        found["exact_match"] = SumScore(np.array(equal, dtype=float).reshape(-1, 2), _ratio)
+    return found
+
+
+def _ratio(sums: np.ndarray) -> float:
+    return sums[0] / sums[1]
+
+
+def _sacrebleu_sums(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> SumScore:
+    """sacreBLEU's counts of each sentence and its own formula: what its significance tests are made of, which take one
+    run of each system only. That they give sacreBLEU's own score is tested."""
+    metric = METRICS[name]
+    sums = metric._extract_corpus_statistics(list(hypotheses), [list(references)]) if hypotheses else []
+    return SumScore(np.array(sums, dtype=float), lambda total: metric._compute_score_from_stats(list(total)).score)
+
+
+def is_tokenised(sentences: Sequence[str]) -> bool:
+    """Whether punctuation stands apart from words ("schläft ."): in 99 of 100 sentences none ends a word."""
+    attached = sum(re.search(r"\w[.,!?](\s|$)", sentence) is not None for sentence in sentences)
+    return bool(sentences) and attached <= len(sentences) / 100

@@ -142,36 +142,63 @@ def heads_figure(
     return figure
 
 
-class LengthCurve(NamedTuple):
-    """One line of `length_figure`: `bands` have `low`, `high`, `n` and scores, as in results.json."""
+class Point(NamedTuple):
+    """One point of a curve: its place on the horizontal axis, its value, and the ends of its interval if it has one."""
+
+    place: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Curve(NamedTuple):
+    """One line of `curves_figure`: `model` decides its colour. A missing point is a gap: it is None."""
 
     label: str
     model: str
-    bands: Sequence[dict]
+    points: Sequence[Point | None]
 
 
-def length_figure(curves: Sequence[LengthCurve], value: str, axis_label: str, heading: str) -> Figure:
-    """A score against source length, one line per run.
+def curves_figure(
+    curves: Sequence[Curve],
+    x_label: str,
+    y_label: str,
+    heading: str,
+    *,
+    is_percentage: bool = False,
+    first_beyond: int | None = None,
+) -> Figure:
+    """Values against some places in order (lengths, say), one line per model, with intervals as bars.
 
     Args:
-        curves: The runs, in the order of the legend.
-        value: The score's key in the bands.
-        axis_label: What the vertical axis says, with its unit.
-        heading: Above the figure.
+        curves: The lines, in the order of the legend; point i of each belongs to the same place.
+        is_percentage: The axis goes from 0 to 100.
+        first_beyond: The places before this one are within what training has seen, and shaded.
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axis = figure.subplots()
-    counts: dict[str, int] = {}
-    for label, model, bands in curves:
-        shown = [band for band in bands if band["n"]]
-        ranges = [f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+" for band in shown]
-        counts.update({text: band["n"] for text, band in zip(ranges, shown, strict=True)})
-        values = [100 * band[value] if value != "nats_per_token" else band[value] for band in shown]
-        axis.plot(ranges, values, marker="o", color=model_colour(model), label=label, linewidth=2)
-    axis.set_xticks(range(len(counts)), [f"{text}\nn={n}" for text, n in counts.items()], fontsize=8)
-    axis.set_xlabel("source length (words)")
-    axis.set_ylabel(axis_label)
-    if value != "nats_per_token":
+    places = [next(p.place for p in column if p) for column in zip(*(c.points for c in curves), strict=True)]
+    if first_beyond is not None:
+        axis.axvspan(-0.5, first_beyond - 0.5, color="0.94", zorder=0, label="lengths seen in training")
+        axis.set_xlim(-0.5, len(places) - 0.5)
+    for number, (label, model, points) in enumerate(curves):
+        colour = model_colour(model)
+        shift = 0.05 * (number - (len(curves) - 1) / 2)  # so that bars do not hide one another
+        axis.plot(
+            [x + shift for x in range(len(points))],
+            [p.value if p else np.nan for p in points],
+            marker="o",
+            color=colour,
+            label=label,
+            linewidth=2,
+        )
+        for x, point in enumerate(points):
+            if point and point.low is not None:
+                axis.vlines(x + shift, point.low, point.high, color=colour, linewidth=1.2, alpha=0.7)
+    axis.set_xticks(range(len(places)), places, fontsize=8)
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    if is_percentage:
         axis.set_ylim(-3, 103)
     axis.grid(axis="y", alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)

@@ -5,6 +5,7 @@ import json
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -85,7 +86,15 @@ def run_results(
         },
         "initial_weights_hash": initial_weights_hash,
         "batch_order_hash": data.order_hash(),
-        "command": " ".join(["python", "-m", "scripts.train", *_portable(sys.argv[1:])]),
+        **provenance("scripts.train"),
+    }
+
+
+def provenance(script: str) -> dict[str, Any]:
+    """Where numbers come from: command, time, commit, versions, hardware."""
+    return {
+        "command": " ".join(["python", "-m", script, *_portable(sys.argv[1:])]),
+        "date": time.strftime("%Y-%m-%d"),
         "commit": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
         "hardware": hardware(),

@@ -3,8 +3,9 @@
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -113,6 +114,52 @@ class RunFolder:
         """Removes what a run left that was stopped before its first checkpoint: there is nothing to go on from."""
         if not self.is_finished and not self.can_go_on:
             shutil.rmtree(self.path)
+
+
+class TrainedRun(NamedTuple):
+    """A checkpoint and what is known of its training.
+
+    Attributes:
+        checkpoint: The file.
+        folder: The run's folder; None where the checkpoint stands alone.
+        seed: Of the run; 0 where it is not known.
+        data: The settings under `data:` of its config.yaml; empty where there is none.
+    """
+
+    checkpoint: Path
+    folder: Path | None
+    seed: int
+    data: dict[str, Any]
+
+
+def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
+    """The runs that `paths` name: run folders, checkpoint files, or folders with finished runs anywhere inside.
+
+    Runs that were set aside are found only by their own name.
+
+    Raises:
+        UserError: A path holds no run.
+    """
+    runs = []
+    for path in paths:
+        if path.is_file():
+            folder = path.parent.parent
+            runs.append(_trained_run(path, folder if (folder / "config.yaml").is_file() else None))
+        elif (path / "checkpoints" / "best.ckpt").is_file():
+            runs.append(_trained_run(path / "checkpoints" / "best.ckpt", path))
+        else:
+            inside = sorted(found.parent for found in path.rglob("seed*/results.json") if "." not in found.parent.name)
+            if not inside:
+                raise UserError(f"{path} holds no finished run and is no checkpoint; train one first: make train")
+            runs += [_trained_run(folder / "checkpoints" / "best.ckpt", folder) for folder in inside]
+    return runs
+
+
+def _trained_run(checkpoint: Path, folder: Path | None) -> TrainedRun:
+    if folder is None:
+        return TrainedRun(checkpoint, None, 0, {})
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    return TrainedRun(checkpoint, folder, int(config["seed_everything"]), config["data"])
 
 
 # Callbacks that only show or keep what is computed.

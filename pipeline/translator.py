@@ -5,7 +5,7 @@ import math
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,24 @@ class WordMap(NamedTuple):
     keys: list[str]
 
 
+class Origin(NamedTuple):
+    """What a model was built and trained from.
+
+    Attributes:
+        class_path: Of the network.
+        init_args: Of the network.
+        src: Source language.
+        tgt: Target language.
+        content_hash: SHA-256 of the training corpus, as `Corpus.content_hash` gives it.
+    """
+
+    class_path: str
+    init_args: dict[str, Any]
+    src: str
+    tgt: str
+    content_hash: str
+
+
 class Translator:
     """A model and its tokenizer, in evaluation mode.
 
@@ -59,12 +77,14 @@ class Translator:
         network: The model.
         tokenizer: Its tokenizer.
         name: What the model is called, as in configs/model.
+        origin: What it was built and trained from.
     """
 
-    def __init__(self, network: Seq2Seq, tokenizer: Tokenizer, name: str) -> None:
+    def __init__(self, network: Seq2Seq, tokenizer: Tokenizer, name: str, origin: "Origin") -> None:
         self.network = network.eval()
         self.tokenizer = tokenizer
         self.name = name
+        self.origin = origin
 
     @property
     def device(self) -> torch.device:
@@ -83,15 +103,24 @@ class Translator:
         try:
             checkpoint = torch.load(path, map_location=device, weights_only=True)
             settings = checkpoint["hyper_parameters"]
-            network = _build_network(settings["network"]["class_path"], settings["network"]["init_args"])
+            data = checkpoint["TranslationData"]
+            origin = Origin(**settings["network"], **{key: data[key] for key in ("src", "tgt", "content_hash")})
+            network = _build_network(origin)
             prefix = "network."
             weights = {name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items()}
             network.load_state_dict(weights)
-            tokenizer = Tokenizer(checkpoint["TranslationData"]["tokenizer"])
+            tokenizer = Tokenizer(data["tokenizer"])
         except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"{path} is not a checkpoint of this project: {reason}") from error
-        return cls(network.to(device), tokenizer, settings["name"])
+        return cls(network.to(device), tokenizer, settings["name"], origin)
+
+    def untrained(self, seed: int) -> "Translator":
+        """The same model with new random weights: what it does before it has learned anything."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = _build_network(self.origin)
+        return Translator(network.to(self.device), self.tokenizer, self.name, self.origin)
 
     def translate(self, sentences: Sequence[str], search: Search = Search()) -> list[list[Translation]]:
         """The `search.num_best` best translations of each sentence, best first; the order of sentences is kept.
@@ -166,12 +195,11 @@ def mean_cross_map(maps: list[WordMap]) -> WordMap:
     return cross[0]._replace(name="cross-attention, mean", weights=weights)
 
 
-def _build_network(class_path: str, init_args: dict) -> Seq2Seq:
+def _build_network(origin: Origin) -> Seq2Seq:
     """Only this project's own models: a checkpoint that somebody sent cannot name any other class."""
-    module, _, name = class_path.rpartition(".")
-    if module != models.__name__ and not module.startswith(f"{models.__name__}."):
-        raise UserError(f"the checkpoint names {class_path}, which is none of this project's models")
-    network_class = getattr(importlib.import_module(module), name, None)
+    module, _, name = origin.class_path.rpartition(".")
+    is_ours = module == models.__name__ or module.startswith(f"{models.__name__}.")
+    network_class = getattr(importlib.import_module(module), name, None) if is_ours else None
     if not (isinstance(network_class, type) and issubclass(network_class, Seq2Seq)):
-        raise UserError(f"the checkpoint names {class_path}, which is none of this project's models")
-    return network_class(**init_args)
+        raise UserError(f"the checkpoint names {origin.class_path}, which is none of this project's models")
+    return network_class(**origin.init_args)

@@ -15,8 +15,8 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
-from pipeline.plots import LengthCurve, PanelMap, alignment_panel, length_figure
-from pipeline.report import in_order, length_table, results_table, run_labels
+from pipeline.plots import Curve, PanelMap, Point, alignment_panel, curves_figure
+from pipeline.report import band_label, in_order, length_table, results_table, run_labels
 from pipeline.translator import Translator, mean_cross_map
 
 
@@ -45,17 +45,22 @@ def compare(runs: list[Path], out: Path) -> None:
 
     labels = run_labels(results)
     curves = [
-        LengthCurve(label, result["model"], result["test"]["by_source_length"])
+        Curve(label, result["model"], _points(result["test"]["by_source_length"], value))
         for label, result in zip(labels, results, strict=True)
     ]
     corpus = results[0]["corpus"]["name"]
     heading = f"{'Exact match' if synthetic else 'Nats per target token'} by source length ({corpus}, test set)"
-    figures = {"length": length_figure(curves, value, axis_label, heading)}
+    figures = {"length": curves_figure(curves, "source length (words)", axis_label, heading, is_percentage=synthetic)}
     translators = [Translator.load(run / "checkpoints" / "best.ckpt") for run in runs]
     for number, pair in enumerate(_sentences(runs[0]), 1):
         figures[f"alignment_{number}"] = _panel(labels, translators, pair)
     _write(figures, out)
     print(f"\nFigures: {out}/*.png")
+
+
+def _points(bands: list[dict[str, Any]], value: str) -> list[Point]:
+    scale = 1 if value == "nats_per_token" else 100
+    return [Point(f"{band_label(band)}\nn={band['n']}", scale * band[value]) for band in bands if band["n"]]
 
 
 def _panel(labels: list[str], translators: list[Translator], pair: SentencePair) -> Figure:

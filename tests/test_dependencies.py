@@ -16,11 +16,13 @@ LEVELS = [
     {"pipeline.data.loading", "pipeline.data.batching"},
     {"pipeline.data.datamodule"},
     {"pipeline.models"},
-    {"pipeline.decoding", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
+    {"pipeline.statistics"},
+    {"pipeline.decoding", "pipeline.saliency", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
     {"pipeline.scoring"},
     {"pipeline.translator", "pipeline.task"},
-    {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder"},
+    {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder", "pipeline.evaluation"},
     {"pipeline.report"},
+    {"pipeline.evaluation_tables"},
     {"scripts"},
 ]
 ONLY_IN = {

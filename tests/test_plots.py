@@ -5,11 +5,12 @@ import pytest
 
 from pipeline.plots import (
     MODEL_COLOURS,
-    LengthCurve,
+    Curve,
     PanelMap,
+    Point,
     alignment_panel,
+    curves_figure,
     heads_figure,
-    length_figure,
     model_colour,
     model_order,
 )
@@ -63,11 +64,19 @@ def test_models_have_their_own_colours_and_the_order_of_the_lesson():
     assert model_colour("mine") not in MODEL_COLOURS.values()
 
 
-def test_the_length_figure_shows_shares_in_percent_with_the_number_of_sentences():
-    bands = [
-        {"low": 1, "high": 10, "n": 7, "exact_match": 0.5},
-        {"low": 11, "high": None, "n": 5, "exact_match": 0.25},
+def test_curves_show_values_with_their_intervals_and_gaps():
+    points = [Point("1–10\nn=7", 50, 40, 60), None, Point("21+\nn=5", 25)]
+    other = [Point("1–10\nn=7", 20), Point("11–20\nn=1", 10), None]
+    curves = [Curve("GRU", "gru", points), Curve("Transformer", "transformer", other)]
+    axis = curves_figure(curves, "words", "right (%)", "title", is_percentage=True, first_beyond=2).axes[0]
+    values = axis.lines[0].get_ydata()
+    assert values[0] == 50
+    assert np.isnan(values[1])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1–10\nn=7", "11–20\nn=1", "21+\nn=5"]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == [
+        "lengths seen in training",
+        "GRU",
+        "Transformer",
     ]
-    axis = length_figure([LengthCurve("GRU", "gru", bands)], "exact_match", "right (%)", "title").axes[0]
-    assert axis.lines[0].get_ydata().tolist() == [50, 25]
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["1–10\nn=7", "11+\nn=5"]
+    (bar,) = axis.collections
+    assert bar.get_segments()[0][:, 1].tolist() == [40, 60]

@@ -20,7 +20,12 @@ def checkpoint(**changes) -> dict:
             "network": {"class_path": "pipeline.models.TransformerSeq2Seq", "init_args": SIZES},
         },
         "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
-        "TranslationData": {"tokenizer": Tokenizer.train(SENTENCES, 320).proto},
+        "TranslationData": {
+            "tokenizer": Tokenizer.train(SENTENCES, 320).proto,
+            "src": "en",
+            "tgt": "de",
+            "content_hash": "0",
+        },
     }
     return content | changes
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from pipeline.data.tokenizer import BOS, EOS, PAD
+from pipeline.data.corpus import SentencePair
+from pipeline.data.tokenizer import BOS, EOS, PAD, Tokenizer
 
 
 class EncodedPair(NamedTuple):
@@ -43,6 +44,15 @@ class Batch(NamedTuple):
     tgt_out: Tensor
     index: Tensor
     num_tokens: int
+
+
+def encode_pairs(pairs: Sequence[SentencePair], tokenizer: Tokenizer) -> list[EncodedPair]:
+    """Ids of sentence pairs, the source with EOS."""
+    src = tokenizer.encode([pair.src for pair in pairs])
+    tgt = tokenizer.encode([pair.tgt for pair in pairs])
+    return [
+        EncodedPair(torch.tensor([*s, EOS]), torch.tensor(t, dtype=torch.long)) for s, t in zip(src, tgt, strict=True)
+    ]
 
 
 def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities import rank_zero_only
 
-from pipeline.data.batching import EncodedPair, TokenBudgetBatches
-from pipeline.data.corpus import Corpus, SentencePair
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
+from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus, write_atomically
-from pipeline.data.tokenizer import EOS, Tokenizer
+from pipeline.data.tokenizer import Tokenizer
 from pipeline.errors import UserError
 
 
@@ -76,7 +75,7 @@ class TranslationData(pl.LightningDataModule):
         """
         if not self._encoded:
             self._load()
-            train = self.encode(self.corpus.train)
+            train = encode_pairs(self.corpus.train, self.tokenizer)
             kept = [pair for pair in train if len(pair.src) <= self.max_len and len(pair.tgt) < self.max_len]
             if not kept:
                 raise UserError(f"no training pair has both sides within {self.max_len} pieces; raise --data.max_len")
@@ -90,16 +89,9 @@ class TranslationData(pl.LightningDataModule):
                     f"the corpus holds {self.tokenizer.size} pieces, fewer than vocab_size {self.vocab_size}; "
                     "the rest stay unused"
                 )
-            self._encoded = {"train": kept, "val": self.encode(self.corpus.val), "test": self.encode(self.corpus.test)}
-
-    def encode(self, pairs: list[SentencePair]) -> list[EncodedPair]:
-        """Ids of sentence pairs, the source with EOS."""
-        src = self.tokenizer.encode([pair.src for pair in pairs])
-        tgt = self.tokenizer.encode([pair.tgt for pair in pairs])
-        return [
-            EncodedPair(torch.tensor([*s, EOS]), torch.tensor(t, dtype=torch.long))
-            for s, t in zip(src, tgt, strict=True)
-        ]
+            self._encoded = {"train": kept} | {
+                split: encode_pairs(self.corpus.split(split), self.tokenizer) for split in ("val", "test")
+            }
 
     def train_dataloader(self) -> TokenBudgetBatches:
         self._train_batches = self._batches("train", self.batch_tokens, self.seed, self._consumed)

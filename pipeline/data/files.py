@@ -143,6 +143,15 @@ def clean_pairs(src: Sequence[object], tgt: Sequence[object], where: str, first_
     return pairs
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 text file, without their ends.
+
+    Raises:
+        UserError: It is not UTF-8, or a broken gzip file.
+    """
+    return list(_lines(path))
+
+
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a UTF-8 text file, gzipped or not, split at "\\n" only: U+2028 and its kin are part of a sentence."""
     open_ = gzip.open if path.suffix == ".gz" else open

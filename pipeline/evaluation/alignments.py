@@ -1,0 +1,148 @@
+"""The evaluation of word alignments: models beside baselines, overall and per phenomenon."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.alignment import best_single_links, count_links, diagonal_links, expected_by_chance
+from pipeline.data.corpus import SentencePair
+from pipeline.evaluation.maps import (
+    Aligned,
+    Counts,
+    MapChoice,
+    align,
+    attention_words,
+    error_rate_score,
+    error_rates,
+    saliency_words,
+    total,
+)
+from pipeline.evaluation.scores import Run
+from pipeline.statistics import SumScore, estimate
+from pipeline.translator import Translator
+
+# A gradient per target token costs as much as training on it, so saliency is scored on the first pairs only.
+SALIENCY_PAIRS = 120
+
+
+def align_models(
+    models: dict[str, list[Run]],
+    val: Sequence[SentencePair],
+    test: Sequence[SentencePair],
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Scores the attention of all models against the gold links of `test`.
+
+    Args:
+        val: Pairs with links on which each run's layer, head and reading are chosen; may be `test` itself, or empty:
+            then the mean of all layers and heads is read where each word is predicted.
+
+    Returns:
+        `baselines`: `diagonal`, `chance` (a source word drawn evenly), `one link per word` (the best that one link per
+        target word can be), and each model `untrained`, chosen on validation likewise. `models`: for each,
+        `attention`, null where one vector is handed over, and `saliency` (of `num_pairs` pairs). Each of all these has
+        `error_rate` as `statistics.Estimate`, `precision`, `recall`, and `per_phenomenon`: the estimate and
+        `n`, its target words. `attention` also has `chosen`, the map and reading of each seed, `on_validation`, the
+        error rate there of every map and reading (first seed), and `entropy`, `on_end`, `coverage`
+        (`alignment.Sharpness`).
+    """
+    words_of = _target_words(test)
+    baselines = {
+        "diagonal": _summary([_diagonal(test)], words_of),
+        "chance": _summary([_chance(test)], words_of),
+        "one link per word": _summary([_best_single(test)], words_of),
+    }
+    found: dict[str, Any] = {}
+    for name, runs in models.items():
+        progress(f"{name}: alignment")
+        attention = _attention([run.translator for run in runs], val, test, words_of)
+        salient = [align(saliency_words(run.translator, test[:SALIENCY_PAIRS]), test[:SALIENCY_PAIRS]) for run in runs]
+        of_first = _summary([next(iter(a.counts.values())) for a in salient], _target_words(test[:SALIENCY_PAIRS]))
+        found[name] = {"attention": attention, "saliency": of_first | {"num_pairs": salient[0].num_pairs}}
+        if attention is not None:
+            untrained = [run.translator.untrained(run.seed) for run in runs]
+            baselines[f"{name}, untrained"] = _attention(untrained, val, test, words_of)
+    return {"baselines": baselines, "models": found}
+
+
+def _attention(
+    translators: list[Translator], val: Sequence[SentencePair], test: Sequence[SentencePair], words_of: dict[str, int]
+) -> dict[str, Any] | None:
+    on_val = [align(attention_words(translator, val), val) for translator in translators] if val else None
+    on_test = [align(attention_words(translator, test), test) for translator in translators]
+    if not on_test[0].counts:
+        return None
+    choices = [_choose(aligned) for aligned in (on_val or on_test)] if on_val else [_first(a) for a in on_test]
+    shapes = [aligned.sharpness[choice] for aligned, choice in zip(on_test, choices, strict=True)]
+    rates = error_rates(on_val[0]) if on_val else {}
+    return {
+        **_summary([a.counts[choice] for a, choice in zip(on_test, choices, strict=True)], words_of),
+        "num_pairs": on_test[0].num_pairs,
+        "chosen": [choice._asdict() for choice in choices],
+        "on_validation": [{**choice._asdict(), "error_rate": rate} for choice, rate in rates.items()],
+        **dict(zip(shapes[0]._fields, np.mean(shapes, axis=0).tolist(), strict=True)),
+    }
+
+
+def _choose(aligned: Aligned) -> MapChoice:
+    return next(iter(error_rates(aligned)))
+
+
+def _first(aligned: Aligned) -> MapChoice:
+    """The mean of everything, read where each word is predicted: what is read when nothing can be chosen."""
+    return next(iter(aligned.counts))
+
+
+def shapes_of_models(models: dict[str, list[Run]], test: Sequence[SentencePair]) -> dict[str, Any]:
+    """`entropy`, `on_end` and `coverage` of each model's mean attention, where no gold links are known."""
+    shapes: dict[str, Any] = {}
+    for name, runs in models.items():
+        of_runs = [align(attention_words(run.translator, test), test) for run in runs]
+        first = [aligned.sharpness[_first(aligned)] for aligned in of_runs if aligned.counts]
+        shapes[name] = dict(zip(first[0]._fields, np.mean(first, axis=0).tolist(), strict=True)) if first else None
+    return shapes
+
+
+def _summary(runs: list[Counts], words_of: dict[str, int]) -> dict[str, Any]:
+    totals = [total(counts) for counts in runs]
+    return {
+        "error_rate": _estimate([error_rate_score(counts) for counts in runs]),
+        "precision": float(np.mean([t.precision for t in totals])),
+        "recall": float(np.mean([t.recall for t in totals])),
+        "per_phenomenon": {
+            phenomenon: _estimate([error_rate_score(counts, phenomenon) for counts in runs]) | {"n": n}
+            for phenomenon, n in words_of.items()
+        },
+    }
+
+
+def _estimate(runs: list[SumScore]) -> dict[str, Any]:
+    return estimate(runs)._asdict()
+
+
+def _target_words(pairs: Sequence[SentencePair]) -> dict[str, int]:
+    """Target words of each phenomenon, most frequent first."""
+    words: dict[str, int] = {}
+    for pair in pairs:
+        phenomenon_of = {link.tgt: link.phenomenon for link in pair.links}
+        for position in range(len(pair.tgt.split())):
+            phenomenon = phenomenon_of.get(position, "unaligned")
+            words[phenomenon] = words.get(phenomenon, 0) + 1
+    return dict(sorted(words.items(), key=lambda item: -item[1]))
+
+
+def _lengths(pair: SentencePair) -> tuple[int, int]:
+    return len(pair.src.split()), len(pair.tgt.split())
+
+
+def _diagonal(pairs: Sequence[SentencePair]) -> Counts:
+    return [count_links(diagonal_links(*_lengths(pair)), pair.links) for pair in pairs]
+
+
+def _chance(pairs: Sequence[SentencePair]) -> Counts:
+    return [expected_by_chance(*_lengths(pair), pair.links) for pair in pairs]
+
+
+def _best_single(pairs: Sequence[SentencePair]) -> Counts:
+    return [count_links(best_single_links(_lengths(pair)[1], pair.links), pair.links) for pair in pairs]

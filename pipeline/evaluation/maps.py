@@ -1,0 +1,167 @@
+"""How well a model's maps align words: every layer and head, both readings, the choice made on validation alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from pipeline.alignment import (
+    READINGS,
+    AlignmentCounts,
+    Reading,
+    Sharpness,
+    count_links,
+    merge_to_words,
+    read_at,
+    sharpness,
+    strongest_links,
+)
+from pipeline.data.batching import TokenBudgetBatches, encode_pairs
+from pipeline.data.corpus import SentencePair
+from pipeline.data.tokenizer import PAD
+from pipeline.saliency import saliency
+from pipeline.statistics import SumScore
+from pipeline.translator import Translator
+
+_BATCH_TOKENS = 2048
+_SALIENCY = "saliency"
+
+Counts = list[dict[str, AlignmentCounts]]  # per sentence, per phenomenon
+
+
+class MapChoice(NamedTuple):
+    """One way to read an alignment off a model: which map, and at which step."""
+
+    name: str
+    reading: Reading
+
+
+class WordWeights(NamedTuple):
+    """The word maps of one sentence pair: name → (tgt_words, src_words + 1), the last column being EOS."""
+
+    index: int
+    maps: dict[MapChoice, np.ndarray]
+
+
+def attention_words(translator: Translator, pairs: Sequence[SentencePair]) -> Iterator[WordWeights]:
+    """The attention of each pair under teacher forcing, pieces merged to words, in no particular order.
+
+    Left out are models that hand over one vector, which have nothing to align, and sentences that the tokenizer splits
+    into other words than their spaces do.
+    """
+    encoded = encode_pairs(pairs, translator.tokenizer)
+    for batch in TokenBudgetBatches(encoded, _BATCH_TOKENS, None):
+        with torch.inference_mode():
+            maps = translator.network.attention_maps(
+                *(tensor.to(translator.device) for tensor in (batch.src, batch.src_mask, batch.tgt_in))
+            )
+        named = _named_maps([m for m in maps if m.kind == "cross"])
+        if batch.src.size(1) > 1 and next(iter(named.values())).shape[-1] == 1:
+            return
+        for row, index in enumerate(batch.index.tolist()):
+            src, tgt_out = encoded[index].src.tolist(), encoded[index].tgt.tolist()
+            weights = {name: w[row, : len(tgt_out) + 1, : len(src)] for name, w in named.items()}
+            merged = _merge(translator, pairs[index], src, tgt_out, weights, READINGS)
+            if merged:
+                yield WordWeights(index, merged)
+
+
+def saliency_words(translator: Translator, pairs: Sequence[SentencePair]) -> Iterator[WordWeights]:
+    """The saliency of each pair, which every model has, in the same form. Only the predicting step can be read."""
+    encoded = encode_pairs(pairs, translator.tokenizer)
+    for index in range(len(pairs)):
+        batch = next(iter(TokenBudgetBatches([encoded[index]], 1, None)))
+        src, tgt_in, tgt_out = (tensor[0].to(translator.device) for tensor in (batch.src, batch.tgt_in, batch.tgt_out))
+        weights = {_SALIENCY: saliency(translator.network, src, tgt_in, tgt_out).cpu().numpy()}
+        ids = encoded[index]
+        merged = _merge(translator, pairs[index], ids.src.tolist(), ids.tgt.tolist(), weights, READINGS[:1])
+        if merged:
+            yield WordWeights(index, merged)
+
+
+def _named_maps(cross: Sequence) -> dict[str, np.ndarray]:
+    """(batch, tgt_len, src_len) each: every head, the mean of every layer, the mean of all."""
+    weights = {m.name.removeprefix("cross-attention").lstrip(", "): m.weights.float().cpu().numpy() for m in cross}
+    if all(w.shape[1] == 1 for w in weights.values()) and len(weights) == 1:
+        return {"attention": next(iter(weights.values()))[:, 0]}
+    named = {"mean of all layers and heads": np.concatenate(list(weights.values()), axis=1).mean(1)}
+    for layer, w in weights.items():
+        named[f"{layer}, mean of heads"] = w.mean(1)
+        named |= {f"{layer}, head {head + 1}": w[:, head] for head in range(w.shape[1])}
+    return named
+
+
+def _merge(
+    translator: Translator,
+    pair: SentencePair,
+    src: list[int],
+    tgt: list[int],
+    weights: dict[str, np.ndarray],
+    readings: Sequence[Reading],
+) -> dict[MapChoice, np.ndarray]:
+    """Word maps of one pair; none where the tokenizer's words are not those between the spaces."""
+    src_words, src_word_of = translator.tokenizer.words([i for i in src if i != PAD])
+    tgt_words, tgt_word_of = translator.tokenizer.words(tgt)
+    if len(src_words) - 1 != len(pair.src.split()) or len(tgt_words) != len(pair.tgt.split()):
+        return {}
+    return {
+        MapChoice(name, reading): merge_to_words(read_at(w, reading), src_word_of, tgt_word_of)
+        for name, w in weights.items()
+        for reading in readings
+    }
+
+
+class Aligned(NamedTuple):
+    """What the maps of one model gave on a set of pairs.
+
+    Attributes:
+        counts: For each way to read them, the counts of every pair, in the order of the pairs.
+        sharpness: For each way, the mean over pairs.
+        num_pairs: How many pairs could be read.
+    """
+
+    counts: dict[MapChoice, Counts]
+    sharpness: dict[MapChoice, Sharpness]
+    num_pairs: int
+
+
+def align(words: Iterator[WordWeights], pairs: Sequence[SentencePair]) -> Aligned:
+    """Counts links of all ways to read the maps in `words` against the gold links of `pairs`."""
+    counts: dict[MapChoice, Counts] = {}
+    shapes: dict[MapChoice, list[Sharpness]] = {}
+    num_pairs = 0
+    for index, maps in words:
+        num_pairs += 1
+        for choice, weights in maps.items():
+            of_choice = counts.setdefault(choice, [{} for _ in pairs])
+            of_choice[index] = count_links(strongest_links(weights[:, :-1]), pairs[index].links)
+            shapes.setdefault(choice, []).append(sharpness(weights))
+    means = {choice: Sharpness(*np.mean(of_choice, axis=0).tolist()) for choice, of_choice in shapes.items()}
+    return Aligned(counts, means, num_pairs)
+
+
+def total(counts: Counts) -> AlignmentCounts:
+    """The sum over sentences and phenomena."""
+    return AlignmentCounts(*np.sum([list(c) for by in counts for c in by.values()], axis=0).tolist())
+
+
+def error_rates(aligned: Aligned) -> dict[MapChoice, float]:
+    """The alignment error rate of every way to read the maps, best first."""
+    rates = {choice: total(counts).error_rate for choice, counts in aligned.counts.items()}
+    return dict(sorted(rates.items(), key=lambda item: item[1]))
+
+
+def error_rate_score(counts: Counts, phenomenon: str | None = None) -> SumScore:
+    """The alignment error rate as sums over sentences: of everything, or of one phenomenon."""
+    rows = []
+    for by_phenomenon in counts:
+        chosen = [c for name, c in by_phenomenon.items() if phenomenon in (None, name)]
+        rows.append(np.sum([AlignmentCounts(), *chosen], axis=0))
+    return SumScore(np.array(rows, dtype=float), _error_rate)
+
+
+def _error_rate(sums: np.ndarray) -> float:
+    counts = AlignmentCounts(*sums)
+    # A resampled set may happen to hold no word of a rare phenomenon.
+    return counts.error_rate if counts.proposed + counts.sure else float("nan")

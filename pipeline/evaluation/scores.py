@@ -1,0 +1,179 @@
+"""The evaluation of models on one set of sentences: every score with its interval, every two models compared.
+
+Models may have several runs, one per seed. All are scored on the same sentences, teacher-forced and translated freely.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.data.batching import TokenBudgetBatches, encode_pairs
+from pipeline.data.corpus import LENGTH_BANDS, SentencePair
+from pipeline.metrics import SentenceScore, perplexity, sum_scores
+from pipeline.scoring import Search, score_batch
+from pipeline.statistics import SumScore, difference, estimate
+from pipeline.translator import Translator
+
+_BATCH_TOKENS = 8192
+# By length, nats per token have the power to tell lengths apart; BLEU and exact match are what people ask for.
+_BY_LENGTH = ("nats_per_token", "bleu", "exact_match")
+
+
+class Run(NamedTuple):
+    """A trained model of a seed."""
+
+    translator: Translator
+    seed: int
+
+
+class Test(NamedTuple):
+    """What models are scored on.
+
+    Attributes:
+        pairs: The sentences.
+        is_synthetic: True where exact match is a fair score.
+        longest_trained: Words of the longest training source: beyond it models must extrapolate. None if unknown.
+    """
+
+    pairs: Sequence[SentencePair]
+    is_synthetic: bool
+    longest_trained: int | None
+
+
+def score_pairs(translator: Translator, pairs: Sequence[SentencePair], search: Search) -> list[SentenceScore]:
+    """Scores of every pair, teacher-forced and translated, in the order of `pairs`."""
+    scores: list[SentenceScore] = []
+    encoded = encode_pairs(pairs, translator.tokenizer)
+    for batch in TokenBudgetBatches(encoded, max(1, _BATCH_TOKENS // search.beam), None):
+        on_device = batch._replace(
+            **{name: getattr(batch, name).to(translator.device) for name in ("src", "src_mask", "tgt_in", "tgt_out")}
+        )
+        scores += score_batch(translator.network, on_device, translator.tokenizer, search)
+    return sorted(scores, key=lambda score: score.index)
+
+
+class Scored(NamedTuple):
+    """What scoring all models gave.
+
+    Attributes:
+        content: For the JSON; see `score_models`.
+        hypotheses: The translations of each model's runs, in the order of the pairs.
+    """
+
+    content: dict[str, Any]
+    hypotheses: dict[str, list[list[str]]]
+
+
+def score_models(
+    models: dict[str, list[Run]], test: Test, search: Search, progress: Callable[[str], None] = lambda text: None
+) -> Scored:
+    """Scores all runs of all models.
+
+    Returns:
+        `content` has three parts. `models`: for each model, `seeds`, and each measure as `statistics.Estimate` with
+        `per_seed`, the values of its runs; `perplexity` is e to the nats per token of `nats_per_token.value`.
+        `by_length`: for each band of source words, with `beyond_training` true where it lies beyond every training
+        sentence, the number of sentences `n` and the estimates of each model, null where n is 0.
+        `differences`: for every two models, `ours` minus `theirs` as `statistics.Difference` of each measure.
+    """
+    references = [pair.tgt for pair in test.pairs]
+    measures: dict[str, list[dict[str, SumScore]]] = {}
+    hypotheses: dict[str, list[list[str]]] = {}
+    for name, runs in models.items():
+        for run in runs:
+            progress(f"{name}, seed {run.seed}: {len(test.pairs)} sentences")
+            scores = score_pairs(run.translator, test.pairs, search)
+            hypotheses.setdefault(name, []).append([score.hypothesis for score in scores])
+            measures.setdefault(name, []).append(sum_scores(scores, references, is_synthetic=test.is_synthetic))
+    content = {
+        "models": {
+            name: {"seeds": [run.seed for run in runs], **_estimates(measures[name], per_seed=True)}
+            for name, runs in models.items()
+        },
+        "by_length": _by_length(measures, test),
+        "differences": _differences(measures),
+    }
+    for values in content["models"].values():
+        values["perplexity"] = perplexity(values["nats_per_token"]["value"])
+    return Scored(content, hypotheses)
+
+
+def _estimates(runs: list[dict[str, SumScore]], *, per_seed: bool = False) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for measure in runs[0]:
+        of_runs = [run[measure] for run in runs]
+        result = estimate(of_runs)
+        found[measure] = None if result is None else result._asdict()
+        if per_seed and result is not None:
+            found[measure]["per_seed"] = [score.value for score in of_runs]
+    return found
+
+
+def _differences(measures: dict[str, list[dict[str, SumScore]]]) -> list[dict[str, Any]]:
+    """Every model against every one before it."""
+    return [
+        {
+            "ours": ours,
+            "theirs": theirs,
+            **{
+                measure: difference(
+                    [run[measure] for run in measures[ours]], [run[measure] for run in measures[theirs]]
+                )._asdict()
+                for measure in measures[ours][0]
+            },
+        }
+        for theirs, ours in combinations(measures, 2)
+    ]
+
+
+def _by_length(measures: dict[str, list[dict[str, SumScore]]], test: Test) -> list[dict[str, Any]]:
+    lengths = np.array([len(pair.src.split()) for pair in test.pairs])
+    bands = []
+    for low, high, beyond in bands_of(int(lengths.max()), test.longest_trained):
+        rows = (lengths >= low) & (lengths <= (high or np.inf))
+        of_models = {}
+        for name, runs in measures.items():
+            chosen = [{m: _only(run[m], rows) for m in _BY_LENGTH if m in run} for run in runs]
+            of_models[name] = _estimates(chosen)
+        bands.append({"low": low, "high": high, "beyond_training": beyond, "n": int(rows.sum()), "models": of_models})
+    return bands
+
+
+def _only(score: SumScore, rows: np.ndarray) -> SumScore:
+    return score._replace(sums=score.sums[rows])
+
+
+class Band(NamedTuple):
+    """Source lengths in words, both ends included; `high` None is open."""
+
+    low: int
+    high: int | None
+    is_beyond_training: bool
+
+
+def bands_of(longest: int, longest_trained: int | None) -> list[Band]:
+    """The bands of `corpus.LENGTH_BANDS` and an open one, up to the one that holds `longest`; the band that holds both
+    lengths within and beyond training is cut in two, so that extrapolation is never mixed with the rest."""
+    bands = []
+    for low, high in [*LENGTH_BANDS, (LENGTH_BANDS[-1][1] + 1, None)]:
+        if low > longest and low > (longest_trained or 0):
+            break
+        if longest_trained is not None and low <= longest_trained < (high or longest):
+            bands += [Band(low, longest_trained, False), Band(longest_trained + 1, high, True)]
+        else:
+            bands.append(Band(low, high, longest_trained is not None and low > longest_trained))
+    return bands
+
+
+def concatenated(pairs: Sequence[SentencePair], k: int) -> list[SentencePair]:
+    """Every k neighbouring pairs as one, without word links; what is left over at the end is dropped.
+
+    Natural corpora have few long sentences; this makes long ones of the same words. The end of a sentence in the middle
+    is a cue that a long sentence would not give.
+    """
+    groups = [pairs[start : start + k] for start in range(0, len(pairs) - k + 1, k)]
+    return [
+        SentencePair(" ".join(pair.src for pair in group), " ".join(pair.tgt for pair in group)) for group in groups
+    ]

@@ -1,0 +1,192 @@
+"""The tables of an evaluation, made from its JSON. No torch here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.plots import Curve, Point, model_label
+from pipeline.report import band_label, markdown_table
+
+_NAMES = {
+    "nats_per_token": "nats/token",
+    "token_accuracy": "tokens right (%)",
+    "bleu": "BLEU",
+    "bleu_tok": "B-tok",
+    "chrf": "chrF2",
+    "exact_match": "exact match (%)",
+}
+_TEACHER_FORCED = ("nats_per_token", "token_accuracy")
+_SHARES = ("token_accuracy", "exact_match")
+_ENDS = ("value", "low", "high")
+
+
+def evaluation_tables(content: dict[str, Any]) -> str:
+    """All tables of an evaluation as Markdown, each under a line that says what it shows."""
+    models = content["scores"]["models"]
+    free = [m for m in next(iter(models.values())) if m in _NAMES and m not in _TEACHER_FORCED]
+    corpus, search = content["corpus"], content["search"]
+    parts = [
+        f"## {corpus['name']}, {corpus['split']}: {corpus['n']} sentences",
+        f"[In brackets: 95 % intervals.] {content['intervals']}",
+        "Teacher-forced: each model is given the reference up to the word it predicts.",
+        _model_table(models, [*_TEACHER_FORCED, "perplexity"]),
+        f"Translated freely: {_search_name(search)}.",
+        _model_table(models, free),
+        "Signatures: " + "; ".join(f"{_NAMES[name]} `{text}`" for name, text in content["signatures"].items()) + ".",
+    ]
+    if content["scores"]["differences"]:
+        parts += [
+            "Differences on the same sentences, with the p-value that there is none (paired bootstrap).",
+            _difference_table(content["scores"]["differences"], ["nats_per_token", *free]),
+        ]
+    for measure in ("nats_per_token", "exact_match" if corpus["is_synthetic"] else "bleu"):
+        parts += [
+            f"{_NAMES[measure]} by source length"
+            + (" (teacher-forced)." if measure in _TEACHER_FORCED else " (translated freely)."),
+            _length_table(content["scores"]["by_length"], list(models), measure),
+        ]
+    for joined in content.get("concatenated", []):
+        measure = "bleu"
+        parts += [
+            f"{joined['k']} neighbouring sentences joined into one: {joined['n']} inputs. {_NAMES[measure]} by source "
+            "length (translated freely).",
+            _length_table(joined["scores"]["by_length"], list(models), measure),
+        ]
+    if "alignment" in content:
+        parts += _alignment_parts(content["alignment"])
+    elif "attention" in content:
+        parts += ["The mean attention of all layers and heads; nothing is known of right links.", *_shapes(content)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _search_name(search: dict[str, Any]) -> str:
+    if search["beam"] == 1:
+        return "greedy search"
+    return f"beam search with {search['beam']} hypotheses, length penalty α = {search['alpha']:g}"
+
+
+def _shown(measure: str, value: float) -> str:
+    if measure in _SHARES:
+        return f"{100 * value:.1f}"
+    return f"{value:.1f}" if measure not in ("nats_per_token", "error_rate", "perplexity") else f"{value:.3f}"
+
+
+def _with_interval(measure: str, estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return "–"
+    value, low, high = (_shown(measure, estimate[end]) for end in _ENDS)
+    sd = f" sd {_shown(measure, estimate['sd'])}" if estimate["sd"] is not None else ""
+    return f"{value} [{low}, {high}]{sd}"
+
+
+def _model_table(models: dict[str, Any], measures: Sequence[str]) -> str:
+    rows = []
+    for name, values in models.items():
+        cells = [_shown(m, values[m]) if m == "perplexity" else _with_interval(m, values[m]) for m in measures]
+        rows.append([model_label(name), ", ".join(map(str, values["seeds"])), *cells])
+    return markdown_table(["model", "seeds", *(_NAMES.get(m, m) for m in measures)], rows)
+
+
+def _difference_table(differences: Sequence[dict[str, Any]], measures: Sequence[str]) -> str:
+    rows = []
+    for pair in differences:
+        cells = []
+        for measure in measures:
+            d = pair[measure]
+            low, high = (_shown(measure, d[end]) for end in ("low", "high"))
+            value = _shown(measure, d["value"])
+            cells.append(f"{value if d['value'] < 0 else '+' + value} [{low}, {high}] p {d['p_value']:.3f}")
+        rows.append([f"{model_label(pair['ours'])} − {model_label(pair['theirs'])}", *cells])
+    return markdown_table(["difference", *(_NAMES[m] for m in measures)], rows)
+
+
+def _length_table(bands: Sequence[dict[str, Any]], models: Sequence[str], measure: str) -> str:
+    rows = [
+        [
+            band_label(band) + (" (beyond training)" if band["beyond_training"] else ""),
+            str(band["n"]),
+            *(_with_interval(measure, band["models"][name][measure]) for name in models),
+        ]
+        for band in bands
+    ]
+    return markdown_table(["source words", "n", *map(model_label, models)], rows)
+
+
+def _alignment_parts(alignment: dict[str, Any]) -> list[str]:
+    rows = []
+    for name, values in alignment["baselines"].items():
+        model, is_untrained, _ = name.partition(", untrained")
+        label = model_label(model) + ", untrained" if is_untrained else name
+        rows.append([label, *_alignment_cells(values, _chosen(values))])
+    for name, values in alignment["models"].items():
+        if values["attention"]:
+            rows.append([model_label(name), *_alignment_cells(values["attention"], _chosen(values["attention"]))])
+        salient = values["saliency"]
+        rows.append([model_label(name), *_alignment_cells(salient, f"saliency ({salient['num_pairs']} pairs)")])
+    attentions = {n: v["attention"] for n, v in alignment["models"].items() if v["attention"]}
+    columns = {"diagonal": alignment["baselines"]["diagonal"]} | {model_label(n): v for n, v in attentions.items()}
+    phenomena = next(iter(columns.values()))["per_phenomenon"]
+    by_phenomenon = [
+        [
+            phenomenon,
+            str(values["n"]),
+            *(_with_interval("error_rate", column["per_phenomenon"][phenomenon]) for column in columns.values()),
+        ]
+        for phenomenon, values in phenomena.items()
+    ]
+    shapes = [
+        [model_label(n), f"{v['entropy']:.2f}", f"{100 * v['on_end']:.1f}", f"{v['coverage']:.2f}"]
+        for n, v in attentions.items()
+    ]
+    return [
+        "Word alignment against the gold links: the strongest source word of each target word of the reference. "
+        "AER: 0 is perfect. Layer, head and step were chosen on validation.",
+        markdown_table(["model", "map", "AER", "precision (%)", "recall (%)"], rows),
+        "AER per phenomenon.",
+        markdown_table(["phenomenon", "target words", *columns], by_phenomenon),
+        "Shape of the chosen maps.",
+        markdown_table(["model", "entropy (nats)", "weight on </s> (%)", "coverage"], shapes),
+    ]
+
+
+def _alignment_cells(values: dict[str, Any], what: str) -> list[str]:
+    return [
+        what,
+        _with_interval("error_rate", values["error_rate"]),
+        f"{100 * values['precision']:.1f}",
+        f"{100 * values['recall']:.1f}",
+    ]
+
+
+def _chosen(values: dict[str, Any]) -> str:
+    """ "layer 2, head 1, predicting"; several seeds may have chosen differently."""
+    choices = [f"{choice['name']}, {choice['reading']}" for choice in values.get("chosen", [])]
+    return "; ".join(dict.fromkeys(choices)) or "–"
+
+
+def _shapes(content: dict[str, Any]) -> list[str]:
+    rows = [
+        [model_label(n), f"{v['entropy']:.2f}", f"{100 * v['on_end']:.1f}", f"{v['coverage']:.2f}"]
+        for n, v in content["attention"].items()
+        if v
+    ]
+    return [markdown_table(["model", "entropy (nats)", "weight on </s> (%)", "coverage"], rows)] if rows else []
+
+
+def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
+    """A measure against source length with its intervals, one curve per model; empty bands are left out."""
+    filled = [band for band in bands if band["n"]]
+    scale = 100 if measure in _SHARES else 1
+    curves = []
+    for name in filled[0]["models"]:
+        points = [
+            Point(f"{band_label(band)}\nn={band['n']}", *(scale * band["models"][name][measure][end] for end in _ENDS))
+            for band in filled
+        ]
+        curves.append(Curve(model_label(name), name, points))
+    return curves
+
+
+def first_beyond(bands: Sequence[dict[str, Any]]) -> int | None:
+    """The place of the first filled band beyond the lengths of training; None where there is none."""
+    filled = [band for band in bands if band["n"]]
+    return next((place for place, band in enumerate(filled) if band["beyond_training"]), None)

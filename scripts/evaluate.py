@@ -1,0 +1,279 @@
+"""Scores trained models on a set of sentences: a table with intervals and p-values, JSON, and figures.
+
+    python -m scripts.evaluate runs/toy
+    python -m scripts.evaluate runs/toy/gru/seed1 runs/toy/gru/seed2 runs/toy/transformer/seed1 --beam 5
+    python -m scripts.evaluate runs/multi30k --concatenate 6
+    python -m scripts.evaluate runs/multi30k/transformer/seed1 --src newstest.en --ref newstest.de
+
+RUN is a run folder, a checkpoint file, or a folder with finished runs inside; runs of one model with several seeds are
+put together. Without --corpus or --src, each corpus that the runs were trained on is evaluated by itself.
+
+What is measured. Teacher-forced (each model is given the reference so far): nats per target token, perplexity, tokens
+right. Translated freely: BLEU (13a, cased) and chrF2 by sacreBLEU, B-tok (tokenize=none) on tokenised text, exact match
+on synthetic corpora. Every score has a 95 % interval by bootstrap over sentences and, with several seeds, over seeds;
+every two models are compared on the same resampled sentences. By source length: nats per token, BLEU and exact match,
+with lengths beyond training kept apart. Alignments: where gold links are known, the alignment error rate of each
+model's attention (layer, head and step chosen on validation) and of its saliency, overall and per phenomenon, beside
+the diagonal, chance, and the untrained model. The keys of the JSON are explained in pipeline/evaluation/scores.py
+(score_models), pipeline/evaluation/alignments.py (align_models) and pipeline/statistics.py.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from pipeline.alignment import parse_pharaoh
+from pipeline.data.corpus import Corpus, SentencePair
+from pipeline.data.files import read_lines, read_text_pair
+from pipeline.data.loading import corpus_name, load_corpus, write_atomically
+from pipeline.errors import UserError
+from pipeline.evaluation.alignments import align_models, shapes_of_models
+from pipeline.evaluation.scores import Run, Test, concatenated, score_models
+from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
+from pipeline.metrics import METRICS, is_tokenised
+from pipeline.plots import curves_figure, model_order
+from pipeline.results import provenance, write_json
+from pipeline.run_folder import TrainedRun, find_runs
+from pipeline.scoring import Search
+from pipeline.statistics import DRAWS
+from pipeline.translator import Translator
+
+
+class Sentences(NamedTuple):
+    """What is evaluated: the test sentences, those that choices are made on, and what is known of training."""
+
+    name: str
+    split: str
+    test: Sequence[SentencePair]
+    val: Sequence[SentencePair]
+    is_synthetic: bool
+    longest_trained: int | None
+    content_hash: str | None
+
+
+def evaluate(runs: Sequence[TrainedRun], sentences: Sentences, options: argparse.Namespace, out: Path) -> None:
+    """Scores `runs` on `sentences`; prints the tables and writes everything to `out`."""
+    models: dict[str, list[Run]] = {}
+    for run in runs:
+        translator = Translator.load(run.checkpoint, options.device)
+        models.setdefault(translator.name, []).append(Run(translator, run.seed))
+    models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
+    search = Search(options.beam, options.alpha)
+    test = Test(sentences.test, sentences.is_synthetic, sentences.longest_trained)
+    scored = score_models(models, test, search, _say)
+    measures = next(iter(scored.content["models"].values()))
+    content: dict[str, Any] = {
+        "corpus": {
+            "name": sentences.name,
+            "split": sentences.split,
+            "n": len(sentences.test),
+            "is_synthetic": sentences.is_synthetic,
+            "is_tokenised": is_tokenised([pair.tgt for pair in sentences.test]),
+            "longest_training_source_words": sentences.longest_trained,
+            "content_hash": sentences.content_hash,
+        },
+        "search": {"beam": search.beam, "alpha": search.alpha},
+        "intervals": f"Bootstrap over sentences, and over seeds where a model has several; {DRAWS} draws.",
+        "signatures": {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures},
+        "scores": scored.content,
+    }
+    if options.concatenate > 1:
+        content["concatenated"] = [
+            {
+                "k": k,
+                "n": len(joined),
+                "scores": score_models(models, test._replace(pairs=joined), search, _say).content,
+            }
+            for k in range(2, options.concatenate + 1)
+            if (joined := concatenated(sentences.test, k))
+        ]
+    if any(pair.links for pair in sentences.test):
+        content["alignment"] = align_models(models, sentences.val, sentences.test, _say)
+    else:
+        content["attention"] = shapes_of_models(models, sentences.test)
+    content |= provenance("scripts.evaluate")
+    tables = evaluation_tables(content)
+    write_json(out / "evaluation.json", content)
+    _write_text(out / "tables.md", tables)
+    for name, of_runs in scored.hypotheses.items():
+        for run, hypotheses in zip(models[name], of_runs, strict=True):
+            _write_text(out / f"{name}-seed{run.seed}.hyp", "".join(f"{line}\n" for line in hypotheses))
+    _draw(content, out)
+    print(f"\n{tables}\nJSON, tables, figures and translations (*.hyp, one per line): {out}")
+
+
+def _draw(content: dict[str, Any], out: Path) -> None:
+    corpus = content["corpus"]
+    free, free_label = ("exact_match", "translated exactly right (%)") if corpus["is_synthetic"] else ("bleu", "BLEU")
+    for measure, label in (("nats_per_token", "nats per target token (teacher-forced)"), (free, free_label)):
+        parts = {"": content["scores"]["by_length"]}
+        parts |= {f", {j['k']} sentences joined": j["scores"]["by_length"] for j in content.get("concatenated", [])}
+        for number, (what, bands) in enumerate(parts.items(), 1):
+            figure = curves_figure(
+                length_curves(bands, measure),
+                "source length (words)",
+                label,
+                f"{corpus['name']}, {corpus['split']}{what}",
+                is_percentage=measure == "exact_match",
+                first_beyond=first_beyond(bands),
+            )
+            figure.savefig(out / f"length_{measure}{f'_joined{number}' if what else ''}.png", dpi=150)
+
+
+def _sentences_of(corpus: Corpus, split: str) -> Sentences:
+    return Sentences(
+        corpus.name,
+        split,
+        corpus.split(split),
+        corpus.val,
+        corpus.is_synthetic,
+        max(len(pair.src.split()) for pair in corpus.train),
+        corpus.content_hash(),
+    )
+
+
+def _corpus_of(run: TrainedRun, options: argparse.Namespace) -> Corpus:
+    """The corpus that is asked for, or else the one that a run was trained on."""
+    data = run.data
+    name = options.corpus or data.get("corpus")
+    if name is None:
+        raise UserError(
+            f"{run.checkpoint} has no config.yaml beside it; say what to score on: --corpus, or --src and --ref"
+        )
+    languages = (options.languages or f"{data.get('src', 'en')}-{data.get('tgt', 'de')}").split("-")
+    if len(languages) != 2:
+        raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
+    cache_dir = Path(data.get("cache_dir", "data/cache"))
+    return load_corpus(name, *languages, cache_dir, data.get("revision") if options.corpus is None else None)
+
+
+def _with_links(sentences: Sentences, options: argparse.Namespace) -> Sentences:
+    """The sentences with links from Pharaoh files, where such are given."""
+    if options.links:
+        sentences = sentences._replace(test=_linked(sentences.test, options.links), val=())
+    if options.val_links:
+        if not options.links or options.src:
+            raise UserError("--val_links needs --links, and a corpus with a validation split")
+        val = _corpus_of(find_runs(options.runs)[0], options).val
+        sentences = sentences._replace(val=_linked(val, options.val_links))
+    return sentences
+
+
+def _linked(pairs: Sequence[SentencePair], path: Path) -> list[SentencePair]:
+    lines = read_lines(path)
+    if len(lines) != len(pairs):
+        raise UserError(f"{path} has {len(lines)} lines for {len(pairs)} sentences; expected one line each")
+    linked = []
+    for number, (pair, line) in enumerate(zip(pairs, lines, strict=True), 1):
+        links = parse_pharaoh(line, f"{path}, line {number}")
+        src_words, tgt_words = len(pair.src.split()), len(pair.tgt.split())
+        for link in links:
+            if link.src >= src_words or link.tgt >= tgt_words:
+                raise UserError(
+                    f"{path}, line {number}: link {link.src}-{link.tgt} is outside a pair of {src_words} and "
+                    f"{tgt_words} words; links count words from 0, source first"
+                )
+        linked.append(pair._replace(links=links))
+    return linked
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text} …", file=sys.stderr, flush=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folder, checkpoint, or folder of runs")
+    parser.add_argument(
+        "--corpus", help="score on this corpus instead of the runs' own: toy, multi30k, folder, owner/name"
+    )
+    parser.add_argument("--languages", help="source and target language of --corpus, like en-de")
+    parser.add_argument("--split", choices=("val", "test"), default="test", help="of the corpus (default: test)")
+    parser.add_argument("--src", type=Path, help="score on this file, one sentence per line …")
+    parser.add_argument("--ref", type=Path, help="… with this file of references")
+    parser.add_argument(
+        "--beam", type=int, default=5, help="hypotheses in beam search; 1 is greedy search (default: 5)"
+    )
+    parser.add_argument(
+        "--alpha", type=float, default=1.0, help="of the length penalty ((5 + length) / 6)^α (default: 1)"
+    )
+    parser.add_argument(
+        "--concatenate", type=int, default=1, metavar="K", help="also join 2 … K neighbouring sentences into one input"
+    )
+    parser.add_argument(
+        "--links", type=Path, help="gold word links of the sentences in Pharaoh format (0-0 1p2), a line each"
+    )
+    parser.add_argument("--val_links", type=Path, help="the same of the validation split, to choose layer and head on")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    parser.add_argument("--out", type=Path, help="folder for results (default: RUNS/CORPUS/evaluation)")
+    return parser
+
+
+def run(options: argparse.Namespace) -> None:
+    """Evaluates what the options name, each corpus by itself."""
+    if options.beam < 1 or options.alpha < 0 or options.concatenate < 1:
+        raise UserError("--beam and --concatenate must be at least 1, and --alpha at least 0")
+    if bool(options.src) != bool(options.ref):
+        raise UserError("--src and --ref belong together: give both")
+    if options.src and options.corpus:
+        raise UserError("give --corpus, or --src and --ref, not both")
+    runs = find_runs(options.runs)
+    if options.src:
+        pairs = read_text_pair(options.src, options.ref)
+        sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
+        evaluate(
+            runs, _with_links(sentences, options), options, options.out or Path("runs/evaluation") / options.src.stem
+        )
+        return
+    groups: dict[str, list[TrainedRun]] = {}
+    for run in runs:
+        groups.setdefault(options.corpus or str(run.data.get("corpus")), []).append(run)
+    if len(groups) > 1 and options.out:
+        raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(groups)}); --out takes one: give --corpus")
+    for name, group in groups.items():
+        corpus = _corpus_of(group[0], options)
+        if options.corpus is None:
+            _refuse_other_text(group, corpus)
+        sentences = _with_links(_sentences_of(corpus, options.split), options)
+        evaluate(group, sentences, options, options.out or _default_out(group[0], name, options.split))
+
+
+def _refuse_other_text(runs: Sequence[TrainedRun], corpus: Corpus) -> None:
+    content_hash = corpus.content_hash()
+    for run in runs:
+        if Translator.load(run.checkpoint).origin.content_hash != content_hash:
+            raise UserError(
+                f"{run.checkpoint} was trained on another text than {corpus.name} holds now; to score it on this text "
+                f"all the same, give --corpus"
+            )
+
+
+def _default_out(run: TrainedRun, corpus: str, split: str) -> Path:
+    folder = run.folder.parent.parent if run.folder else Path("runs") / corpus_name(corpus)
+    return folder / "evaluation" / split
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    try:
+        run(options)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
