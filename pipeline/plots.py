@@ -103,7 +103,12 @@ class PanelMap(NamedTuple):
     tgt_words: Sequence[str]
 
 
-def alignment_panel(maps: Sequence[PanelMap], heading: str = "", gold: Set[tuple[int, int]] = frozenset()) -> Figure:
+def alignment_panel(
+    maps: Sequence[PanelMap],
+    heading: str = "",
+    gold: Set[tuple[int, int]] = frozenset(),
+    scale_label: str = "attention weight",
+) -> Figure:
     """Alignment maps side by side; `gold` links (source word, target word) are framed."""
     use_fonts_for([heading, *(word for m in maps for word in (m.title, *m.src_words, *m.tgt_words))])
     widths = [max(1.0, 0.33 * len(m.src_words)) for m in maps]
@@ -118,7 +123,7 @@ def alignment_panel(maps: Sequence[PanelMap], heading: str = "", gold: Set[tuple
         image = _draw_map(axis, weights, src_words, tgt_words, gold if weights.shape[1] > 1 else frozenset())
         axis.set_title(title, fontsize=10, pad=8)
     colour_bar = figure.colorbar(image, ax=list(axes), fraction=0.025, pad=0.01, aspect=30)
-    colour_bar.set_label("attention weight", fontsize=8)
+    colour_bar.set_label(scale_label, fontsize=8)
     colour_bar.ax.tick_params(labelsize=7)
     if heading:
         figure.suptitle(heading, fontsize=11)

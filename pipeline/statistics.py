@@ -33,6 +33,9 @@ class SumScore(NamedTuple):
 class Estimate(NamedTuple):
     """A score with its 95 % interval.
 
+    Where every sentence has the same score (none of 200 is right), resampling cannot vary it: the interval has no
+    width, which does not mean that the score is certain.
+
     Attributes:
         value: The score; with several seeds, their mean.
         low: 2.5 % of the resampled scores are below.
@@ -55,7 +58,8 @@ class Difference(NamedTuple):
 
     Attributes:
         p_value: Two-sided, of the hypothesis that there is no difference: how often the resampled difference is further
-            from its mean than the real one from 0, (1 + k) / (1 + draws).
+            from its mean than the real one from 0, (1 + k) / (1 + draws). sacreBLEU's counts one of the two sides, so
+            that it is about half of this one.
     """
 
     value: float

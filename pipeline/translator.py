@@ -1,5 +1,6 @@
 """A trained model from its checkpoint alone: the weights, the model's settings and the tokenizer are all in there."""
 
+import bisect
 import importlib
 import math
 import pickle
@@ -14,10 +15,14 @@ from pipeline import models
 from pipeline.alignment import merge_to_words
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, make_batch
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
+from pipeline.decoding import SearchLimits
 from pipeline.errors import UserError
 from pipeline.models import Seq2Seq
-from pipeline.scoring import Search, translate_batch
+from pipeline.saliency import saliency
+from pipeline.scoring import Search, token_nats, translate_batch
 
+# Ids of a source, beyond which search would stop before a translation of twice its length is done.
+LONGEST_SOURCE = int((SearchLimits().cap - SearchLimits().extra) / SearchLimits().factor)
 # Source tokens in a batch, times hypotheses per source: as much as a processor's cache likes, and no GPU notices.
 _BATCH_TOKENS = 8192
 
@@ -149,6 +154,30 @@ class Translator:
         """The ids that stand for each sentence, EOS included."""
         return [[*ids, EOS] for ids in self.tokenizer.encode(sentences)]
 
+    def split(self, sentence: str, limit: int) -> list[str]:
+        """The sentence in parts of at most `limit` ids each, cut after punctuation where there is some, else at spaces.
+
+        Raises:
+            UserError: One word alone is longer.
+        """
+        parts: list[str] = []
+        rest = sentence.split()
+        while rest:
+            count = len(rest)
+            if self._num_ids(rest) > limit:
+                # The most words that fit: more words never have fewer ids.
+                count = bisect.bisect_right(range(1, len(rest) + 1), limit, key=lambda n: self._num_ids(rest[:n]))
+                if not count:
+                    raise UserError(f"the word {rest[0][:20]!r}… alone is longer than {limit} pieces")
+                ends = [n for n in range(1, count + 1) if rest[n - 1][-1] in ".!?;:,"]
+                count = ends[-1] if ends else count
+            parts.append(" ".join(rest[:count]))
+            rest = rest[count:]
+        return parts
+
+    def _num_ids(self, words: list[str]) -> int:
+        return len(self.source_ids([" ".join(words)])[0])
+
     def word_maps(self, src: str, tgt: str) -> list[WordMap]:
         """All attention weights for a source and a target (teacher-forced), pieces merged to words."""
         return word_maps(self.network, self.tokenizer, src, tgt)
@@ -157,6 +186,28 @@ class Translator:
         """All attention weights of a translation, pieces merged to words: what each of its tokens was made from."""
         tgt_ids = [i for i in translation.ids if i != EOS]
         return _word_maps(self.network, self.tokenizer, translation.src_ids, tgt_ids)
+
+    def saliency_map(self, translation: Translation) -> WordMap:
+        """The saliency of a translation, pieces merged to words: the map that a model without attention has too."""
+        tgt_ids = [i for i in translation.ids if i != EOS]
+        pair = EncodedPair(torch.tensor(translation.src_ids), torch.tensor(tgt_ids, dtype=torch.long))
+        batch = make_batch([pair], [0])
+        rows = saliency(self.network, *(ids[0].to(self.device) for ids in (batch.src, batch.tgt_in, batch.tgt_out)))
+        src_words, src_word_of = self.tokenizer.words(translation.src_ids)
+        tgt_words, tgt_word_of = self.tokenizer.words([*tgt_ids, EOS])
+        weights = merge_to_words(rows.cpu().numpy(), src_word_of, tgt_word_of)
+        return WordMap("saliency", "cross", weights[None], tgt_words, src_words)
+
+    def forced(self, src: str, tgt: str) -> Translation:
+        """A translation that is given instead of found, with the probability that the model gives it."""
+        (src_ids,) = self.source_ids([src])
+        (tgt_ids,) = self.tokenizer.encode([tgt])
+        pair = EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))
+        batch = make_batch([pair], [0])
+        with torch.inference_mode():
+            logits = self.network(*(ids.to(self.device) for ids in (batch.src, batch.src_mask, batch.tgt_in)))
+        log_prob = -token_nats(logits, batch.tgt_out.to(self.device)).sum().item()
+        return Translation(tgt, src_ids, [*tgt_ids, EOS], log_prob, log_prob, True)
 
 
 def word_maps(network: Seq2Seq, tokenizer: Tokenizer, src: str, tgt: str) -> list[WordMap]:

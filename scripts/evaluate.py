@@ -33,7 +33,7 @@ from pipeline.data.files import read_lines, read_text_pair
 from pipeline.data.loading import corpus_name, load_corpus, write_atomically
 from pipeline.errors import UserError
 from pipeline.evaluation.alignments import align_models, shapes_of_models
-from pipeline.evaluation.scores import Run, Test, concatenated, score_models
+from pipeline.evaluation.scores import EvaluationSet, Run, concatenated, score_models
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
 from pipeline.metrics import METRICS, is_tokenised
 from pipeline.plots import curves_figure, model_order
@@ -64,7 +64,7 @@ def evaluate(runs: Sequence[TrainedRun], sentences: Sentences, options: argparse
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
     models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
     search = Search(options.beam, options.alpha)
-    test = Test(sentences.test, sentences.is_synthetic, sentences.longest_trained)
+    test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
     scored = score_models(models, test, search, _say)
     measures = next(iter(scored.content["models"].values()))
     content: dict[str, Any] = {

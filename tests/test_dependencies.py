@@ -21,7 +21,7 @@ LEVELS = [
     {"pipeline.scoring"},
     {"pipeline.translator", "pipeline.task"},
     {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder", "pipeline.evaluation"},
-    {"pipeline.report"},
+    {"pipeline.report", "pipeline.pages", "pipeline.terminal", "pipeline.standard_input"},
     {"pipeline.evaluation_tables"},
     {"scripts"},
 ]
@@ -32,7 +32,8 @@ ONLY_IN = {
     "huggingface_hub": {"pipeline.data.hub"},
     "matplotlib": {"pipeline.plots", "scripts"},
     "sacrebleu": {"pipeline.metrics"},
-    "rich": {"pipeline.callbacks"},
+    "rich": {"pipeline.callbacks", "pipeline.terminal", "scripts.prompt"},
+    "jinja2": {"pipeline.pages"},
 }
 FILES = [path for folder in ("pipeline", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
 

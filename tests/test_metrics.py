@@ -3,7 +3,15 @@ import math
 import pytest
 import sacrebleu
 
-from pipeline.metrics import SentenceScore, by_length, perplexity, teacher_forced, translated
+from pipeline.metrics import (
+    SentenceScore,
+    by_length,
+    is_tokenised,
+    perplexity,
+    sum_scores,
+    teacher_forced,
+    translated,
+)
 
 
 def score(index, nats=1.0, tokens=2, correct=1, hypothesis="ein Hund"):
@@ -49,3 +57,25 @@ def test_bands_are_by_source_words_and_an_empty_band_is_shown_as_empty():
     assert bands[0].exact_match == 1.0
     assert bands[2].nats_per_token is None
     assert (bands[-1].low, bands[-1].high) == (61, None)
+
+
+def test_every_sum_score_gives_the_score_of_the_whole_corpus():
+    hypotheses, references = ["der Hund schläft heute .", "a b"], ["der Hund schläft jetzt .", "a b"]
+    scores = [score(i, nats=3.0, tokens=2, hypothesis=h) for i, h in enumerate(hypotheses)]
+    found = sum_scores(scores, references, is_synthetic=False)
+    assert found["nats_per_token"].value == pytest.approx(1.5)
+    assert found["token_accuracy"].value == pytest.approx(0.5)
+    assert found["bleu"].value == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [references], force=True).score)
+    assert found["chrf"].value == pytest.approx(sacrebleu.corpus_chrf(hypotheses, [references]).score)
+    plain = sacrebleu.corpus_bleu(hypotheses, [references], tokenize="none", force=True)
+    assert found["bleu_tok"].value == pytest.approx(plain.score)
+    assert "exact_match" not in found
+    assert sum_scores(scores, references, is_synthetic=True)["exact_match"].value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("sentences", "expected"),
+    [(["ein Hund schläft ."], True), (["Ein Hund schläft."], False), (["ein Hund , der schläft"], True), ([], False)],
+)
+def test_tokenised_text_has_its_punctuation_apart(sentences, expected):
+    assert is_tokenised(sentences) is expected

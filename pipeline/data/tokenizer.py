@@ -71,8 +71,10 @@ class Tokenizer:
         return self._processor.encode(list(sentences))
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Text of each id sequence; PAD, BOS and EOS leave no trace."""
-        return [self._processor.decode([int(i) for i in row if i not in (PAD, BOS, EOS)]) for row in ids]
+        """Text of each id sequence; PAD, BOS and EOS leave no trace. A sentence is one line: line ends become spaces,
+        which only byte pieces could spell."""
+        texts = (self._processor.decode([int(i) for i in row if i not in (PAD, BOS, EOS)]) for row in ids)
+        return [text.replace("\n", " ").replace("\r", " ") for text in texts]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The piece behind each id: "▁Hund", "</s>"."""

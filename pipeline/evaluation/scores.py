@@ -28,7 +28,7 @@ class Run(NamedTuple):
     seed: int
 
 
-class Test(NamedTuple):
+class EvaluationSet(NamedTuple):
     """What models are scored on.
 
     Attributes:
@@ -67,7 +67,10 @@ class Scored(NamedTuple):
 
 
 def score_models(
-    models: dict[str, list[Run]], test: Test, search: Search, progress: Callable[[str], None] = lambda text: None
+    models: dict[str, list[Run]],
+    test: EvaluationSet,
+    search: Search,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Scored:
     """Scores all runs of all models.
 
@@ -128,7 +131,7 @@ def _differences(measures: dict[str, list[dict[str, SumScore]]]) -> list[dict[st
     ]
 
 
-def _by_length(measures: dict[str, list[dict[str, SumScore]]], test: Test) -> list[dict[str, Any]]:
+def _by_length(measures: dict[str, list[dict[str, SumScore]]], test: EvaluationSet) -> list[dict[str, Any]]:
     lengths = np.array([len(pair.src.split()) for pair in test.pairs])
     bands = []
     for low, high, beyond in bands_of(int(lengths.max()), test.longest_trained):

@@ -108,3 +108,12 @@ def test_words_puts_the_bytes_of_a_letter_into_one_word(tokenizer):
 def test_words_of_nothing_is_nothing(tokenizer):
     assert tokenizer.words([]) == ([], [])
     assert tokenizer.words([EOS]) == (["</s>"], [0])
+
+
+def test_text_of_any_ids_is_one_line():
+    tokenizer = Tokenizer.train(["a b c"], 300)
+    newline = tokenizer.encode(["a"])[0] + [4 + ord("\n"), 4 + ord("\r")] + tokenizer.encode(["b"])[0]
+    assert [tokenizer.pieces(newline)[1], tokenizer.pieces(newline)[2]] == ["<0x0A>", "<0x0D>"]
+    (text,) = tokenizer.decode([newline])
+    assert text.split() == ["a", "b"]
+    assert not set("\n\r") & set(text)

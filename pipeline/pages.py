@@ -1,0 +1,18 @@
+"""HTML pages that need nothing beside themselves: no server, no network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.plots import PanelMap
+
+# Text of corpora and models is escaped, wherever it stands.
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+)
+
+
+def alignment_page(heading: str, maps: Sequence[PanelMap]) -> str:
+    """Alignment maps side by side; a cell's weight is shown when it is pointed at."""
+    return _TEMPLATES.get_template("alignment.html").render(heading=heading, maps=maps)

@@ -1,0 +1,45 @@
+"""Alignment maps as text, for a terminal."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.cells import cell_len
+
+from pipeline.plots import PanelMap
+
+_SHADES = (" ", "░", "▒", "▓", "█")
+_COLUMN = 2  # cells on the screen, wide enough for one Hangul or Chinese character
+
+
+def map_text(panel: PanelMap) -> str:
+    """Source words downwards above their columns, target words before their rows, darker for more weight.
+
+    A map of two words by two:
+
+             t  d
+             h  o
+             e  g
+        der  █
+        Hund    ▓
+    """
+    margin = max(cell_len(word) for word in panel.tgt_words)
+    lines = [panel.title, *(" " * (margin + 1) + row for row in _words_downwards(panel.src_words))]
+    for word, weights in zip(panel.tgt_words, panel.weights, strict=True):
+        lines.append(f"{_pad(word, margin)} " + "".join(_pad(_shade(weight), _COLUMN) for weight in weights))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _words_downwards(words: Sequence[str]) -> list[str]:
+    """One line per letter, words standing on the last line."""
+    height = max(map(len, words))
+    columns = [" " * (height - len(word)) + word for word in words]
+    return ["".join(_pad(column[line], _COLUMN) for column in columns) for line in range(height)]
+
+
+def _shade(weight: float) -> str:
+    shade = _SHADES[int(np.clip(round(weight * 4 + 0.2), 0, 4))]
+    return shade * _COLUMN
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))

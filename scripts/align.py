@@ -1,0 +1,104 @@
+"""Draws what each model reads at every word of a translation of one sentence.
+
+    python -m scripts.align runs/toy --sentence "the dog that sees a cat sleeps ."
+    python -m scripts.align runs/toy --sentence "the dog sleeps ." --target "der Hund schläft ." --out map.html
+
+Each model's map is that of its own translation or, with --target, of the one that is given. Without --out the maps are
+drawn in the terminal; the ending of --out says what is written: .html, .json (weights and words), or a picture (.png,
+.svg, .pdf). Attention is the mean of all layers and heads. --saliency draws instead how much each prediction changes
+with each source word (the norm of the gradient), which a model without attention has too.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from pipeline.data.loading import write_atomically
+from pipeline.errors import UserError
+from pipeline.pages import alignment_page
+from pipeline.plots import PanelMap, alignment_panel
+from pipeline.scoring import Search
+from pipeline.terminal import map_text
+from pipeline.translator import mean_cross_map
+from scripts.translate import load_models
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draws the maps that the options ask for."""
+    for name, text in (("--sentence", options.sentence), ("--target", options.target)):
+        if text is not None and not text.strip():
+            raise UserError(f"{name} is empty; give a sentence")
+    maps, described = [], []
+    for model in load_models(options.runs, options.device):
+        translator = model.translator
+        if options.target is None:
+            translation = translator.translate([options.sentence], Search(options.beam, options.alpha))[0][0]
+        else:
+            translation = translator.forced(options.sentence, options.target)
+        if options.saliency:
+            shown = translator.saliency_map(translation)
+        else:
+            shown = mean_cross_map(translator.word_maps_of(translation))
+        maps.append(PanelMap(model.label, shown.weights[0], shown.keys, shown.queries))
+        described.append(
+            {
+                "model": model.label,
+                "map": shown.name,
+                "source_words": shown.keys,
+                "target_words": shown.queries,
+                "weights": shown.weights[0].round(4).tolist(),
+                "log_prob": translation.log_prob,
+            }
+        )
+    what = "saliency" if options.saliency else "attention weight"
+    if options.out is None:
+        print("\n\n".join(map_text(panel) for panel in maps))
+        return
+    ending = options.out.suffix
+    if ending == ".html":
+        _write(options.out, alignment_page(options.sentence, maps))
+    elif ending == ".json":
+        _write(options.out, json.dumps({"sentence": options.sentence, "maps": described}, ensure_ascii=False, indent=1))
+    else:
+        try:
+            alignment_panel(maps, scale_label=what).savefig(options.out, dpi=150)
+        except ValueError as error:  # matplotlib, of an ending it does not know
+            raise UserError(f"--out {options.out}: {error}; or .html, .json") from error
+    print(f"written to {options.out}")
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.align", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folder, checkpoint, or folder of runs")
+    parser.add_argument("--sentence", required=True, help="the source")
+    parser.add_argument("--target", help="a translation to draw the maps of; default: each model's own")
+    parser.add_argument("--out", type=Path, help="file to write: .png, .svg, .pdf, .html or .json")
+    parser.add_argument("--saliency", action="store_true", help="gradients instead of attention")
+    parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search; 1 is greedy (default: 5)")
+    parser.add_argument("--alpha", type=float, default=1.0, help="of the length penalty (default: 1)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    return parser
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    try:
+        run(options)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The prompt of `scripts.translate` on a terminal."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.errors import UserError
+from pipeline.plots import PanelMap, alignment_panel
+from pipeline.scoring import Search
+from pipeline.terminal import map_text
+from pipeline.translator import LONGEST_SOURCE, Translation, Translator, mean_cross_map
+
+_HELP = """Type a sentence. Words and punctuation as in the training corpus; arrow keys bring back earlier ones.
+  :map [FILE]   the alignment of the last sentence, here and as FILE (default: map.png)
+  :saliency [FILE]   likewise, how much each prediction depends on each source word: every model has that
+  :quit         end (also Ctrl-D)"""
+
+
+def prompt(translators: dict[str, Translator], search: Search) -> None:
+    """Asks for sentences until the input ends, and shows every model's translation.
+
+    Args:
+        translators: By the label that is shown.
+    """
+    console = Console(highlight=False)
+    history = _start_history()
+    languages = {f"{t.origin.src} → {t.origin.tgt}" for t in translators.values()}
+    console.print(f"{' / '.join(sorted(languages))}; :help lists what else can be typed")
+    last: dict[str, Translation] = {}
+    while True:
+        try:
+            line = input("> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            console.print()
+            break
+        try:
+            if not line:
+                continue
+            if line in (":quit", ":q"):
+                break
+            if line.startswith((":map", ":saliency")):
+                _show_maps(console, translators, last, line)
+            elif line.startswith(":"):
+                console.print(_HELP, markup=False)
+            else:
+                last = _translate(console, translators, search, line)
+        except (UserError, OSError) as error:
+            console.print(Text(f"error: {error}", style="red"))
+    _keep_history(history)
+
+
+def _translate(
+    console: Console, translators: dict[str, Translator], search: Search, sentence: str
+) -> dict[str, Translation]:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    table.add_column("")
+    table.add_column("nats/token", justify="right", style="dim")
+    best: dict[str, Translation] = {}
+    for label, translator in translators.items():
+        length = len(translator.source_ids([sentence])[0])
+        if length > LONGEST_SOURCE:
+            raise UserError(f"{length} pieces, but at most {LONGEST_SOURCE} are taken; type it in parts")
+        (translations,) = translator.translate([sentence], search)
+        best[label] = translations[0]
+        for rank, translation in enumerate(translations):
+            nats = -translation.log_prob / len(translation.ids)
+            text = Text(translation.text + ("" if translation.is_finished else " …"))
+            table.add_row(Text(label if rank == 0 else "", style="bold"), text, f"{nats:.2f}")
+    console.print(table)
+    return best
+
+
+def _show_maps(
+    console: Console, translators: dict[str, Translator], last: dict[str, Translation], command: str
+) -> None:
+    if not last:
+        raise UserError("there is no sentence yet; type one first")
+    name, _, file = command.partition(" ")
+    maps = []
+    for label, translation in last.items():
+        translator = translators[label]
+        is_saliency = name == ":saliency"
+        found = (
+            translator.saliency_map(translation)
+            if is_saliency
+            else mean_cross_map(translator.word_maps_of(translation))
+        )
+        maps.append(PanelMap(label, found.weights[0], found.keys, found.queries))
+    for panel in maps:
+        console.print(Text(map_text(panel)), soft_wrap=True)
+        console.print()
+    path = Path(file.strip() or "map.png")
+    try:
+        alignment_panel(maps).savefig(path, dpi=150)
+    except ValueError as error:  # matplotlib, of an ending it cannot write
+        raise UserError(f"{path}: {error}") from error
+    console.print(f"saved as {path}", markup=False)
+
+
+def _start_history() -> Path | None:
+    """Line editing with the lines of earlier sessions; None where Python has no readline."""
+    try:
+        import readline
+    except ImportError:
+        return None
+    folder = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "attention-laboratory"
+    path = folder / "history"
+    if path.is_file():
+        readline.read_history_file(path)
+    return path
+
+
+def _keep_history(path: Path | None) -> None:
+    if path is None:
+        return
+    import readline
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        readline.set_history_length(1000)
+        readline.write_history_file(path)
+    except OSError:  # a home that cannot be written to loses its history, nothing else
+        pass

@@ -1,0 +1,221 @@
+"""Translates standard input, line by line; on a terminal, asks for sentences and compares the models' answers.
+
+    echo "a man is riding a bike ." | python -m scripts.translate runs/multi30k/transformer/seed1
+    python -m scripts.translate runs/toy                # all runs in the folder, side by side
+
+As a filter it writes one line per line: the translation; with several runs their translations, separated by tabs; with
+--align pharaoh "translation ||| 0-0 1-1"; with --nbest N, N lines "line ||| translation ||| score"; with --json an
+object with pieces, log-probabilities in nats, scores and alignments. Empty lines stay empty. A line that is too long,
+or is not UTF-8, is an error with its number, after all lines before it have been written.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.alignment import format_pharaoh, strongest_links
+from pipeline.errors import UserError
+from pipeline.plots import model_label, model_order
+from pipeline.run_folder import find_runs
+from pipeline.scoring import Search
+from pipeline.standard_input import Lines, read_lines_as_they_come
+from pipeline.translator import LONGEST_SOURCE, Translation, Translator, mean_cross_map
+from scripts.prompt import prompt
+
+
+class Model:
+    """A translator and what it is called among the others: its model's name, with its seed where that is needed."""
+
+    def __init__(self, translator: Translator, label: str) -> None:
+        self.translator = translator
+        self.label = label
+
+
+def load_models(paths: Sequence[Path], device: str) -> list[Model]:
+    """The models of `paths` (see `find_runs`), in the order of the lesson."""
+    runs = [(Translator.load(run.checkpoint, device), run.seed) for run in find_runs(paths)]
+    runs.sort(key=lambda run: (model_order(run[0].name), run[1]))
+    names = [translator.name for translator, _ in runs]
+    return [
+        Model(translator, model_label(translator.name) + (f", seed {seed}" if names.count(translator.name) > 1 else ""))
+        for translator, seed in runs
+    ]
+
+
+def translate_filter(models: Sequence[Model], search: Search, options: argparse.Namespace) -> None:
+    """Reads standard input and writes standard output, as it comes."""
+    for chunk in read_lines_as_they_come(sys.stdin.fileno()):
+        chunk = _checked(chunk, models, options.long)
+        for line in _translated(chunk, models, search, options):
+            print(line)
+        sys.stdout.flush()
+        if chunk.error:
+            raise chunk.error
+
+
+def _checked(chunk: Lines, models: Sequence[Model], long: str) -> Lines:
+    """The lines up to the first that is too long, unless long ones are split."""
+    if long == "split":
+        return chunk
+    for place, line in enumerate(chunk.lines):
+        length = max(len(model.translator.source_ids([line])[0]) for model in models)
+        if length > LONGEST_SOURCE:
+            error = UserError(
+                f"standard input, line {chunk.first + place}: {length} pieces, but at most {LONGEST_SOURCE} are taken; "
+                "--long split translates it in parts"
+            )
+            return Lines(chunk.first, chunk.lines[:place], error)
+    return chunk
+
+
+def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: argparse.Namespace) -> list[str]:
+    found = [translate_lines(model.translator, chunk.lines, search, options.long) for model in models]
+    written: list[str] = []
+    for place, (line, *of_models) in enumerate(zip(chunk.lines, *found, strict=True)):
+        number = chunk.first + place
+        for model, translations in zip(models, of_models, strict=True):
+            if any(not t.is_finished for t in translations[:1]):
+                print(f"line {number}: {model.label} found no end; the translation may be cut", file=sys.stderr)
+        if options.json:
+            written.append(json.dumps(_as_json(number, line, models, of_models), ensure_ascii=False))
+        elif options.nbest > 1:
+            written += [f"{number} ||| {t.text} ||| {t.score:.4f}" for t in of_models[0]]
+        else:
+            written.append("\t".join(_as_text(m, t, options) for m, t in zip(models, of_models, strict=True)))
+    return written
+
+
+def translate_lines(
+    translator: Translator, lines: Sequence[str], search: Search, long: str = "refuse"
+) -> list[list[Translation]]:
+    """The translations of each line; none of a blank one. With `long` "split", the parts of a long line are translated
+    one by one and joined; their log-probabilities and scores are added, and of each only the best is taken."""
+    parts = [_parts(translator, line, long) for line in lines]
+    flat = iter(translator.translate([part for of_line in parts for part in of_line], search))
+    found = [[next(flat) for _ in of_line] for of_line in parts]
+    return [of_parts[0] if len(of_parts) == 1 else _joined(of_parts) for of_parts in found]
+
+
+def _parts(translator: Translator, line: str, long: str) -> list[str]:
+    if not line.strip():
+        return []
+    return translator.split(line, LONGEST_SOURCE) if long == "split" else [line]
+
+
+def _joined(parts: list[list[Translation]]) -> list[Translation]:
+    if not parts:
+        return []
+    best = [of_part[0] for of_part in parts]
+    return [
+        Translation(
+            text=" ".join(t.text for t in best),
+            src_ids=[i for t in best for i in t.src_ids],
+            ids=[i for t in best for i in t.ids],
+            log_prob=sum(t.log_prob for t in best),
+            score=sum(t.score for t in best),
+            is_finished=all(t.is_finished for t in best),
+        )
+    ]
+
+
+def _as_text(model: Model, translations: list[Translation], options: argparse.Namespace) -> str:
+    if not translations:
+        return ""
+    best = translations[0]
+    if options.align is None:
+        return best.text
+    mean = mean_cross_map(model.translator.word_maps_of(best))
+    links = strongest_links(mean.weights[0][:-1, :-1]) if mean.weights.shape[2] > 1 and len(mean.queries) > 1 else set()
+    return f"{best.text} ||| {format_pharaoh(links)}"
+
+
+def _as_json(number: int, line: str, models: Sequence[Model], of_models: Sequence[list[Translation]]) -> dict[str, Any]:
+    return {
+        "line": number,
+        "source": line,
+        "models": [
+            {"model": model.label, "translations": [_translation_json(model, t) for t in translations]}
+            for model, translations in zip(models, of_models, strict=True)
+        ],
+    }
+
+
+def _translation_json(model: Model, translation: Translation) -> dict[str, Any]:
+    """`alignment` has a row per target word and its end, a column per source word and its end; null for one vector."""
+    mean = mean_cross_map(model.translator.word_maps_of(translation))
+    has_columns = mean.weights.shape[2] == len(mean.keys) and mean.keys != ["one vector"]
+    return {
+        "text": translation.text,
+        "pieces": model.translator.tokenizer.pieces(translation.ids),
+        "log_prob": translation.log_prob,
+        "score": translation.score,
+        "finished": translation.is_finished,
+        "source_pieces": model.translator.tokenizer.pieces(translation.src_ids),
+        "source_words": mean.keys,
+        "target_words": mean.queries,
+        "alignment": mean.weights[0].round(4).tolist() if has_columns else None,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.translate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folder, checkpoint, or folder of runs")
+    parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search; 1 is greedy (default: 5)")
+    parser.add_argument("--alpha", type=float, default=1.0, help="of the length penalty (default: 1)")
+    parser.add_argument("--nbest", type=int, default=1, metavar="N", help="the N best translations, at most --beam")
+    parser.add_argument("--json", action="store_true", help="write JSON, one object per line")
+    parser.add_argument("--align", choices=["pharaoh"], help="write word links behind each translation")
+    parser.add_argument(
+        "--long",
+        choices=["refuse", "split"],
+        default="refuse",
+        help=f"lines of more than {LONGEST_SOURCE} pieces: refuse them (default), or translate them in parts",
+    )
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    return parser
+
+
+def run(options: argparse.Namespace) -> None:
+    """Translates, as a filter or at a prompt."""
+    if not 1 <= options.nbest <= options.beam or options.alpha < 0:
+        raise UserError("need 1 ≤ --nbest ≤ --beam, and --alpha at least 0")
+    models = load_models(options.runs, options.device)
+    if options.nbest > 1 and len(models) > 1 and not options.json:
+        raise UserError("--nbest of several runs is written as --json only")
+    if options.nbest > 1 and (options.align or options.long == "split"):
+        raise UserError("--nbest goes neither with --align nor with --long split; --json has alignments")
+    if options.json and options.long == "split":
+        raise UserError("--json tells which piece was made from which, so it cannot join parts; leave --long split out")
+    if options.align and options.long == "split":
+        raise UserError("--align counts the words of whole lines, so it cannot join parts; leave --long split out")
+    search = Search(options.beam, options.alpha, options.nbest)
+    if sys.stdin.isatty():
+        prompt({model.label: model.translator for model in models}, search)
+    else:
+        translate_filter(models, search, options)
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    try:
+        run(options)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from pipeline.alignment import sharpness
+from pipeline.data.corpus import SentencePair
+from pipeline.evaluation.alignments import align_models, shapes_of_models
+from pipeline.evaluation.maps import MapChoice, align, attention_words, error_rates, saliency_words
+from pipeline.evaluation.scores import Run
+
+
+def test_every_layer_and_head_is_read_in_both_ways(translators, pairs):
+    words = list(attention_words(translators["transformer"], pairs))
+    assert sorted(word.index for word in words) == list(range(len(pairs)))
+    names = list(dict.fromkeys(choice.name for choice in words[0].maps))
+    assert names == [
+        "mean of all layers and heads",
+        "layer 1, mean of heads",
+        "layer 1, head 1",
+        "layer 1, head 2",
+        "layer 2, mean of heads",
+        "layer 2, head 1",
+        "layer 2, head 2",
+    ]
+    for index, maps in words:
+        for weights in maps.values():
+            assert weights.shape == (len(pairs[index].tgt.split()), len(pairs[index].src.split()) + 1)
+            np.testing.assert_allclose(weights.sum(1), 1, atol=1e-5)
+
+
+def test_maps_are_those_that_the_translator_draws(translators, pairs):
+    """Batched and cropped here, one sentence at a time there."""
+    for name in ("gru_attention", "transformer"):
+        for index, maps in attention_words(translators[name], pairs):
+            drawn = translators[name].word_maps(pairs[index].src, pairs[index].tgt)
+            mean = np.concatenate([m.weights for m in drawn if m.kind == "cross"]).mean(0)
+            first = next(iter(maps.values()))
+            np.testing.assert_allclose(first, mean[:-1], atol=1e-5)
+
+
+def test_one_vector_has_nothing_to_align_but_its_saliency(translators, pairs):
+    assert list(attention_words(translators["gru"], pairs)) == []
+    (words, *_) = saliency_words(translators["gru"], pairs[:2])
+    assert list(words.maps) == [MapChoice("saliency", "predicting")]
+
+
+def test_a_sentence_whose_words_the_tokenizer_splits_otherwise_is_left_out(translators):
+    odd = SentencePair("the dog\u2581sleeps .", "der Hund .")
+    assert list(attention_words(translators["gru_attention"], [odd])) == []
+
+
+def perfect(pairs):
+    """Maps that follow the gold links where each word is predicted, and say nothing where it is the input."""
+    for index, pair in enumerate(pairs):
+        weights = np.full((len(pair.tgt.split()), len(pair.src.split()) + 1), 0.001)
+        for link in pair.links:
+            weights[link.tgt, link.src] = 1.0 + link.is_sure
+        yield index, {MapChoice("a", "input"): weights[::-1], MapChoice("a", "predicting"): weights}
+
+
+def test_gold_maps_have_only_the_error_of_one_link_per_word(pairs):
+    aligned = align(perfect(pairs), pairs)
+    rates = error_rates(aligned)
+    assert next(iter(rates)) == MapChoice("a", "predicting")
+    assert rates[MapChoice("a", "predicting")] < 0.05 < rates[MapChoice("a", "input")]
+
+
+def test_models_stand_beside_baselines_and_untrained_models(translators, pairs):
+    models = {name: [Run(translator, 1)] for name, translator in translators.items()}
+    found = align_models(models, pairs[:4], pairs[4:])
+    assert list(found["baselines"]) == [
+        "diagonal",
+        "chance",
+        "one link per word",
+        "gru_attention, untrained",
+        "transformer, untrained",
+    ]
+    assert found["models"]["gru"]["attention"] is None
+    attention = found["models"]["transformer"]["attention"]
+    assert len(attention["on_validation"]) == 14
+    best = min(attention["on_validation"], key=lambda choice: choice["error_rate"])
+    assert attention["chosen"][0]["name"] == best["name"]
+    assert found["baselines"]["one link per word"]["error_rate"]["value"] < 0.05
+    words = sum(values["n"] for values in attention["per_phenomenon"].values())
+    assert words == sum(len(pair.tgt.split()) for pair in pairs[4:])
+
+
+def test_without_validation_links_the_mean_is_read(translators, pairs):
+    found = align_models({"transformer": [Run(translators["transformer"], 1)]}, (), pairs)
+    attention = found["models"]["transformer"]["attention"]
+    assert attention["chosen"] == [{"name": "mean of all layers and heads", "reading": "predicting"}]
+    assert attention["on_validation"] == []
+
+
+def test_without_links_maps_still_have_a_shape(translators, pairs):
+    plain = [pair._replace(links=()) for pair in pairs]
+    shapes = shapes_of_models({name: [Run(t, 1)] for name, t in translators.items()}, plain)
+    assert shapes["gru"] is None
+    _, maps = next(attention_words(translators["gru_attention"], plain[:1]))
+    alone = shapes_of_models({"gru_attention": [Run(translators["gru_attention"], 1)]}, plain[:1])
+    assert alone["gru_attention"]["entropy"] == pytest.approx(sharpness(next(iter(maps.values()))).entropy)

@@ -1,0 +1,71 @@
+import pytest
+
+from pipeline.data.corpus import SentencePair
+from pipeline.evaluation.scores import Band, EvaluationSet, Run, bands_of, concatenated, score_models, score_pairs
+from pipeline.scoring import Search
+
+
+def test_scores_come_in_the_order_of_the_sentences_and_do_not_depend_on_it(translators, pairs):
+    search = Search(beam=2)
+    for translator in translators.values():
+        forward = score_pairs(translator, pairs, search)
+        backward = score_pairs(translator, pairs[::-1], search)[::-1]
+        assert [score.index for score in forward] == list(range(len(pairs)))
+        for one, other in zip(forward, backward, strict=True):
+            assert one.hypothesis == other.hypothesis
+            assert one.nats == pytest.approx(other.nats, rel=1e-4)
+
+
+def test_every_model_and_every_two_are_scored_with_intervals(translators, pairs):
+    models = {name: [Run(translator, 1)] for name, translator in translators.items()}
+    models["gru"] = [Run(translators["gru"], 1), Run(translators["gru"].untrained(2), 2)]
+    scored = score_models(models, EvaluationSet(pairs, True, 12), Search(beam=1))
+    content = scored.content
+    assert list(content["models"]) == ["gru", "gru_attention", "transformer"]
+    assert content["models"]["gru"]["seeds"] == [1, 2]
+    nats = content["models"]["gru"]["nats_per_token"]
+    assert nats["value"] == pytest.approx(sum(nats["per_seed"]) / 2)
+    assert nats["sd"] > 0
+    assert nats["low"] <= nats["value"] <= nats["high"]
+    assert [(d["ours"], d["theirs"]) for d in content["differences"]] == [
+        ("gru_attention", "gru"),
+        ("transformer", "gru"),
+        ("transformer", "gru_attention"),
+    ]
+    assert sum(band["n"] for band in content["by_length"]) == len(pairs)
+    assert len(scored.hypotheses["gru"]) == 2
+    assert all(len(lines) == len(pairs) for lines in scored.hypotheses["gru"])
+
+
+def test_an_empty_band_is_there_and_has_no_scores(translators, pairs):
+    long = SentencePair(" ".join(["the"] * 35), "der")
+    models = {"gru": [Run(translators["gru"], 1)]}
+    bands = score_models(models, EvaluationSet([pairs[0], long], False, None), Search(beam=1)).content["by_length"]
+    empty = next(band for band in bands if band["low"] == 21)
+    assert empty["n"] == 0
+    assert empty["models"]["gru"]["bleu"] is None
+    assert bands[-1]["n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("longest", "trained", "expected"),
+    [
+        (8, None, [Band(1, 10, False)]),
+        (15, 20, [Band(1, 10, False), Band(11, 20, False)]),
+        (18, 13, [Band(1, 10, False), Band(11, 13, False), Band(14, 20, True)]),
+        (25, 20, [Band(1, 10, False), Band(11, 20, False), Band(21, 30, True)]),
+    ],
+)
+def test_lengths_within_and_beyond_training_are_never_mixed(longest, trained, expected):
+    assert bands_of(longest, trained) == expected
+
+
+def test_very_long_sentences_have_an_open_band():
+    bands = bands_of(200, 60)
+    assert bands[-1] == Band(61, None, True)
+    assert not any(band.is_beyond_training for band in bands[:-1])
+
+
+def test_neighbours_are_joined_and_the_rest_is_dropped():
+    pairs = [SentencePair(f"s{i}", f"t{i}") for i in range(7)]
+    assert concatenated(pairs, 3) == [SentencePair("s0 s1 s2", "t0 t1 t2"), SentencePair("s3 s4 s5", "t3 t4 t5")]

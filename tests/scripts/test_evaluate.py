@@ -1,0 +1,134 @@
+"""The evaluation of run folders, from the command's arguments to the files it leaves."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import sacrebleu
+
+from pipeline.errors import UserError
+from pipeline.evaluation_tables import evaluation_tables
+from scripts.evaluate import _parser, run
+from tests.tiny_runs import write_corpus, write_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate")
+    pairs = write_corpus(folder / "little")
+    for model, seed in (("gru", 1), ("gru_attention", 1), ("gru_attention", 2), ("transformer", 1)):
+        write_run(folder / "runs", folder / "little", model, seed)
+    links = [" ".join(f"{x.src}{'-' if x.is_sure else 'p'}{x.tgt}" for x in pair.links) for pair in pairs]
+    (folder / "gold.txt").write_text("".join(f"{line}\n" for line in links))
+    return folder
+
+
+def evaluate(*arguments) -> None:
+    run(_parser().parse_args([*map(str, arguments), "--device", "cpu"]))
+
+
+@pytest.fixture(scope="module")
+def evaluated(runs):
+    """The content of the JSON after evaluating all runs of the folder."""
+    evaluate(runs / "runs" / "little", "--beam", 2, "--concatenate", 2)
+    return json.loads((runs / "runs" / "little" / "evaluation" / "test" / "evaluation.json").read_text())
+
+
+def test_seeds_of_a_model_are_put_together(evaluated):
+    models = evaluated["scores"]["models"]
+    assert {name: values["seeds"] for name, values in models.items()} == {
+        "gru": [1],
+        "gru_attention": [1, 2],
+        "transformer": [1],
+    }
+
+
+def test_b_tok_is_what_sacrebleu_prints_for_the_written_hypotheses(runs, evaluated):
+    out = runs / "runs" / "little" / "evaluation" / "test"
+    command = [sys.executable, "-m", "sacrebleu", str(runs / "little" / "test.de"), "-i", str(out / "gru-seed1.hyp")]
+    plain = subprocess.run([*command, "-tok", "none", "--force", "-b", "-w", "6"], capture_output=True, text=True)
+    score = evaluated["scores"]["models"]["gru"]["bleu_tok"]["value"]
+    assert f"{score:.6f}" == plain.stdout.strip()
+
+
+def test_tables_figures_and_provenance_are_written(runs, evaluated):
+    out = runs / "runs" / "little" / "evaluation" / "test"
+    assert (out / "tables.md").read_text() == evaluation_tables(evaluated)
+    assert {path.name for path in out.glob("*.png")} == {
+        "length_nats_per_token.png",
+        "length_nats_per_token_joined2.png",
+        "length_bleu.png",
+        "length_bleu_joined2.png",
+    }
+    assert {"command", "commit", "versions", "hardware"} <= evaluated.keys()
+    assert evaluated["corpus"]["n"] == 9
+    assert "tok:none" in evaluated["signatures"]["bleu_tok"]
+
+
+def test_the_tables_say_which_scores_are_teacher_forced(evaluated):
+    tables = evaluation_tables(evaluated)
+    head, _, rest = tables.partition("Translated freely: beam search with 2 hypotheses")
+    assert "Teacher-forced" in head
+    assert "nats/token" in head
+    assert "BLEU" not in head
+    assert "| GRU + attention   |  1, 2 |" in rest
+
+
+def test_joined_sentences_beyond_training_are_kept_apart(evaluated):
+    (joined,) = evaluated["concatenated"]
+    assert (joined["k"], joined["n"]) == (2, 4)
+    longest = evaluated["corpus"]["longest_training_source_words"]
+    for band in joined["scores"]["by_length"]:
+        assert band["beyond_training"] == (band["low"] > longest)
+
+
+def test_links_from_a_file_are_scored(runs, tmp_path):
+    evaluate(runs / "runs/little/transformer/seed1", "--beam", 1, "--links", runs / "gold.txt", "--out", tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content["alignment"]["baselines"]["one link per word"]["error_rate"]["value"] < 0.05
+    assert "AER per phenomenon" in (tmp_path / "tables.md").read_text()
+
+
+def test_any_two_files_can_be_scored(runs, tmp_path):
+    src, ref = runs / "little" / "val.en", runs / "little" / "val.de"
+    evaluate(
+        *(runs / "runs/little/gru/seed1/checkpoints/best.ckpt", "--beam", 1),
+        *("--src", src, "--ref", ref, "--out", tmp_path),
+    )
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    hypotheses = (tmp_path / "gru-seed1.hyp").read_text().split("\n")[:-1]
+    references = ref.read_text().split("\n")[:-1]
+    expected = sacrebleu.corpus_bleu(hypotheses, [references], force=True).score
+    assert content["scores"]["models"]["gru"]["bleu"]["value"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{runs}/nowhere"], "holds no finished run and is no checkpoint; train one first"),
+        (["{runs}/little", "--src", "a"], "--src and --ref belong together"),
+        (["{runs}/little", "--beam", "0"], "--beam and --concatenate must be at least 1"),
+        (["{runs}/little", "--corpus", "toy", "--src", "a", "--ref", "b"], "not both"),
+        (["{runs}/little", "--corpus", "no such"], "no corpus 'no such'"),
+        (["{runs}/little", "--languages", "en"], "expected two, like en-de"),
+        (["{runs}/little", "--val_links", "x"], "--val_links needs --links"),
+        (["{runs}/little/gru", "--links", "{short}"], "has 1 lines for 9 sentences"),
+        (["{runs}/little/gru", "--links", "{outside}"], r"line 1: link 99-0 is outside a pair of"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_scored(runs, tmp_path, arguments, message):
+    (tmp_path / "short").write_text("0-0\n")
+    (tmp_path / "outside").write_text("99-0\n" + "\n" * 8)
+    names = {"runs": runs / "runs", "short": tmp_path / "short", "outside": tmp_path / "outside"}
+    with pytest.raises(UserError, match=message):
+        evaluate(*[argument.format(**names) for argument in arguments])
+
+
+def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):
+    write_corpus(tmp_path / "little")
+    folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
+    path = tmp_path / "little" / "test.de"
+    path.write_text(path.read_text().replace("der", "das", 1))
+    with pytest.raises(UserError, match="was trained on another text than little holds now"):
+        evaluate(folder)

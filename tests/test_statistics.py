@@ -1,0 +1,104 @@
+"""Intervals and p-values against textbook formulas and sacreBLEU's own tests."""
+
+import numpy as np
+import pytest
+import sacrebleu
+from sacrebleu.significance import PairedTest
+
+from pipeline.metrics import SentenceScore, sum_scores
+from pipeline.statistics import SumScore, difference, estimate, resampled
+
+
+def mean_of(values) -> SumScore:
+    sums = np.column_stack([values, np.ones(len(values))]).astype(float)
+    return SumScore(sums, lambda total: total[0] / total[1])
+
+
+def noisy(size: int, seed: int, shift: float = 0.0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(shift, 1.0, size)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_textbook():
+    values = noisy(400, seed=0)
+    found = estimate([mean_of(values)])
+    error = 1.96 * values.std() / 20
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - error, abs=0.2 * error)
+    assert found.high == pytest.approx(values.mean() + error, abs=0.2 * error)
+    assert (found.num_sentences, found.num_seeds, found.sd) == (400, 1, None)
+
+
+def test_seeds_that_differ_widen_the_interval():
+    values = noisy(400, seed=0)
+    one = estimate([mean_of(values)])
+    three = estimate([mean_of(values + shift) for shift in (-0.5, 0.0, 0.5)])
+    assert three.value == pytest.approx(values.mean())
+    assert three.sd == pytest.approx(0.5)
+    assert three.high - three.low > 2 * (one.high - one.low)
+
+
+def test_seeds_that_agree_do_not():
+    values = noisy(400, seed=0)
+    one, three = estimate([mean_of(values)]), estimate([mean_of(values)] * 3)
+    assert (three.low, three.high) == pytest.approx((one.low, one.high))
+
+
+def test_pairing_sees_a_small_difference_that_single_intervals_hide():
+    values = noisy(300, seed=1)
+    ours, theirs = [mean_of(values + 0.1 + 0.1 * noisy(300, seed=2))], [mean_of(values)]
+    found = difference(ours, theirs)
+    assert estimate(ours).low < estimate(theirs).high
+    assert found.value == pytest.approx(0.1, abs=0.02)
+    assert found.low > 0
+    assert found.p_value < 0.01
+
+
+def test_a_system_does_not_differ_from_itself():
+    found = difference([mean_of(noisy(50, seed=3))], [mean_of(noisy(50, seed=3))])
+    assert (found.value, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+
+
+def test_the_p_value_of_noise_is_not_small():
+    found = difference([mean_of(noisy(200, seed=4))], [mean_of(noisy(200, seed=5))])
+    assert found.p_value > 0.05
+
+
+def test_no_sentences_give_no_estimate():
+    assert estimate([mean_of([])]) is None
+    assert difference([mean_of([])], [mean_of([])]) is None
+
+
+def test_runs_on_different_sentences_are_refused():
+    with pytest.raises(ValueError, match=r"the same sentences, not on \[3, 4\]"):
+        resampled([mean_of([1, 2, 3]), mean_of([1, 2, 3, 4])])
+
+
+def corrupted(references: list[str], share: float, seed: int) -> list[str]:
+    random = np.random.default_rng(seed)
+    return [" ".join(w if random.random() > share else "x" for w in line.split()) for line in references]
+
+
+def test_scores_intervals_and_p_values_of_bleu_and_chrf_are_sacrebleu_s():
+    random = np.random.default_rng(6)
+    words = [f"w{i}" for i in range(50)]
+    references = [" ".join(random.choice(words, size=12)) for _ in range(150)]
+    systems = {name: corrupted(references, share, seed) for name, share, seed in (("a", 0.2, 7), ("b", 0.22, 8))}
+    ours = {
+        name: sum_scores([SentenceScore(i, 1.0, 1, 1, h) for i, h in enumerate(lines)], references, is_synthetic=False)
+        for name, lines in systems.items()
+    }
+    metrics = {"BLEU": sacrebleu.BLEU(force=True), "chrF2": sacrebleu.CHRF()}
+    test = PairedTest(list(systems.items()), metrics, [references], test_type="bs", n_samples=2000)
+    _, results = test()
+    for key, measure in (("BLEU", "bleu"), ("chrF2", "chrf")):
+        for name, result in zip(systems, results[key], strict=True):
+            found = estimate([ours[name][measure]])
+            assert found.value == pytest.approx(result.score)
+            assert (found.high - found.low) / 2 == pytest.approx(result.ci, rel=0.15)
+        # sacreBLEU counts how often the size of the difference grows, which is one side of the two that we count.
+        b, a = [ours["b"][measure]], [ours["a"][measure]]
+        sizes = np.abs(resampled(b) - resampled(a))
+        found = difference(b, a)
+        one_side = (sizes - sizes.mean() >= abs(found.value)).mean()
+        assert one_side == pytest.approx(results[key][1].p_value, abs=0.04)
+        assert found.p_value > one_side

@@ -1,0 +1,21 @@
+import numpy as np
+
+from pipeline.plots import PanelMap
+from pipeline.terminal import map_text
+
+
+def test_words_stand_over_their_columns_and_before_their_rows():
+    panel = PanelMap("title", np.array([[1.0, 0.0], [0.3, 0.7]]), ["the", "dog"], ["der", "Hund"])
+    assert map_text(panel).split("\n") == [
+        "title",
+        "     t d",
+        "     h o",
+        "     e g",
+        "der  ██",
+        "Hund ░░▓▓",
+    ]
+
+
+def test_wide_letters_take_two_cells_and_columns_stay_straight():
+    panel = PanelMap("", np.eye(2), ["나", "a"], ["東京", "b"])
+    assert map_text(panel).split("\n")[1:] == ["     나a", "東京 ██", "b      ██"]
