@@ -14,14 +14,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
+# The folder with the finished runs of CORPUS, or of all corpora.
+FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint tensorboard clean
+.PHONY: help setup train evaluate translate test lint tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5"'
+	@echo '  make evaluate and make translate take CORPUS, RUNS and ARGS="--beam 10"; ARGS="--help" says what else'
 
 setup: $(STAMP) ## make .venv and install everything into it
 
@@ -52,6 +56,12 @@ $(STAMP): pyproject.toml requirements.lock
 
 train: $(STAMP) ## train the three models side by side and compare them
 	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(ARGS)
+
+evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
+	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)
+
+translate: $(STAMP) ## type sentences and see what each model makes of them
+	@$(BIN)/python -m scripts.translate '$(FINISHED)' $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

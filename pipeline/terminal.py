@@ -23,7 +23,8 @@ def map_text(panel: PanelMap) -> str:
         Hund    ▓
     """
     margin = max(cell_len(word) for word in panel.tgt_words)
-    lines = [panel.title, *(" " * (margin + 1) + row for row in _words_downwards(panel.src_words))]
+    header = _words_downwards(panel.src_words) if len(panel.src_words) > 1 else panel.src_words
+    lines = [panel.title, *(" " * (margin + 1) + row for row in header)]
     for word, weights in zip(panel.tgt_words, panel.weights, strict=True):
         lines.append(f"{_pad(word, margin)} " + "".join(_pad(_shade(weight), _COLUMN) for weight in weights))
     return "\n".join(line.rstrip() for line in lines)

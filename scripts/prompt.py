@@ -41,7 +41,7 @@ def prompt(translators: dict[str, Translator], search: Search) -> None:
                 continue
             if line in (":quit", ":q"):
                 break
-            if line.startswith((":map", ":saliency")):
+            if line.split()[0] in (":map", ":saliency"):
                 _show_maps(console, translators, last, line)
             elif line.startswith(":"):
                 console.print(_HELP, markup=False)
@@ -80,10 +80,10 @@ def _show_maps(
     if not last:
         raise UserError("there is no sentence yet; type one first")
     name, _, file = command.partition(" ")
+    is_saliency = name == ":saliency"
     maps = []
     for label, translation in last.items():
         translator = translators[label]
-        is_saliency = name == ":saliency"
         found = (
             translator.saliency_map(translation)
             if is_saliency
@@ -95,7 +95,7 @@ def _show_maps(
         console.print()
     path = Path(file.strip() or "map.png")
     try:
-        alignment_panel(maps).savefig(path, dpi=150)
+        alignment_panel(maps, scale_label="saliency" if is_saliency else "attention weight").savefig(path, dpi=150)
     except ValueError as error:  # matplotlib, of an ending it cannot write
         raise UserError(f"{path}: {error}") from error
     console.print(f"saved as {path}", markup=False)

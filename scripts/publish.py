@@ -2,8 +2,8 @@
 
     python -m scripts.publish runs/toy/*/seed1
 
-Copied are results.json of each run and the figures that compare them; of a corpus that is not built in, only figures
-without its sentences. Without runs, only the tables are written anew.
+Copied are results.json of each run, the figures that compare them, and their evaluation on the test set; of a corpus
+that is not built in, only what is without its sentences. Without runs, only the tables are written anew.
 """
 
 import argparse
@@ -34,6 +34,12 @@ def publish(runs: list[Path], results_folder: Path) -> None:
         folder = results_folder / results["corpus"]["name"]
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / f"{results['model']}-seed{results['seed']}.json")
+        evaluation = run.parent.parent / "evaluation" / "test"
+        if (evaluation / "evaluation.json").is_file():
+            kept = folder / "evaluation"
+            kept.mkdir(exist_ok=True)
+            for path in [evaluation / "evaluation.json", evaluation / "tables.md", *evaluation.glob("*.png")]:
+                shutil.copyfile(path, kept / path.name)
         figures = "*.png" if results["corpus"]["is_synthetic"] else "length.png"
         for figure in (run.parent.parent / "comparison" / run.name).glob(figures):
             shutil.copyfile(figure, folder / figure.name)

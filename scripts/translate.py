@@ -38,8 +38,16 @@ class Model:
 
 
 def load_models(paths: Sequence[Path], device: str) -> list[Model]:
-    """The models of `paths` (see `find_runs`), in the order of the lesson."""
-    runs = [(Translator.load(run.checkpoint, device), run.seed) for run in find_runs(paths)]
+    """The models of `paths` (see `find_runs`), in the order of the lesson.
+
+    Raises:
+        UserError: There are none, or they were trained on different corpora.
+    """
+    found = find_runs(paths)
+    runs = [(Translator.load(run.checkpoint, device), run.seed) for run in found]
+    if len({translator.origin.content_hash for translator, _ in runs}) > 1:
+        folders = sorted({str(run.folder.parent.parent if run.folder else run.checkpoint) for run in found})
+        raise UserError(f"these runs were trained on different corpora; choose one: {', '.join(folders)}")
     runs.sort(key=lambda run: (model_order(run[0].name), run[1]))
     names = [translator.name for translator, _ in runs]
     return [

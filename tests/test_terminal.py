@@ -19,3 +19,8 @@ def test_words_stand_over_their_columns_and_before_their_rows():
 def test_wide_letters_take_two_cells_and_columns_stay_straight():
     panel = PanelMap("", np.eye(2), ["나", "a"], ["東京", "b"])
     assert map_text(panel).split("\n")[1:] == ["     나a", "東京 ██", "b      ██"]
+
+
+def test_one_vector_is_one_column_under_its_name():
+    panel = PanelMap("", np.ones((1, 1)), ["one vector"], ["der"])
+    assert map_text(panel).split("\n")[1:] == ["    one vector", "der ██"]

@@ -3,9 +3,10 @@ import pickle
 import pytest
 import torch
 
-from pipeline.data.tokenizer import Tokenizer
+from pipeline.data.tokenizer import BOS, EOS, Tokenizer
 from pipeline.errors import UserError
 from pipeline.models import TransformerSeq2Seq
+from pipeline.scoring import Search
 from pipeline.translator import Translator
 
 SENTENCES = ["the dog sleeps .", "der Hund schläft ."]
@@ -48,6 +49,57 @@ def test_maps_of_every_layer_and_head_come_with_words(tmp_path):
     ]
     assert maps[2].queries == maps[2].keys == ["the", "dog", ".", "</s>"]
     assert maps[0].weights.shape == (2, 4, 4)
+
+
+def test_each_of_the_n_best_has_its_own_map(tmp_path):
+    torch.save(checkpoint(), tmp_path / "best.ckpt")
+    translator = Translator.load(tmp_path / "best.ckpt")
+    (translations,) = translator.translate(["the dog sleeps ."], Search(beam=4, num_best=3))
+    assert len({tuple(t.ids) for t in translations}) == 3
+    for translation in translations:
+        cross = translator.word_maps_of(translation)[0]
+        words, _ = translator.tokenizer.words([*(i for i in translation.ids if i != EOS), EOS])
+        assert cross.queries == words
+        # Step by step, as search itself went.
+        src = torch.tensor([translation.src_ids])
+        memory = translator.network.encode(src, torch.ones_like(src, dtype=torch.bool))
+        state, token, log_prob = None, BOS, 0.0
+        for expected in translation.ids:
+            logits, _, state = translator.network.decode(torch.tensor([[token]]), memory, state)
+            log_prob += logits[0, -1].log_softmax(-1)[expected].item()
+            token = expected
+        assert log_prob == pytest.approx(translation.log_prob, abs=1e-4)
+
+
+def test_the_order_and_company_of_sentences_change_no_translation(tmp_path):
+    torch.save(checkpoint(), tmp_path / "best.ckpt")
+    translator = Translator.load(tmp_path / "best.ckpt")
+    sentences = ["the dog sleeps .", "a", "the dog . the dog .", "dog"]
+    together = translator.translate(sentences, Search(beam=3))
+    alone = [translator.translate([sentence], Search(beam=3))[0] for sentence in sentences]
+    assert [[t.ids for t in found] for found in together] == [[t.ids for t in found] for found in alone]
+
+
+def test_a_given_translation_has_the_probability_that_the_model_gives_it(tmp_path):
+    torch.save(checkpoint(), tmp_path / "best.ckpt")
+    translator = Translator.load(tmp_path / "best.ckpt")
+    found = translator.translate(["the dog"], Search(beam=3, num_best=3))[0]
+    finished = [t for t in found if t.is_finished and translator.tokenizer.encode([t.text])[0] == t.ids[:-1]]
+    for translation in finished:
+        assert translator.forced("the dog", translation.text).log_prob == pytest.approx(translation.log_prob, abs=1e-4)
+    assert translator.forced("the dog", "der Hund").ids[-1] == EOS
+
+
+def test_an_untrained_model_differs_in_its_weights_only(tmp_path):
+    torch.save(checkpoint(), tmp_path / "best.ckpt")
+    translator = Translator.load(tmp_path / "best.ckpt")
+    state = torch.random.get_rng_state()
+    one, same, other = translator.untrained(1), translator.untrained(1), translator.untrained(2)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    weights = [t.network.embedding.weight for t in (translator, one, same, other)]
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[1], weights[3])
+    assert not torch.equal(weights[0], weights[1])
 
 
 class Malicious:
