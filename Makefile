@@ -4,6 +4,9 @@ CORPUS ?= auto
 MODELS ?= gru gru_attention transformer
 SEED ?= 1
 ARGS ?=
+CLAIMS ?=
+PROFILE ?= quick
+JOBS ?=
 RETRAIN ?=
 RUNS ?= runs
 PORT ?= 6006
@@ -18,7 +21,7 @@ STAMP := $(VENV)/.complete
 FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate translate test lint tensorboard clean
+.PHONY: help setup train evaluate translate claims test lint tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
@@ -59,6 +62,9 @@ train: $(STAMP) ## train the three models side by side and compare them
 
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
 	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)
+
+claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n
+	@$(BIN)/python -m scripts.claims $(CLAIMS) --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 
 translate: $(STAMP) ## type sentences and see what each model makes of them
 	@$(BIN)/python -m scripts.translate '$(FINISHED)' $(ARGS)

@@ -14,6 +14,7 @@ LEVELS = [
     {"pipeline.data.grammar", "pipeline.data.files", "pipeline.data.tokenizer"},
     {"pipeline.data.toy", "pipeline.data.hub"},
     {"pipeline.data.loading", "pipeline.data.batching"},
+    {"pipeline.data.probes"},
     {"pipeline.data.datamodule"},
     {"pipeline.models"},
     {"pipeline.statistics"},
@@ -21,8 +22,10 @@ LEVELS = [
     {"pipeline.scoring"},
     {"pipeline.translator", "pipeline.task"},
     {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder", "pipeline.evaluation"},
+    {"pipeline.panels"},
+    {"pipeline.claims"},
     {"pipeline.report", "pipeline.pages", "pipeline.terminal", "pipeline.standard_input"},
-    {"pipeline.evaluation_tables"},
+    {"pipeline.evaluation_tables", "pipeline.claims_table"},
     {"scripts"},
 ]
 ONLY_IN = {
@@ -30,9 +33,9 @@ ONLY_IN = {
     "sentencepiece": {"pipeline.data.tokenizer"},
     "datasets": {"pipeline.data.files", "pipeline.data.hub"},
     "huggingface_hub": {"pipeline.data.hub"},
-    "matplotlib": {"pipeline.plots", "scripts"},
+    "matplotlib": {"pipeline.plots", "pipeline.panels", "scripts"},
     "sacrebleu": {"pipeline.metrics"},
-    "rich": {"pipeline.callbacks", "pipeline.terminal", "scripts.prompt"},
+    "rich": {"pipeline.callbacks", "pipeline.terminal", "scripts.prompt", "scripts.claims"},
     "jinja2": {"pipeline.pages"},
 }
 FILES = [path for folder in ("pipeline", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]

@@ -15,7 +15,7 @@ the same parameters. There is no input feeding, so a whole target is one GRU cal
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.attention import dot_product_attention
+from pipeline.models.attention import Attended, dot_product_attention
 from pipeline.models.embedding import TiedEmbedding
 from pipeline.models.interface import (
     DecoderOutput,
@@ -77,17 +77,17 @@ class GRUSeq2Seq(Seq2Seq):
         batch, rows = len(memory.states), len(tgt)  # more rows than sources in beam search
         start = memory.summary.repeat_interleave(rows // batch, dim=0) if state is None else state
         hidden, state = self.decoder(self.embedding(tgt), start.unsqueeze(0).contiguous())
-        context, alignment = dot_product_attention(
-            query=rows_to_positions(hidden, batch),
-            key=memory.states,
-            value=memory.states,
-            mask=memory.mask.unsqueeze(1),
-            scale=1.0,
-        )
+        context, alignment = self.attend(rows_to_positions(hidden, batch), memory)
         context = positions_to_rows(context, rows)
         output = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # (rows, tgt_len, d_embed)
         logits = self.embedding.logits(self.dropout(output))  # W_s
         return DecoderOutput(logits, positions_to_rows(alignment, rows) if need_alignment else None, state.squeeze(0))
+
+    def attend(self, hidden: Tensor, memory: Memory) -> Attended:
+        """A and C for decoder states H (batch, tgt_len, d_model), from HS."""
+        return dot_product_attention(
+            query=hidden, key=memory.states, value=memory.states, mask=memory.mask.unsqueeze(1), scale=1.0
+        )
 
     def reorder(self, state: Tensor, rows: Tensor) -> Tensor:
         return state[rows]

@@ -1,0 +1,247 @@
+"""C1: the bottleneck.
+
+The article: a decoder that knows only the encoder's last hidden state loses the early part of the sentence; attention,
+which uses all hidden states HS, solves it.
+
+Literature: Cho et al. 2014 and Bahdanau et al. 2015 see quality fall with length without attention, and not with it;
+Sutskever et al. 2014 see no fall up to 35 words with 8,000 numbers per sentence and a reversed source. So the claim
+made precise is: a memory of fixed size is too small from some length on; that length grows with the size; attention
+removes the dependence, within the lengths of training.
+
+Set-up: copying random symbols, where everything must be carried. One GRU class; what differs is `memory` (last state,
+mean of states, all states) and, as a control, attention with equal weights for all states. Held equal: parameters,
+initial weights, batches, steps, learning rate. Lengths 1 to 30 are trained; longer ones are shown apart and decide
+nothing. "Early" is a place in the source, but also in the output, where errors of a decoder pile up: so the effect of
+the source position is averaged over copying and reversing, which put each source position at opposite places of the
+output, under teacher forcing.
+
+What this does not show: natural text, which can be guessed in part (see `scripts.evaluate --concatenate` for that);
+deeper or much larger recurrent networks; training longer than here, which moves the curve without attention to the
+right.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.claims import verdict
+from pipeline.claims.inference import difference_of, mean_over, slope
+from pipeline.claims.jobs import Job, Results, job
+from pipeline.claims.training import Training, batch_of, forced_nats, train, translate_exactly
+from pipeline.claims.variants import UniformGRU
+from pipeline.claims.verdict import Claim, Finding
+from pipeline.data.batching import EncodedPair
+from pipeline.data.probes import copying
+from pipeline.models import GRUSeq2Seq
+from pipeline.panels import Line, LinePanel, Panel
+
+CLAIM = Claim(
+    "C1",
+    "Bottleneck",
+    "The last encoder state alone loses early information; attention, which reads all states, solves that.",
+)
+
+SYMBOLS = 20
+LONGEST_TRAINED = 30
+LENGTHS = (2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40)
+POSITIONS_AT = 15  # the length at which accuracy is measured by source position
+LABELS = {
+    "last": ("last state", "gru"),
+    "mean": ("mean of states", "gru_mean"),
+    "uniform": ("all states, equal weights", None),
+    "all": ("attention", "gru_attention"),
+}
+
+
+# What the profiles differ in: all sizes are trained without and with attention, `size` in every way.
+PROFILES: dict[str, dict[str, Any]] = {
+    "quick": {"sizes": (16, 32, 64), "size": 64, "seeds": (1, 2, 3), "steps": 400, "pairs": 60},
+    "full": {"sizes": (32, 64, 128, 256, 512), "size": 128, "seeds": (1, 2, 3, 4, 5), "steps": 5000, "pairs": 200},
+}
+
+
+def copy_run(memory: str, d_model: int, order: str, steps: int, pairs: int, seed: int) -> dict[str, Any]:
+    """Trains one model; exact match of every test pair by length, and accuracy by source position.
+
+    Returns:
+        `exact`: length → 0 or 1 for each pair, free-running. `by_position`: for each pair of `POSITIONS_AT` symbols, 0
+        or 1 for each source position, teacher-forced. The test pairs are the same in every run.
+    """
+    network_class, handover = (UniformGRU, "all") if memory == "uniform" else (GRUSeq2Seq, memory)
+    torch.manual_seed(seed)
+    network = network_class(copying.vocab_size(SYMBOLS), handover, d_embed=64, d_model=d_model, dropout=0.0)
+
+    def draw(rng: np.random.Generator) -> EncodedPair:
+        return copying.draw(rng, int(rng.integers(1, LONGEST_TRAINED + 1)), SYMBOLS, order)
+
+    train(network, draw, Training(steps), seed)
+    exact = {}
+    for length in LENGTHS:
+        rng = np.random.default_rng([0, length])
+        batch = batch_of([copying.draw(rng, length, SYMBOLS, order) for _ in range(pairs)])
+        exact[str(length)] = translate_exactly(network, batch).all(1).int().tolist()
+    rng = np.random.default_rng([1, POSITIONS_AT])
+    batch = batch_of([copying.draw(rng, POSITIONS_AT, SYMBOLS, order) for _ in range(pairs)])
+    with torch.no_grad():
+        right = network(batch.src, batch.src_mask, batch.tgt_in).argmax(-1) == batch.tgt_out
+    right = right[:, :POSITIONS_AT]
+    by_source = right if order == "copy" else right.flip(1)
+    nats = forced_nats(network, batch).sum().item() / batch.num_tokens
+    return {"exact": exact, "by_position": by_source.int().tolist(), "nats_per_token": nats}
+
+
+def jobs(profile: str) -> list[Job]:
+    """Every run of the profile."""
+    return [run for runs in _grid(profile).values() for run in runs]
+
+
+def _grid(profile: str) -> dict[tuple[str, int, str], list[Job]]:
+    """(memory, size, order) → one job per seed."""
+    p = PROFILES[profile]
+    cells = [(memory, size, "copy") for memory in ("last", "all") for size in p["sizes"]]
+    cells += [("mean", p["size"], "copy"), ("uniform", p["size"], "copy"), ("last", p["size"], "reverse")]
+    return {
+        (memory, size, order): [
+            job(copy_run, memory=memory, d_model=size, order=order, steps=p["steps"], pairs=p["pairs"], seed=seed)
+            for seed in p["seeds"]
+        ]
+        for memory, size, order in cells
+    }
+
+
+def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]]:
+    """Findings, and the numbers of the figure."""
+    runs = {cell: results.seeds(of_cell) for cell, of_cell in _grid(profile).items()}
+    longest, size = str(LONGEST_TRAINED), PROFILES[profile]["size"]
+    attention = _exact(runs["all", size, "copy"], longest)
+    without = {name: runs[name, size, "copy"] for name in ("last", "mean")}
+    # The strongest without attention, by its mean over all trained lengths.
+    strongest = max(without, key=lambda name: _mean_exact(without[name]))
+    sizes = PROFILES[profile]["sizes"]
+    points = [(np.log2(d_model), n50(run)) for d_model in sizes for run in runs["last", d_model, "copy"]]
+    by_position = _by_position(runs["last", size, "copy"], runs["last", size, "reverse"])
+    findings = [
+        verdict.at_least(
+            f"exact match at {longest} symbols, attention minus {LABELS[strongest][0]}",
+            difference_of(attention, _exact(without[strongest], longest)),
+            size=0.3,
+            beyond=0.1,
+            is_primary=True,
+        ),
+        verdict.above(
+            "symbols that a doubled last state carries further",
+            slope(*zip(*points, strict=True)) if len(points) > 2 else None,
+            0.0,
+            is_primary=True,
+        ),
+        verdict.above(f"exact match at {longest} symbols with attention", mean_over(attention), 0.5),
+        verdict.above(
+            "early source positions are lost more (accuracy per position, last state)",
+            slope(range(1, POSITIONS_AT + 1), by_position) if by_position else None,
+            0.0,
+        ),
+    ]
+    numbers = {
+        "size": size,
+        "exact": {memory: _curve(runs[memory, size, "copy"]) for memory in LABELS if runs[memory, size, "copy"]},
+        "n50": {
+            memory: {str(d_model): [n50(run) for run in runs[memory, d_model, "copy"]] for d_model in sizes}
+            for memory in ("last", "all")
+        },
+        "by_position": by_position,
+        "by_position_copy": _by_position(runs["last", size, "copy"]),
+        "by_position_reverse": _by_position(runs["last", size, "reverse"]),
+        "nats_per_token": {
+            f"{memory}, {d_model}, {order}": [run["nats_per_token"] for run in of_cell]
+            for (memory, d_model, order), of_cell in runs.items()
+        },
+    }
+    return findings, numbers
+
+
+def n50(run: dict[str, Any]) -> float:
+    """The trained length at which exact match falls through one half, linearly between two measured lengths; the
+    longest trained one where it does not."""
+    shares = [(length, float(np.mean(run["exact"][str(length)]))) for length in LENGTHS if length <= LONGEST_TRAINED]
+    before = (0, 1.0)
+    for length, share in shares:
+        if share < 0.5:
+            return before[0] + (before[1] - 0.5) / (before[1] - share) * (length - before[0])
+        before = (length, share)
+    return float(LONGEST_TRAINED)
+
+
+def _exact(runs: list[dict[str, Any]], length: str) -> list[list[int]]:
+    return [run["exact"][length] for run in runs]
+
+
+def _mean_exact(runs: list[dict[str, Any]]) -> float:
+    trained = [str(length) for length in LENGTHS if length <= LONGEST_TRAINED]
+    return float(np.mean([np.mean(run["exact"][length]) for run in runs for length in trained])) if runs else 0.0
+
+
+def _by_position(*of_orders: list[dict[str, Any]]) -> list[float]:
+    """Accuracy at each source position, the mean over seeds, pairs and the orders given."""
+    if not all(of_orders):
+        return []
+    return np.mean([[run["by_position"] for run in runs] for runs in of_orders], axis=(0, 1, 2)).tolist()
+
+
+def _curve(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
+    estimates = [mean_over(_exact(runs, str(length))) for length in LENGTHS]
+    return {end: [getattr(estimate, end) for estimate in estimates] for end in ("value", "low", "high")}
+
+
+def draw(numbers: dict[str, Any]) -> list[Panel]:
+    """Exact match by length; how far each size reaches; which source positions are lost."""
+    percent = lambda values: [100 * value for value in values]  # noqa: E731
+    curves = [
+        Line(label, LENGTHS, *(percent(numbers["exact"][memory][end]) for end in ("value", "low", "high")), model=model)
+        for memory, (label, model) in LABELS.items()
+        if memory in numbers["exact"]
+    ]
+    reach = [
+        Line(
+            LABELS[memory][0],
+            [int(size) for size in of_sizes],
+            [float(np.mean(values)) for values in of_sizes.values()],
+            [min(values) for values in of_sizes.values()],
+            [max(values) for values in of_sizes.values()],
+            model=LABELS[memory][1],
+        )
+        for memory, of_sizes in numbers["n50"].items()
+        if all(of_sizes.values())
+    ]
+    positions = [
+        Line(label, range(1, POSITIONS_AT + 1), percent(numbers[key]), model=model, dashed=key != "by_position")
+        for key, label, model in (
+            ("by_position_copy", "copying", None),
+            ("by_position_reverse", "reversing", None),
+            ("by_position", "mean of both", "gru"),
+        )
+        if numbers[key]
+    ]
+    return [
+        LinePanel(
+            f"Copying symbols, state of {numbers['size']}",
+            "source length (symbols)",
+            "copied exactly (%)",
+            curves,
+            shaded=(1, LONGEST_TRAINED),
+        ),
+        LinePanel(
+            "How far a state reaches (band: seeds)",
+            "size of the state",
+            "length with 50 % exact (symbols)",
+            reach,
+            x_log=True,
+            marked=LONGEST_TRAINED,
+        ),
+        LinePanel(
+            f"What is lost without attention, {POSITIONS_AT} symbols",
+            "source position",
+            "right, teacher-forced (%)",
+            positions,
+        ),
+    ]

@@ -1,0 +1,80 @@
+"""Statistics that several claims share: means and their differences over seeds and items, slopes, Holm's correction."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import stats
+
+from pipeline.statistics import Difference, Estimate, SumScore, difference, estimate
+
+DRAWS = 2000
+
+
+def mean_over(runs: Sequence[Sequence[float]]) -> Estimate | None:
+    """The mean of items, with its interval over seeds and items; `runs` has one list per seed, items in one order."""
+    return estimate([_mean_score(values) for values in runs], DRAWS) if len(runs) else None
+
+
+def difference_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate | None:
+    """The mean of ours minus that of theirs, paired over items: both were measured on the same ones."""
+    if not (len(ours) and len(theirs)):
+        return None
+    found: Difference = difference([_mean_score(v) for v in ours], [_mean_score(v) for v in theirs], DRAWS)
+    return Estimate(found.value, found.low, found.high, len(ours[0]), min(len(ours), len(theirs)), None)
+
+
+def over_seeds(values: Sequence[float]) -> Estimate | None:
+    """The mean of one number per seed, with Student's interval; with one seed it is infinite."""
+    if not len(values):
+        return None
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return Estimate(mean, -np.inf, np.inf, 1, 1, None)
+    sd = float(np.std(values, ddof=1))
+    reach = float(stats.t.ppf(0.975, len(values) - 1)) * sd / np.sqrt(len(values))
+    return Estimate(mean, mean - reach, mean + reach, len(values), len(values), sd)
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> Estimate:
+    """The least-squares slope of y on x with its 95 % interval, for points that are independent of each other."""
+    fit = stats.linregress(x, y)
+    reach = float(stats.t.ppf(0.975, len(x) - 2)) * fit.stderr
+    return Estimate(float(fit.slope), float(fit.slope - reach), float(fit.slope + reach), len(x), 1, None)
+
+
+def bootstrap_over_seeds(
+    runs: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], draws: int = DRAWS, seed: int = 0
+) -> Estimate | None:
+    """Any statistic of the runs' mean, resampling seeds (axis 0 of `runs`, stacked) and items (axis 1).
+
+    Args:
+        runs: One array per seed, all of one shape, (items, …).
+        statistic: Of the mean over seeds, (items, …).
+    """
+    if not len(runs):
+        return None
+    stacked = np.stack(runs)  # (seeds, items, …)
+    rng = np.random.default_rng(seed)
+    num_seeds, num_items = stacked.shape[:2]
+    values = []
+    for _ in range(draws):
+        chosen = stacked[rng.integers(num_seeds, size=num_seeds)].mean(0)
+        values.append(statistic(chosen[rng.integers(num_items, size=num_items)]))
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return Estimate(float(statistic(stacked.mean(0))), float(low), float(high), num_items, num_seeds, None)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for looking at several at once (Holm 1979), in the order given."""
+    order = np.argsort(p_values)
+    corrected = np.empty(len(p_values))
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected.tolist()
+
+
+def _mean_score(values: Sequence[float]) -> SumScore:
+    sums = np.column_stack([values, np.ones(len(values))]).astype(float)
+    return SumScore(sums, lambda total: total[0] / total[1])

@@ -1,0 +1,142 @@
+"""Independent jobs, run in parallel and kept: a training is done once, and an interrupted call goes on where it was.
+
+A job is a function of a claim's file with its settings; it returns numbers as JSON. Its result is kept under a hash of
+what determines it: the function and what it calls, the settings, the code of models and training, torch's version.
+"""
+
+import hashlib
+import importlib
+import inspect
+import json
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import joblib
+import torch
+
+from pipeline.data.loading import write_atomically
+
+_ROOT = Path(__file__).parent.parent
+# What jobs are made of beside their own file.
+_SHARED = ("models/*.py", "data/probes/*.py", "data/batching.py", "decoding.py", "scoring.py", "claims/training.py")
+
+
+class Job(NamedTuple):
+    """One unit of work: `function(**settings)`, where `function` is "module:name" and settings are plain values."""
+
+    function: str
+    settings: tuple[tuple[str, Any], ...]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.settings)
+
+    def __str__(self) -> str:
+        return f"{self.function.rpartition('.')[2]}({', '.join(f'{k}={v}' for k, v in self.settings)})"
+
+    def key(self) -> str:
+        """Where its result is kept: a SHA-256 (hex) of what determines it."""
+        digest = hashlib.sha256(json.dumps([self.function, self.settings, torch.__version__]).encode())
+        for text in (*_sources(_load(self.function), set()), *_shared_code()):
+            digest.update(text.encode())
+        return digest.hexdigest()
+
+
+class Failure(NamedTuple):
+    """A job that raised: what it was, and where it went wrong."""
+
+    job: Job
+    error: str
+
+
+class Results:
+    """What jobs gave; a job that failed or did not run is missing."""
+
+    def __init__(self, found: dict[Job, dict[str, Any]]) -> None:
+        self._found = found
+
+    def of(self, job: Job) -> dict[str, Any] | None:
+        """The result of one job; None where it is missing."""
+        return self._found.get(job)
+
+    def seeds(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
+        """The results of jobs that differ in their seed only; empty unless all are there."""
+        found = [self._found.get(job) for job in jobs]
+        return found if all(result is not None for result in found) else []
+
+
+def job(function: Callable[..., dict[str, Any]], **settings: Any) -> Job:
+    """The job that calls `function`, which must stand at the top of its module, with `settings`."""
+    return Job(f"{function.__module__}:{function.__name__}", tuple(sorted(settings.items())))
+
+
+def run_jobs(
+    jobs: Iterable[Job], cache: Path, workers: int, on_done: Callable[[Job], None] = lambda job: None
+) -> tuple[Results, list[Failure]]:
+    """Runs what is not kept yet, `workers` at once (joblib processes; a joblib.parallel_config around this call takes
+    them to other backends and machines), and reads the rest from `cache`. A job that fails takes no other with it.
+
+    Args:
+        on_done: Called after each job, kept ones included.
+    """
+    wanted = list(dict.fromkeys(jobs))
+    paths = {job: cache / f"{job.key()}.json" for job in wanted}
+    found = {job: json.loads(path.read_text()) for job, path in paths.items() if path.is_file()}
+    for job in found:
+        on_done(job)
+    failures = []
+    missing = [job for job in wanted if job not in found]
+    calls = (joblib.delayed(_run)(job, paths[job]) for job in missing)
+    for job, result, error in joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(calls):
+        if error is None:
+            found[job] = result
+        else:
+            failures.append(Failure(job, error))
+        on_done(job)
+    return Results(found), failures
+
+
+def _run(job: Job, path: Path) -> tuple[Job, dict[str, Any] | None, str | None]:
+    torch.set_num_threads(1)  # many small jobs side by side: threads would only wait for each other
+    try:
+        result = _load(job.function)(**job.options)
+        text = json.dumps(result)
+    except Exception:
+        return job, None, traceback.format_exc()
+    write_atomically(path, lambda temporary: temporary.write_text(text))
+    return job, json.loads(text), None
+
+
+def _load(function: str) -> FunctionType:
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _shared_code() -> list[str]:
+    return [path.read_text(encoding="utf-8") for pattern in _SHARED for path in sorted(_ROOT.glob(pattern))]
+
+
+def _sources(function: Callable, seen: set[str]) -> list[str]:
+    """The source of a function, of what it calls in its own module, and the values it reads there."""
+    if function.__qualname__ in seen:
+        return []
+    seen.add(function.__qualname__)
+    texts = [inspect.getsource(function)]
+    methods = [m for m in vars(function).values() if inspect.isfunction(m)] if inspect.isclass(function) else [function]
+    for method in methods:
+        for name in sorted(_names(method.__code__)):
+            value = method.__globals__.get(name)
+            if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == method.__module__:
+                texts += _sources(value, seen)
+            elif isinstance(value, int | float | str | tuple):
+                texts.append(f"{name} = {value!r}")
+    return texts
+
+
+def _names(code: CodeType) -> set[str]:
+    """The global names that a function reads, also in functions inside it."""
+    inner = (const for const in code.co_consts if isinstance(const, CodeType))
+    return set(code.co_names).union(*(_names(part) for part in inner))

@@ -1,0 +1,83 @@
+"""Training of tiny models on probe tasks: the same loss as `pipeline.task`, without what only long trainings need."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.data.batching import Batch, EncodedPair, make_batch
+from pipeline.data.tokenizer import BOS, EOS, PAD, UNK
+from pipeline.decoding import SearchLimits, Symbols, greedy
+from pipeline.models import Seq2Seq
+from pipeline.scoring import token_nats
+
+Draw = Callable[[np.random.Generator], EncodedPair]
+
+
+class Training(NamedTuple):
+    """How long and how fast: AdamW, the rate rising over `warmup` steps and falling linearly to 0 at the last."""
+
+    steps: int
+    batch_size: int = 64
+    lr: float = 3e-3
+    warmup: int = 100
+    clip: float = 1.0
+
+
+def train(network: Seq2Seq, draw: Draw, training: Training, seed: int) -> list[float]:
+    """Trains `network` in place on freshly drawn pairs; returns the nats per token of every step.
+
+    Args:
+        draw: Draws one pair; all of a batch are drawn from one generator, so a seed and a step decide the batch.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), lr=training.lr, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, training))
+    network.train()
+    history = []
+    for step in range(training.steps):
+        rng = np.random.default_rng([seed, step])
+        torch.manual_seed(seed * 1_000_003 + step)
+        batch = batch_of([draw(rng) for _ in range(training.batch_size)])
+        nats = token_nats(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out).sum() / batch.num_tokens
+        optimizer.zero_grad()
+        nats.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
+        optimizer.step()
+        schedule.step()
+        history.append(nats.item())
+    network.eval()
+    return history
+
+
+def _rate(step: int, training: Training) -> float:
+    if step < training.warmup:
+        return (step + 1) / training.warmup
+    return max(0.0, (training.steps - step) / max(1, training.steps - training.warmup))
+
+
+def batch_of(pairs: Sequence[EncodedPair]) -> Batch:
+    """Pairs as one padded batch, in their order."""
+    return make_batch(pairs, range(len(pairs)))
+
+
+@torch.no_grad()
+def forced_nats(network: Seq2Seq, batch: Batch) -> Tensor:
+    """(batch, tgt_len) −log p of each expected token, teacher-forced; 0 on padding."""
+    return token_nats(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out)
+
+
+def translate_exactly(network: Seq2Seq, batch: Batch) -> Tensor:
+    """(batch, tgt_len) bool: which tokens of the expected output, EOS included, greedy search finds at their place.
+
+    A whole row that is True (padding counts as found) is a pair translated exactly.
+    """
+    symbols = Symbols(
+        BOS, EOS, PAD, torch.arange(network.vocab_size).unsqueeze(0).eq(torch.tensor([[PAD], [UNK], [BOS]])).any(0)
+    )
+    longest = batch.tgt_out.size(1)
+    found = greedy(network, batch.src, batch.src_mask, symbols, SearchLimits(factor=0, extra=longest, cap=longest))
+    ids = found.ids[:, 0]
+    ids = torch.nn.functional.pad(ids, (0, longest - ids.size(1)), value=PAD)
+    return ids == batch.tgt_out

@@ -1,0 +1,150 @@
+"""From measurements to verdicts, by one rule for all claims.
+
+A claim has primary findings and others (sub-claims, controls). It *holds* if every finding passes; it holds *in part*
+if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from pipeline.statistics import Estimate
+
+Outcome = Literal["passes", "fails", "undecided", "missing"]
+Verdict = Literal["holds", "holds in part", "fails", "undecided"]
+
+
+class Claim(NamedTuple):
+    """What is claimed.
+
+    Attributes:
+        name: "C1".
+        title: A few words.
+        says: The claim of the article in our own words, one sentence.
+    """
+
+    name: str
+    title: str
+    says: str
+
+
+class Finding(NamedTuple):
+    """One measured thing, held against a threshold that was set before.
+
+    Attributes:
+        what: What was measured, in a few words.
+        rule: When it passes, in one line.
+        outcome: Whether it does.
+        is_primary: Whether the claim stands or falls with it.
+        value: The measurement; None where it is missing.
+        low: Lower end of its 95 % interval; None for an exact measurement.
+        high: Upper end.
+        n: Over how many items the interval was made; None for an exact measurement.
+        seeds: Over how many seeds.
+    """
+
+    what: str
+    rule: str
+    outcome: Outcome
+    is_primary: bool
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    seeds: int | None = None
+
+
+class Judged(NamedTuple):
+    """The end of a page.
+
+    Attributes:
+        verdict: By the rule above.
+        why: One sentence: which findings decided.
+    """
+
+    verdict: Verdict
+    why: str
+
+
+def judge(findings: Sequence[Finding]) -> Judged:
+    """The verdict that follows from `findings`."""
+    if not any(finding.is_primary for finding in findings):
+        raise ValueError("a claim needs a primary finding")
+    missing = [f for f in findings if f.outcome == "missing"]
+    primary = [f for f in findings if f.is_primary]
+    others = [f for f in findings if not f.is_primary]
+    failed = [f for f in primary if f.outcome == "fails"]
+    if failed:
+        return Judged("fails", f"fails: {_list(failed)}")
+    if missing:
+        return Judged("undecided", f"measurements are missing: {_list(missing)}")
+    unsure = [f for f in primary if f.outcome == "undecided"]
+    if unsure:
+        return Judged("undecided", f"the interval spans the threshold: {_list(unsure)}")
+    failed = [f for f in others if f.outcome == "fails"]
+    if failed:
+        return Judged("holds in part", f"but fails: {_list(failed)}")
+    unsure = [f for f in others if f.outcome == "undecided"]
+    if unsure:
+        return Judged("undecided", f"the interval spans the threshold: {_list(unsure)}")
+    return Judged("holds", "every finding passes")
+
+
+def _list(findings: Sequence[Finding]) -> str:
+    return "; ".join(finding.what for finding in findings)
+
+
+# Findings, each from a measurement and its threshold. `measured` is None where a job is missing.
+
+
+def above(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
+    """Passes where the whole interval is above `threshold`, fails where all of it is below."""
+    rule = f"whole interval above {threshold:g}"
+    return _interval(what, rule, measured, is_primary, lambda e: e.low > threshold, lambda e: e.high < threshold)
+
+
+def below(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
+    """Passes where the whole interval is below `threshold`, fails where all of it is above."""
+    rule = f"whole interval below {threshold:g}"
+    return _interval(what, rule, measured, is_primary, lambda e: e.high < threshold, lambda e: e.low > threshold)
+
+
+def at_least(what: str, measured: Estimate | None, size: float, beyond: float, *, is_primary: bool = False) -> Finding:
+    """Passes where the value is at least `size` and the whole interval above `beyond`; fails where the whole interval
+    is below `size`."""
+    rule = f"at least {size:g}, whole interval above {beyond:g}"
+    passes = lambda e: e.value >= size and e.low > beyond  # noqa: E731
+    return _interval(what, rule, measured, is_primary, passes, lambda e: e.high < size)
+
+
+def equivalent(what: str, measured: Estimate | None, margin: float, *, is_primary: bool = False) -> Finding:
+    """Passes where the whole interval lies within ± `margin` (two one-sided tests, here at 2.5 % each); fails where it
+    lies outside."""
+    rule = f"whole interval within ±{margin:g}"
+    return _interval(
+        what,
+        rule,
+        measured,
+        is_primary,
+        lambda e: -margin < e.low and e.high < margin,
+        lambda e: e.low > margin or e.high < -margin,
+    )
+
+
+def exact(what: str, value: float | None, tolerance: float, *, is_primary: bool = False) -> Finding:
+    """Passes where a number that needs no statistics is at most `tolerance`."""
+    outcome = "missing" if value is None else "passes" if value <= tolerance else "fails"
+    return Finding(what, f"at most {tolerance:g} (exact)", outcome, is_primary, value)
+
+
+def exactly_above(what: str, value: float | None, threshold: float, *, is_primary: bool = False) -> Finding:
+    """Passes where a number that needs no statistics is more than `threshold`."""
+    outcome = "missing" if value is None else "passes" if value > threshold else "fails"
+    return Finding(what, f"more than {threshold:g} (exact)", outcome, is_primary, value)
+
+
+def _interval(what, rule, measured, is_primary, passes, fails) -> Finding:
+    if measured is None:
+        return Finding(what, rule, "missing", is_primary)
+    outcome = "passes" if passes(measured) else "fails" if fails(measured) else "undecided"
+    numbers = (measured.value, measured.low, measured.high, measured.num_sentences, measured.num_seeds)
+    return Finding(what, rule, outcome, is_primary, *numbers)

@@ -1,0 +1,151 @@
+"""Figures of claims: panels of lines, matrices and bars, given as data and drawn in one style."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from pipeline.plots import model_colour, use_fonts_for
+
+# For lines that are not one of the models, after the models' own colours.
+_FURTHER = ("#56B4E9", "#E69F00", "#666666", "#8C510A", "#332288")
+
+
+class Line(NamedTuple):
+    """Points joined by a line; `low` and `high` are the ends of their intervals, drawn as a band.
+
+    `model` gives the colour of a model (see `plots.MODEL_COLOURS`); without one, lines get further colours in order.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    model: str | None = None
+    dashed: bool = False
+
+
+class LinePanel(NamedTuple):
+    """Lines over one horizontal axis; `shaded` is the range seen in training, `marked` a height to compare with."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    x_log: bool = False
+    y_log: bool = False
+    shaded: tuple[float, float] | None = None
+    marked: float | None = None
+
+
+class MatrixPanel(NamedTuple):
+    """A matrix as a heat map; with `log`, on a logarithmic scale on which 0 stays white; with `numbers`, written in."""
+
+    title: str
+    matrix: Sequence[Sequence[float]]
+    x_label: str
+    y_label: str
+    columns: Sequence[str] | None = None
+    rows: Sequence[str] | None = None
+    log: bool = False
+    numbers: bool = False
+    scale_label: str = ""
+
+
+class BarPanel(NamedTuple):
+    """One bar per label, with its interval where there is one."""
+
+    title: str
+    y_label: str
+    labels: Sequence[str]
+    values: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    models: Sequence[str | None] | None = None
+    marked: float | None = None
+
+
+Panel = LinePanel | MatrixPanel | BarPanel
+
+
+def panels_figure(heading: str, panels: Sequence[Panel], columns: int = 3) -> Figure:
+    """All panels in rows of `columns`, under one heading."""
+    use_fonts_for([heading, *(panel.title for panel in panels)])
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(5.2 * columns, 3.9 * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis, panel in zip(axes, panels, strict=False):
+        _DRAW[type(panel)](axis, panel)
+        axis.set_title(panel.title, fontsize=10)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    figure.suptitle(heading, fontsize=12)
+    return figure
+
+
+def _draw_lines(axis: Axes, panel: LinePanel) -> None:
+    if panel.shaded is not None:
+        axis.axvspan(*panel.shaded, color="0.94", zorder=0, label="seen in training")
+    if panel.marked is not None:
+        axis.axhline(panel.marked, color="0.5", linewidth=1, linestyle=":")
+    further = iter(_FURTHER * 4)
+    for line in panel.lines:
+        colour = model_colour(line.model) if line.model else next(further)
+        style = "--" if line.dashed else "-"
+        axis.plot(line.x, line.y, style, color=colour, label=line.label, marker="o", markersize=3.5, linewidth=1.8)
+        if line.low is not None and line.high is not None:
+            axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
+    if panel.x_log:
+        axis.set_xscale("log", base=2)
+    if panel.y_log:
+        axis.set_yscale("log")
+    axis.set_xlabel(panel.x_label)
+    axis.set_ylabel(panel.y_label)
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=7.5)
+
+
+def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
+    matrix = np.asarray(panel.matrix, dtype=float)
+    norm = None
+    if panel.log and (matrix > 0).any():
+        norm = LogNorm(vmin=max(matrix[matrix > 0].min(), matrix.max() * 1e-8), vmax=matrix.max())
+        matrix = np.ma.masked_less_equal(matrix, 0)
+    image = axis.imshow(matrix, cmap="Blues", norm=norm, aspect="auto", interpolation="nearest")
+    if panel.columns is not None:
+        axis.set_xticks(range(len(panel.columns)), panel.columns, fontsize=8, rotation=30, ha="right")
+    if panel.rows is not None:
+        axis.set_yticks(range(len(panel.rows)), panel.rows, fontsize=8)
+    if panel.numbers:
+        largest = np.nanmax(matrix)
+        for (row, column), value in np.ndenumerate(matrix):
+            ink = "white" if value > 0.6 * largest else "black"
+            axis.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8, color=ink)
+    axis.set_xlabel(panel.x_label)
+    axis.set_ylabel(panel.y_label)
+    bar = axis.figure.colorbar(image, ax=axis, fraction=0.045)
+    bar.set_label(panel.scale_label, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+
+
+def _draw_bars(axis: Axes, panel: BarPanel) -> None:
+    models = panel.models or [None] * len(panel.labels)
+    colours = [model_colour(model) if model else _FURTHER[0] for model in models]
+    axis.bar(range(len(panel.values)), panel.values, color=colours, width=0.65)
+    if panel.low is not None and panel.high is not None:
+        axis.vlines(range(len(panel.values)), panel.low, panel.high, color="0.2", linewidth=1.2)
+    if panel.marked is not None:
+        axis.axhline(panel.marked, color="0.5", linewidth=1, linestyle=":")
+    axis.set_xticks(range(len(panel.labels)), panel.labels, fontsize=8, rotation=20, ha="right")
+    axis.set_ylabel(panel.y_label)
+    axis.grid(axis="y", alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+_DRAW = {LinePanel: _draw_lines, MatrixPanel: _draw_matrix, BarPanel: _draw_bars}

@@ -1,0 +1,129 @@
+"""Tests the claims: trains what is needed, once, and prints a verdict for each.
+
+    python -m scripts.claims                          # all claims, quick: minutes on two CPU cores
+    python -m scripts.claims C1 C5 --profile full     # two of them with the full grids
+    python -m scripts.claims --jobs 8
+
+What is trained is kept in --cache under a hash of what determines it: an interrupted call goes on where it was, and a
+second one only draws. To run jobs beyond one machine, call `run` inside a joblib.parallel_config of your own.
+
+Each claim leaves NAME.json (findings, thresholds, intervals, every number of the figure, provenance) and NAME.png in
+--out, and all a table, claims.md. A verdict is: holds, holds in part, fails, or undecided; pipeline/claims/verdict.py
+has the rule, each page in pipeline/claims/ its criterion.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from pipeline import claims
+from pipeline.claims import verdict
+from pipeline.claims.jobs import Failure, Job, Results, run_jobs
+from pipeline.claims_table import claims_table
+from pipeline.data.loading import write_atomically
+from pipeline.errors import UserError
+from pipeline.panels import panels_figure
+from pipeline.results import provenance, write_json
+
+# "C1" → "c1_bottleneck"; C0, the order of the models, is printed last.
+PAGES = {
+    path.stem.partition("_")[0].upper(): path.stem
+    for path in sorted(Path(claims.__file__).parent.glob("c[0-9]_*.py"), key=lambda p: (p.stem < "c1", p.stem))
+}
+
+
+def page_of(name: str) -> ModuleType:
+    """The page of a claim."""
+    if name not in PAGES:
+        raise UserError(f"no claim {name!r}; there are {' '.join(PAGES)}")
+    return importlib.import_module(f"pipeline.claims.{PAGES[name]}")
+
+
+def run(names: Sequence[str], profile: str, workers: int, cache: Path, out: Path) -> list[dict[str, Any]]:
+    """Runs, judges and writes the claims `names`; returns what the JSON files hold."""
+    pages = [page_of(name) for name in names]
+    jobs = [job for page in pages for job in page.jobs(profile)]
+    results, failures = _run_with_progress(jobs, cache, workers)
+    for failure in failures:
+        _report(failure)
+    out.mkdir(parents=True, exist_ok=True)
+    contents = [_judge(page, results, failures, profile, out) for page in pages]
+    table = claims_table(contents)
+    write_atomically(out / "claims.md", lambda temporary: temporary.write_text(table, encoding="utf-8"))
+    print(f"\n{table}\nJSON, figures and this table: {out}")
+    return contents
+
+
+def _run_with_progress(jobs: Sequence[Job], cache: Path, workers: int) -> tuple[Results, list[Failure]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("jobs", total=len(dict.fromkeys(jobs)))
+        return run_jobs(jobs, cache, workers, on_done=lambda job: progress.advance(task))
+
+
+def _report(failure: Failure) -> None:
+    print(f"failed: {failure.job}\n{failure.error}", file=sys.stderr)
+
+
+def _judge(page: ModuleType, results: Results, failures: Sequence[Failure], profile: str, out: Path) -> dict[str, Any]:
+    findings, numbers = page.judge(results, profile)
+    judged = verdict.judge(findings)
+    mine = set(page.jobs(profile))
+    content = {
+        "claim": page.CLAIM._asdict(),
+        "verdict": judged.verdict,
+        "why": judged.why,
+        "findings": [finding._asdict() for finding in findings],
+        "numbers": numbers,
+        "profile": profile,
+        "settings": page.PROFILES[profile],
+        "missing_jobs": [str(failure.job) for failure in failures if failure.job in mine],
+        **provenance("scripts.claims"),
+    }
+    name = page.CLAIM.name
+    write_json(out / f"{name}.json", content)
+    figure = panels_figure(f"{name} {page.CLAIM.title}: {judged.verdict}", page.draw(numbers))
+    figure.savefig(out / f"{name}.png", dpi=130)
+    for stale in (out / "events" / name).glob("events.out.*"):
+        stale.unlink()
+    with SummaryWriter(str(out / "events" / name)) as writer:
+        writer.add_figure(f"claims/{name}", figure)
+    return content
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.claims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("claims", nargs="*", default=[], help=f"which: {' '.join(PAGES)}; default: all")
+    parser.add_argument("--profile", choices=("quick", "full"), default="quick", help="size of the grids")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once (default: one per core)")
+    parser.add_argument("--cache", type=Path, default=Path("runs/claims/cache"), help="where finished jobs are kept")
+    parser.add_argument("--out", type=Path, help="where results are written (default: runs/claims/PROFILE)")
+    return parser
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    try:
+        out = options.out or Path("runs/claims") / options.profile
+        run(options.claims or list(PAGES), options.profile, options.jobs, options.cache, out)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""C1 with made-up results on every side of its criterion, and one real run."""
+
+import numpy as np
+import pytest
+
+from pipeline.claims import c1_bottleneck as page
+from tests.claims.synthetic import ran, verdict_of
+
+
+def answer(reach_last, reach_all, early=0.0, pairs=40):
+    """Runs that copy exactly up to `reach(size)` symbols; `early` is how much better the last position is."""
+
+    def of(name, options):
+        reach = (reach_all if options["memory"] == "all" else reach_last)(options["d_model"])
+        rng = np.random.default_rng(options["seed"])
+        exact = {str(n): [int(n <= reach + rng.normal(0, 0.5)) for _ in range(pairs)] for n in page.LENGTHS}
+        share = 0.5 + early * np.linspace(-0.5, 0.5, page.POSITIONS_AT)
+        by_position = (np.arange(pairs)[:, None] < pairs * share).astype(int)
+        by_position = (by_position + 0 * rng.random(by_position.shape)).astype(int)
+        return {"exact": exact, "by_position": by_position.tolist(), "nats_per_token": 1.0}
+
+    return of
+
+
+def grows(size):
+    return 3 * np.log2(size) - 5
+
+
+def everything(size):
+    return 60
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        (answer(grows, everything, early=0.6), "holds"),
+        (answer(grows, everything, early=-0.6), "holds in part"),
+        (answer(everything, everything, early=0.6), "fails"),
+        (answer(lambda size: 12, everything, early=0.6), "undecided"),
+        (lambda name, options: None, "undecided"),
+    ],
+)
+def test_every_verdict_can_come_out(results, expected):
+    assert verdict_of(page, results) == expected
+
+
+def test_half_is_crossed_between_two_lengths():
+    run = {"exact": {str(n): [1] if n <= 10 else [0] for n in page.LENGTHS}}
+    assert page.n50(run) == pytest.approx(12.5)
+    assert page.n50({"exact": {str(n): [1] for n in page.LENGTHS}}) == page.LONGEST_TRAINED
+
+
+def test_a_run_gives_what_the_page_reads():
+    job = page.jobs("quick")[0]
+    small = job._replace(settings=tuple((k, {"steps": 2, "pairs": 3, "d_model": 8}.get(k, v)) for k, v in job.settings))
+    result = ran(page, small)
+    assert set(result["exact"]) == {str(length) for length in page.LENGTHS}
+    assert np.shape(result["by_position"]) == (3, page.POSITIONS_AT)
+
+
+def test_a_test_pair_is_the_same_in_every_run():
+    job = page.jobs("quick")[0]
+    small = tuple((k, {"steps": 0, "pairs": 3, "d_model": 8}.get(k, v)) for k, v in job.settings)
+    assert ran(page, job._replace(settings=small)) == ran(page, job._replace(settings=small))
