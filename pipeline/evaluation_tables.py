@@ -38,19 +38,17 @@ def evaluation_tables(content: dict[str, Any]) -> str:
             "Differences on the same sentences, with the p-value that there is none (paired bootstrap).",
             _difference_table(content["scores"]["differences"], ["nats_per_token", *free]),
         ]
-    for measure in ("nats_per_token", "exact_match" if corpus["is_synthetic"] else "bleu"):
-        parts += [
-            f"{_NAMES[measure]} by source length"
-            + (" (teacher-forced)." if measure in _TEACHER_FORCED else " (translated freely)."),
-            _length_table(content["scores"]["by_length"], list(models), measure),
-        ]
-    for joined in content.get("concatenated", []):
-        measure = "bleu"
-        parts += [
-            f"{joined['k']} neighbouring sentences joined into one: {joined['n']} inputs. {_NAMES[measure]} by source "
-            "length (translated freely).",
-            _length_table(joined["scores"]["by_length"], list(models), measure),
-        ]
+    by_length = {"": content["scores"]["by_length"]} | {
+        f"{joined['k']} neighbouring sentences joined into one, {joined['n']} inputs: ": joined["scores"]["by_length"]
+        for joined in content.get("concatenated", [])
+    }
+    for what, bands in by_length.items():
+        for measure in ("nats_per_token", "exact_match" if corpus["is_synthetic"] else "bleu"):
+            how = "teacher-forced" if measure in _TEACHER_FORCED else "translated freely"
+            parts += [
+                f"{what}{_NAMES[measure]} by source length ({how}).",
+                _length_table(bands, list(models), measure),
+            ]
     if "alignment" in content:
         parts += _alignment_parts(content["alignment"])
     elif "attention" in content:

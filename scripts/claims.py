@@ -85,7 +85,7 @@ def _judge(page: ModuleType, results: Results, failures: Sequence[Failure], prof
         "findings": [finding._asdict() for finding in findings],
         "numbers": numbers,
         "profile": profile,
-        "settings": page.PROFILES[profile],
+        "settings": dict(page.PROFILES[profile]),
         "missing_jobs": [str(failure.job) for failure in failures if failure.job in mine],
         **provenance("scripts.claims"),
     }

@@ -84,7 +84,8 @@ def run_jobs(
     """
     wanted = list(dict.fromkeys(jobs))
     paths = {job: cache / f"{job.key()}.json" for job in wanted}
-    found = {job: json.loads(path.read_text()) for job, path in paths.items() if path.is_file()}
+    kept = {job: _read(path) for job, path in paths.items()}
+    found = {job: result for job, result in kept.items() if result is not None}
     for job in found:
         on_done(job)
     failures = []
@@ -108,6 +109,14 @@ def _run(job: Job, path: Path) -> tuple[Job, dict[str, Any] | None, str | None]:
         return job, None, traceback.format_exc()
     write_atomically(path, lambda temporary: temporary.write_text(text))
     return job, json.loads(text), None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A result that is kept; None where there is none, or a file that was broken from outside."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _load(function: str) -> FunctionType:

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from pipeline.claims.inference import bootstrap_over_seeds, difference_of, holm, mean_over, over_seeds, slope
+
+
+def test_a_mean_has_an_interval_over_seeds_and_items():
+    found = mean_over([[0, 1] * 50, [1, 1] * 50])
+    assert found.value == pytest.approx(0.75)
+    assert found.low < 0.6
+    assert found.high > 0.9
+    assert (found.num_sentences, found.num_seeds) == (100, 2)
+    assert mean_over([]) is None
+
+
+def test_a_paired_difference_is_sharper_than_its_parts():
+    random = np.random.default_rng(0)
+    hard = random.random(200)
+    ours = [(hard < 0.6).astype(int).tolist()] * 2
+    theirs = [(hard < 0.5).astype(int).tolist()] * 2
+    found = difference_of(ours, theirs)
+    assert found.value == pytest.approx(np.mean(ours) - np.mean(theirs))
+    assert found.low > 0.03
+    assert difference_of(ours, []) is None
+
+
+def test_the_interval_over_seeds_is_student_s():
+    found = over_seeds([1.0, 2.0, 3.0])
+    assert (found.value, found.sd) == (2.0, 1.0)
+    assert found.high - found.value == pytest.approx(4.303 / 3**0.5, rel=1e-3)  # t(0.975, 2) = 4.303
+    assert over_seeds([1.0]).low == -np.inf
+    assert over_seeds([]) is None
+
+
+def test_a_slope_of_points_on_a_line_is_exact_and_of_noise_uncertain():
+    exact = slope([0, 1, 2, 3], [1, 3, 5, 7])
+    assert (exact.value, exact.low, exact.high) == pytest.approx((2, 2, 2))
+    noise = slope(range(20), np.random.default_rng(1).normal(size=20))
+    assert noise.low < 0 < noise.high
+
+
+def test_any_statistic_can_be_resampled():
+    random = np.random.default_rng(2)
+    runs = [random.normal(3.0, 1.0, size=(200, 2)) for _ in range(3)]
+    found = bootstrap_over_seeds(runs, lambda items: float(items.mean()))
+    assert found.low < 3.0 < found.high
+    assert found.high - found.low < 0.5
+    assert bootstrap_over_seeds([], np.mean) is None
+
+
+def test_holm_is_that_of_the_textbook():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]

@@ -1,0 +1,88 @@
+"""Jobs are done once, and one that fails takes no other with it."""
+
+from pipeline.claims.jobs import Job, job, run_jobs
+
+SCALE = 2
+
+
+def counted(number: int, log: str) -> dict:
+    """Doubles a number, and leaves a line that it was called."""
+    with open(log, "a") as file:
+        file.write(f"{number}\n")
+    return {"double": double(number)}
+
+
+def double(number: int) -> int:
+    return SCALE * number
+
+
+def fails(number: int) -> dict:
+    raise RuntimeError(f"no {number}")
+
+
+def calls(log) -> list[str]:
+    return sorted(log.read_text().split()) if log.exists() else []
+
+
+def test_what_is_kept_is_not_run_again(tmp_path):
+    log = tmp_path / "log"
+    first = [job(counted, number=n, log=str(log)) for n in (1, 2)]
+    results, failures = run_jobs(first, tmp_path / "cache", workers=1)
+    assert (results.of(first[1]), failures) == ({"double": 4}, [])
+    more = [*first, job(counted, number=3, log=str(log))]
+    done = []
+    results, _ = run_jobs(more, tmp_path / "cache", workers=1, on_done=done.append)
+    assert calls(log) == ["1", "2", "3"]
+    assert set(done) == set(more)
+    assert results.seeds(more) == [{"double": 2}, {"double": 4}, {"double": 6}]
+
+
+def test_the_same_job_asked_for_twice_runs_once(tmp_path):
+    log = tmp_path / "log"
+    same = job(counted, number=1, log=str(log))
+    run_jobs([same, same], tmp_path / "cache", workers=1)
+    assert calls(log) == ["1"]
+
+
+def test_a_failed_job_is_named_with_its_settings_and_the_others_are_kept(tmp_path):
+    log = tmp_path / "log"
+    good, bad = job(counted, number=1, log=str(log)), job(fails, number=7)
+    results, (failure,) = run_jobs([bad, good], tmp_path / "cache", workers=1)
+    assert results.of(good) == {"double": 2}
+    assert results.of(bad) is None
+    assert results.seeds([good, bad]) == []
+    assert "fails(number=7)" in str(failure.job)
+    assert "RuntimeError: no 7" in failure.error
+    assert len(list((tmp_path / "cache").glob("*.json"))) == 1
+
+
+def test_processes_give_what_one_gives(tmp_path):
+    log = tmp_path / "log"
+    jobs = [job(counted, number=n, log=str(log)) for n in range(4)]
+    one, _ = run_jobs(jobs, tmp_path / "one", workers=1)
+    two, _ = run_jobs(jobs, tmp_path / "two", workers=2)
+    assert one.seeds(jobs) == two.seeds(jobs)
+
+
+def test_the_key_changes_with_settings_code_and_what_the_code_reads(tmp_path, monkeypatch):
+    one = job(counted, number=1, log="x")
+    assert one.key() == job(counted, log="x", number=1).key()
+    assert one.key() != job(counted, number=2, log="x").key()
+    assert one.key() != job(fails, number=1).key()
+    before = one.key()
+    monkeypatch.setattr("tests.claims.test_jobs.SCALE", 3)  # read by `double`, which `counted` calls
+    assert one.key() != before
+
+
+def test_a_broken_result_is_made_again(tmp_path):
+    log = tmp_path / "log"
+    one = job(counted, number=1, log=str(log))
+    run_jobs([one], tmp_path / "cache", workers=1)
+    (path,) = (tmp_path / "cache").glob("*.json")
+    path.write_text('{"double"')
+    results, _ = run_jobs([one], tmp_path / "cache", workers=1)
+    assert results.of(one) == {"double": 2}
+
+
+def test_jobs_read_as_calls():
+    assert str(Job("pipeline.claims.c1_bottleneck:copy_run", (("seed", 1),))) == "c1_bottleneck:copy_run(seed=1)"

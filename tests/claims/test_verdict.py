@@ -1,0 +1,75 @@
+import pytest
+
+from pipeline.claims.verdict import Finding, above, at_least, below, equivalent, exact, exactly_above, judge
+from pipeline.statistics import Estimate
+
+
+def finding(outcome, is_primary=False, what="x"):
+    return Finding(what, "rule", outcome, is_primary)
+
+
+@pytest.mark.parametrize(
+    ("primary", "others", "expected"),
+    [
+        ("passes", [], "holds"),
+        ("passes", ["passes"], "holds"),
+        ("passes", ["fails", "passes"], "holds in part"),
+        ("passes", ["fails", "undecided"], "holds in part"),
+        ("passes", ["undecided"], "undecided"),
+        ("passes", ["missing"], "undecided"),
+        ("undecided", ["passes"], "undecided"),
+        ("missing", ["passes"], "undecided"),
+        ("fails", ["passes"], "fails"),
+        ("fails", ["missing"], "fails"),
+    ],
+)
+def test_the_rule(primary, others, expected):
+    assert judge([finding(primary, is_primary=True), *map(finding, others)]).verdict == expected
+
+
+def test_all_primary_findings_must_pass():
+    both = [finding("passes", is_primary=True), finding("fails", is_primary=True, what="the second")]
+    assert judge(both) == ("fails", "fails: the second")
+
+
+def test_the_reason_names_what_fails():
+    assert judge([finding("passes", True), finding("fails", what="the literal part")]).why == (
+        "but fails: the literal part"
+    )
+
+
+def test_a_claim_without_a_primary_finding_is_a_mistake_of_ours():
+    with pytest.raises(ValueError, match="needs a primary finding"):
+        judge([finding("passes")])
+
+
+def measured(value, low, high):
+    return Estimate(value, low, high, 100, 3, None)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (above("x", measured(2, 1, 3), 0.5), "passes"),
+        (above("x", measured(2, 0, 3), 0.5), "undecided"),
+        (above("x", measured(0, -1, 0.4), 0.5), "fails"),
+        (below("x", measured(0, -1, 0.4), 0.5), "passes"),
+        (below("x", measured(2, 1, 3), 0.5), "fails"),
+        (at_least("x", measured(0.4, 0.2, 0.6), size=0.3, beyond=0.1), "passes"),
+        (at_least("x", measured(0.4, 0.05, 0.6), size=0.3, beyond=0.1), "undecided"),
+        (at_least("x", measured(0.25, 0.2, 0.35), size=0.3, beyond=0.1), "undecided"),
+        (at_least("x", measured(0.1, 0.0, 0.2), size=0.3, beyond=0.1), "fails"),
+        (equivalent("x", measured(0.0, -0.01, 0.01), 0.02), "passes"),
+        (equivalent("x", measured(0.0, -0.05, 0.05), 0.02), "undecided"),
+        (equivalent("x", measured(0.1, 0.05, 0.15), 0.02), "fails"),
+        (exact("x", 1e-7, 1e-6), "passes"),
+        (exact("x", 1e-5, 1e-6), "fails"),
+        (exact("x", float("nan"), 1e-6), "fails"),
+        (exactly_above("x", 2.0, 1.0), "passes"),
+        (exactly_above("x", 1.0, 1.0), "fails"),
+        (above("x", None, 0.5), "missing"),
+        (exact("x", None, 0.5), "missing"),
+    ],
+)
+def test_each_kind_of_finding_on_every_side_of_its_threshold(made, expected):
+    assert made.outcome == expected

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, panels_figure
+
+LINES = LinePanel(
+    "lines",
+    "words",
+    "right (%)",
+    [Line("GRU", [1, 2], [3, 4], [2, 3], [4, 5], model="gru"), Line("other", [1, 2], [1, 1], dashed=True)],
+    shaded=(1, 2),
+    marked=3.0,
+)
+MATRIX = MatrixPanel("matrix", [[0.0, 1.0], [1e-3, 0.5]], "j", "i", log=True, numbers=True)
+BARS = BarPanel("bars", "nats", ["a", "b"], [1, 2], [0.5, 1.5], [1.5, 2.5], models=["gru", None])
+
+
+def test_every_kind_of_panel_is_drawn_with_its_title_and_labels():
+    figure = panels_figure("heading", [LINES, MATRIX, BARS], columns=2)
+    axes = [axis for axis in figure.axes if axis.get_title()]
+    assert [axis.get_title() for axis in axes] == ["lines", "matrix", "bars"]
+    assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("words", "right (%)")
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["seen in training", "GRU", "other"]
+    figure.canvas.draw()
+
+
+def test_a_model_has_its_colour_and_other_lines_get_others():
+    axis = panels_figure("", [LINES]).axes[0]
+    assert axis.lines[1].get_color() == "#D55E00"
+    assert axis.lines[2].get_color() != "#D55E00"
+
+
+@pytest.mark.parametrize("panel", [LINES._replace(lines=[]), MATRIX._replace(matrix=np.zeros((2, 2)))])
+def test_panels_without_numbers_are_drawn_empty(panel):
+    panels_figure("", [panel]).canvas.draw()
