@@ -6,21 +6,19 @@ from typing import Any
 from pipeline.report import markdown_table
 
 
-def claims_table(contents: Sequence[dict[str, Any]]) -> str:
-    """Claim, verdict, the primary effect with its interval, and why; then every finding."""
+def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
+    """Claim, verdict, the first primary finding with its interval, and what decided."""
     rows = []
     for content in contents:
         primary = next(f for f in content["findings"] if f["is_primary"])
-        claim = content["claim"]
-        rows.append(
-            [
-                f"{claim['name']} {claim['title']}",
-                f"**{content['verdict']}**",
-                f"{primary['what']}: {_value(primary)}",
-                content["why"],
-            ]
-        )
-    parts = [markdown_table(["claim", "verdict", "effect", "why"], rows)]
+        name = f"{content['claim']['name']} {content['claim']['title']}"
+        rows.append([name, f"**{content['verdict']}**", f"{primary['what']}: {_value(primary)}", content["why"]])
+    return markdown_table(["claim", "verdict", "effect [95 % interval]", "why"], rows, num_texts=4)
+
+
+def claims_table(contents: Sequence[dict[str, Any]]) -> str:
+    """The table of verdicts, then every finding of every claim."""
+    parts = [verdicts_table(contents)]
     for content in contents:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
@@ -36,6 +34,7 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
                     ]
                     for f in content["findings"]
                 ],
+                num_texts=4,
             )
         )
         if content["missing_jobs"]:

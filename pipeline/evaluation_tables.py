@@ -138,7 +138,7 @@ def _alignment_parts(alignment: dict[str, Any]) -> list[str]:
     return [
         "Word alignment against the gold links: the strongest source word of each target word of the reference. "
         "AER: 0 is perfect. Layer, head and step were chosen on validation.",
-        markdown_table(["model", "map", "AER", "precision (%)", "recall (%)"], rows),
+        markdown_table(["model", "map", "AER", "precision (%)", "recall (%)"], rows, num_texts=2),
         "AER per phenomenon.",
         markdown_table(["phenomenon", "target words", *columns], by_phenomenon),
         "Shape of the chosen maps.",

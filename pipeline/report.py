@@ -61,19 +61,20 @@ def band_label(band: dict[str, Any]) -> str:
     return f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+"
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that is also aligned to the eye: text left, numbers right."""
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
+    """A Markdown table that is also aligned to the eye: the first `num_texts` columns are text, at the left; the others
+    are numbers, at the right."""
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
 
     def line(cells: Sequence[str]) -> str:
         padded = [
-            cell.ljust(width) if index == 0 else cell.rjust(width)
+            cell.ljust(width) if index < num_texts else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
         return "| " + " | ".join(padded) + " |"
 
-    rule = [("-" * width) if index == 0 else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
+    rule = ["-" * width if index < num_texts else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
     return "\n".join([line(header), line(rule), *map(line, rows)])
 
 

@@ -1,6 +1,7 @@
 """Copies finished runs to `results/` and writes the tables of README.md from what is there.
 
     python -m scripts.publish runs/toy/*/seed1
+    python -m scripts.publish --claims runs/claims/quick
 
 Copied are results.json of each run, the figures that compare them, and their evaluation on the test set; of a corpus
 that is not built in, only what is without its sentences. Without runs, only the tables are written anew.
@@ -8,11 +9,13 @@ that is not built in, only what is without its sentences. Without runs, only the
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.claims_table import claims_table, verdicts_table
 from pipeline.errors import UserError
 from pipeline.report import length_table, results_table
 
@@ -45,16 +48,42 @@ def publish(runs: list[Path], results_folder: Path) -> None:
             shutil.copyfile(figure, folder / figure.name)
 
 
+def publish_claims(folder: Path, results_folder: Path) -> None:
+    """Copies the claims that `scripts.claims` wrote to `folder`, over what was published of the same claims.
+
+    Raises:
+        UserError: There are none.
+    """
+    written = sorted(folder.glob("C*.json"))
+    if not written:
+        raise UserError(f"{folder} holds no claims; test them with make claims")
+    kept = results_folder / "claims"
+    kept.mkdir(parents=True, exist_ok=True)
+    for path in written:
+        shutil.copyfile(path, kept / path.name)
+        shutil.copyfile(path.with_suffix(".png"), kept / path.with_suffix(".png").name)
+    (kept / "claims.md").write_text(claims_table(read_claims(results_folder)), encoding="utf-8")
+
+
 def with_tables(text: str, results_folder: Path) -> str:
-    """`text` with what stands between `<!-- results:CORPUS -->` and `<!-- end -->` made from that corpus's JSON."""
-    parts = text.split("<!-- results:")
-    done = [parts[0]]
-    for part in parts[1:]:
-        corpus, rest = part.split(" -->", 1)
-        _, after = rest.split("<!-- end -->", 1)
-        results = read_results(results_folder / corpus)
-        done.append(f"{corpus} -->\n\n{_tables(results)}\n\n<!-- end -->{after}")
-    return "<!-- results:".join(done)
+    """`text` with what stands between `<!-- results:CORPUS -->`, or `<!-- claims:all -->`, and `<!-- end -->` made from
+    the published JSON."""
+
+    def table(place: re.Match) -> str:
+        made = (
+            verdicts_table(read_claims(results_folder))
+            if place["what"] == "claims"
+            else _tables(read_results(results_folder / place["name"]))
+        )
+        return f"<!-- {place['what']}:{place['name']} -->\n\n{made}\n\n<!-- end -->"
+
+    return re.sub(r"<!-- (?P<what>results|claims):(?P<name>\w+) -->.*?<!-- end -->", table, text, flags=re.DOTALL)
+
+
+def read_claims(results_folder: Path) -> list[dict[str, Any]]:
+    """All published claims, C1 first and C0, the order of the models, last."""
+    paths = sorted((results_folder / "claims").glob("C*.json"), key=lambda path: (path.stem < "C1", path.stem))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
@@ -88,9 +117,12 @@ def _tables(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.publish", description=__doc__)
     parser.add_argument("runs", nargs="*", type=Path, help="finished run folders")
+    parser.add_argument("--claims", type=Path, help="folder with claims, as scripts.claims leaves it")
     options = parser.parse_args()
     try:
         publish(options.runs, RESULTS)
+        if options.claims:
+            publish_claims(options.claims, RESULTS)
         README.write_text(with_tables(README.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

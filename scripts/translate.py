@@ -213,6 +213,7 @@ def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     options = _parser().parse_args()
+    sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: input is UTF-8, so is output
     try:
         run(options)
     except BrokenPipeError:
