@@ -164,7 +164,9 @@ def bands_of(longest: int, longest_trained: int | None) -> list[Band]:
         if low > longest and low > (longest_trained or 0):
             break
         if longest_trained is not None and low <= longest_trained < (high or longest):
-            bands += [Band(low, longest_trained, False), Band(longest_trained + 1, high, True)]
+            bands.append(Band(low, longest_trained, False))
+            if longest > longest_trained:
+                bands.append(Band(longest_trained + 1, high, True))
         else:
             bands.append(Band(low, high, longest_trained is not None and low > longest_trained))
     return bands

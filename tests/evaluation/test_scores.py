@@ -53,6 +53,7 @@ def test_an_empty_band_is_there_and_has_no_scores(translators, pairs):
         (8, None, [Band(1, 10, False)]),
         (15, 20, [Band(1, 10, False), Band(11, 20, False)]),
         (18, 13, [Band(1, 10, False), Band(11, 13, False), Band(14, 20, True)]),
+        (12, 13, [Band(1, 10, False), Band(11, 13, False)]),
         (25, 20, [Band(1, 10, False), Band(11, 20, False), Band(21, 30, True)]),
     ],
 )
