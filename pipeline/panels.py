@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from pipeline.plots import model_colour, use_fonts_for
 
@@ -102,6 +103,7 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if panel.x_log:
         axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(ScalarFormatter())
     if panel.y_log:
         axis.set_yscale("log")
     axis.set_xlabel(panel.x_label)

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_of, mean_over, slope
+from pipeline.claims.inference import bootstrap_over_seeds, difference_of, mean_over, slope
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, batch_of, forced_nats, train, translate_exactly
 from pipeline.claims.variants import UniformGRU
@@ -120,7 +120,10 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     strongest = max(without, key=lambda name: _mean_exact(without[name]))
     sizes = PROFILES[profile]["sizes"]
     points = [(np.log2(d_model), n50(run)) for d_model in sizes for run in runs["last", d_model, "copy"]]
-    by_position = _by_position(runs["last", size, "copy"], runs["last", size, "reverse"])
+    both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
+    by_position = _by_position(*both_orders)
+    # One array per seed, (pairs, positions): what each pair got right, the mean of both orders.
+    of_pairs = [np.mean([run["by_position"] for run in of_seed], axis=0) for of_seed in zip(*both_orders, strict=False)]
     findings = [
         verdict.at_least(
             f"exact match at {longest} symbols, attention minus {LABELS[strongest][0]}",
@@ -138,7 +141,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.above(f"exact match at {longest} symbols with attention", mean_over(attention), 0.5),
         verdict.above(
             "early source positions are lost more (accuracy per position, last state)",
-            slope(range(1, POSITIONS_AT + 1), by_position) if by_position else None,
+            bootstrap_over_seeds(of_pairs, _slope_over_positions) if of_pairs else None,
             0.0,
         ),
     ]
@@ -186,6 +189,11 @@ def _by_position(*of_orders: list[dict[str, Any]]) -> list[float]:
     if not all(of_orders):
         return []
     return np.mean([[run["by_position"] for run in runs] for runs in of_orders], axis=(0, 1, 2)).tolist()
+
+
+def _slope_over_positions(right: np.ndarray) -> float:
+    """Of accuracy on source position, from (pairs, positions)."""
+    return float(np.polyfit(range(right.shape[1]), right.mean(0), 1)[0])
 
 
 def _curve(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
