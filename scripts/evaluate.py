@@ -61,7 +61,10 @@ def evaluate(runs: Sequence[TrainedRun], sentences: Sentences, options: argparse
     models: dict[str, list[Run]] = {}
     for run in runs:
         translator = Translator.load(run.checkpoint, options.device)
-        models.setdefault(translator.name, []).append(Run(translator, run.seed))
+        of_model = models.setdefault(translator.name, [])
+        if run.seed in [other.seed for other in of_model]:
+            raise UserError(f"two of the runs are {translator.name}, seed {run.seed}; evaluate them one at a time")
+        of_model.append(Run(translator, run.seed))
     models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
     search = Search(options.beam, options.alpha)
     test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)

@@ -125,6 +125,12 @@ def test_what_cannot_be_done_is_said_before_anything_is_scored(runs, tmp_path, a
         evaluate(*[argument.format(**names) for argument in arguments])
 
 
+def test_the_same_run_given_twice_is_refused(runs):
+    run_folder = runs / "runs" / "little" / "gru" / "seed1"
+    with pytest.raises(UserError, match="two of the runs are gru, seed 1"):
+        evaluate(run_folder, run_folder / "checkpoints" / "best.ckpt")
+
+
 def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):
     write_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
