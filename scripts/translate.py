@@ -62,7 +62,7 @@ def translate_filter(models: Sequence[Model], search: Search, options: argparse.
     for chunk in read_lines_as_they_come(sys.stdin.fileno()):
         chunk = _checked(chunk, models, options.long)
         for line in _translated(chunk, models, search, options):
-            print(printable(line) if sys.stdout.isatty() else line)
+            print(line)
         sys.stdout.flush()
         if chunk.error:
             raise chunk.error

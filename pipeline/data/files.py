@@ -126,7 +126,7 @@ def _read_csv(path: Path) -> Table:
                     raise UserError(f"{path}, line {number}: {len(row)} cells, but the header names {len(rows[0])}")
             number = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}, line {number}: no row of {path.suffix or 'csv'} ({error})") from error
+        raise UserError(f"{path}, line {number}: not a row of a table ({error})") from error
     header, rows = (rows[0], rows[1:]) if rows else ([], [])
     _refuse_twice(header, path)
     return Table({name: [row[column] for row in rows] for column, name in enumerate(header)}, numbers[1:])

@@ -169,8 +169,8 @@ def test_a_file_cut_short_anywhere_is_refused_by_name(tmp_path, parquet, data):
         ("a.jsonl", b'{"\\u001b[31m": 1}', r"it has ␛\[31m; choose"),
         ("a.jsonl", b'{"translation": {"en": "a", "de": "b"}}\n{"id": 3}', "line 2: the translation is not an object"),
         ("a.csv", b"en,en,de\na,b,c\n", "a.csv has 2 columns 'en'; give each column its own name"),
-        ("a.csv", b"en,de\ra,b\r", "a.csv, line 1: no row of .csv"),
-        ("a.csv", b'en,de\n"a\nb",x\n"c" d,y\n', "a.csv, line 4: no row of .csv"),
+        ("a.csv", b"en,de\ra,b\r", "a.csv, line 1: not a row of a table"),
+        ("a.csv", b'en,de\n"a\nb",x\n"c" d,y\n', "a.csv, line 4: not a row of a table"),
         ("a.csv", "en,de\na,b\n".encode("utf-16"), "a.csv, line 1: not UTF-8"),
     ],
 )
