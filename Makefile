@@ -10,6 +10,7 @@ JOBS ?=
 RETRAIN ?=
 RUNS ?= runs
 PORT ?= 6006
+EXAMPLES ?= 1000
 
 PYTHON ?= python3
 TORCH ?= 2.13.0
@@ -21,7 +22,7 @@ STAMP := $(VENV)/.complete
 FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate translate claims test lint tensorboard clean
+.PHONY: help setup train evaluate translate claims test fuzz lint tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
@@ -72,6 +73,9 @@ translate: $(STAMP) ## type sentences and see what each model makes of them
 test: $(STAMP) ## run the tests (no network, no GPU)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
+fuzz: $(STAMP) ## look for input that breaks something: new random text, some minutes (EXAMPLES=1000 per property)
+	@HYPOTHESIS_PROFILE=fuzz EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest -n 2 tests/*hostile*.py tests/*/*hostile*.py
+
 lint: $(STAMP) ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -79,5 +83,5 @@ tensorboard: $(STAMP) ## show curves and maps of all runs on http://localhost:60
 	@$(BIN)/tensorboard --logdir '$(RUNS)' --port $(PORT)
 
 clean: ## remove .venv and caches; runs are kept
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache data/cache
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis data/cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -52,6 +52,7 @@ def read_at(weights: np.ndarray, reading: Reading) -> np.ndarray:
 # Links
 
 WordLinks = set[tuple[int, int]]  # (source word, target word), counted from 0
+_LONGEST_LINK = 20  # characters; Python itself refuses to read numbers of thousands of digits
 
 
 def strongest_links(weights: np.ndarray) -> WordLinks:
@@ -78,8 +79,11 @@ def parse_pharaoh(line: str, where: str) -> tuple[Link, ...]:
     links = []
     for text in line.split():
         src, separator, tgt = next((text.partition(s) for s in "-p" if s in text), (text, "", ""))
-        if not (src.isdecimal() and tgt.isdecimal()):
-            raise UserError(f"{where}: {text!r} is not a link; expected i-j (sure) or ipj (possible), counted from 0")
+        if not (src.isdecimal() and tgt.isdecimal() and len(text) <= _LONGEST_LINK):
+            raise UserError(
+                f"{where}: {text[:_LONGEST_LINK]!r} is not a link; "
+                "expected i-j (sure) or ipj (possible), counted from 0"
+            )
         links.append(Link(int(src), int(tgt), separator == "-", "all"))
     return tuple(links)
 

@@ -1,6 +1,16 @@
 """The one exception that means: the user's input is at fault, and the message says what to do."""
 
+import re
+
+from pipeline.printable import printable
+
 
 class UserError(ValueError):
     """Bad input found at the border. The message says what was given, what was expected and what to do, in one line;
-    the command line prints it without a traceback and exits with status 2."""
+    the command line prints it without a traceback and exits with status 2.
+
+    What was given may be anything: line ends in the message become spaces, control characters pictures.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(re.sub(r"\s*[\r\n]\s*", " ", message.strip())))

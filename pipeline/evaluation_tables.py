@@ -69,7 +69,7 @@ def _shown(measure: str, value: float) -> str:
 
 
 def _with_interval(measure: str, estimate: dict[str, Any] | None) -> str:
-    if estimate is None:
+    if estimate is None or estimate["value"] is None:
         return "–"
     value, low, high = (_shown(measure, estimate[end]) for end in _ENDS)
     sd = f" sd {_shown(measure, estimate['sd'])}" if estimate["sd"] is not None else ""
@@ -119,7 +119,8 @@ def _alignment_parts(alignment: dict[str, Any]) -> list[str]:
         if values["attention"]:
             rows.append([model_label(name), *_alignment_cells(values["attention"], _chosen(values["attention"]))])
         salient = values["saliency"]
-        rows.append([model_label(name), *_alignment_cells(salient, f"saliency ({salient['num_pairs']} pairs)")])
+        if salient:
+            rows.append([model_label(name), *_alignment_cells(salient, f"saliency ({salient['num_pairs']} pairs)")])
     attentions = {n: v["attention"] for n, v in alignment["models"].items() if v["attention"]}
     columns = {"diagonal": alignment["baselines"]["diagonal"]} | {model_label(n): v for n, v in attentions.items()}
     phenomena = next(iter(columns.values()))["per_phenomenon"]
@@ -150,8 +151,7 @@ def _alignment_cells(values: dict[str, Any], what: str) -> list[str]:
     return [
         what,
         _with_interval("error_rate", values["error_rate"]),
-        f"{100 * values['precision']:.1f}",
-        f"{100 * values['recall']:.1f}",
+        *("–" if values[share] is None else f"{100 * values[share]:.1f}" for share in ("precision", "recall")),
     ]
 
 

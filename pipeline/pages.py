@@ -6,10 +6,14 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.plots import PanelMap
+from pipeline.printable import printable
 
-# Text of corpora and models is escaped, wherever it stands.
+# Text of corpora and models is escaped, wherever it stands, and holds nothing that reorders what stands beside it.
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=lambda value: printable(value) if type(value) is str else value,  # not Markup, which is our own
 )
 
 

@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from pipeline.printable import printable
+
 # Okabe & Ito's colours, told apart by every common kind of colour blindness.
 MODEL_COLOURS = {"gru": "#D55E00", "gru_attention": "#0072B2", "transformer": "#009E73", "gru_mean": "#CC79A7"}
 MODEL_LABELS = {
@@ -121,12 +123,12 @@ def alignment_panel(
     axes = figure.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
     for axis, (title, weights, src_words, tgt_words) in zip(axes, maps, strict=True):
         image = _draw_map(axis, weights, src_words, tgt_words, gold if weights.shape[1] > 1 else frozenset())
-        axis.set_title(title, fontsize=10, pad=8)
+        axis.set_title(printable(title), fontsize=10, pad=8, parse_math=False)
     colour_bar = figure.colorbar(image, ax=list(axes), fraction=0.025, pad=0.01, aspect=30)
     colour_bar.set_label(scale_label, fontsize=8)
     colour_bar.ax.tick_params(labelsize=7)
     if heading:
-        figure.suptitle(heading, fontsize=11)
+        figure.suptitle(printable(heading), fontsize=11, parse_math=False)
     return figure
 
 
@@ -143,7 +145,7 @@ def heads_figure(
         for head, axis in enumerate(row):
             _draw_map(axis, weights[head], keys, queries, frozenset(), fontsize=5.5)
             axis.set_title(f"{name}, head {head + 1}", fontsize=7)
-    figure.suptitle(heading, fontsize=10)
+    figure.suptitle(printable(heading), fontsize=10, parse_math=False)
     return figure
 
 
@@ -208,7 +210,7 @@ def curves_figure(
     axis.grid(axis="y", alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
-    axis.set_title(heading, fontsize=11)
+    axis.set_title(printable(heading), fontsize=11, parse_math=False)
     return figure
 
 
@@ -221,8 +223,12 @@ def _draw_map(
     fontsize: float = 8,
 ) -> AxesImage:
     image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    axis.set_xticks(range(len(src)), src, rotation=60, ha="left", rotation_mode="anchor", fontsize=fontsize)
-    axis.set_yticks(range(len(tgt)), tgt, fontsize=fontsize)
+    # No parse_math: a dollar sign is part of a word, not the start of a formula.
+    x_words, y_words = ([printable(word) for word in words] for words in (src, tgt))
+    axis.set_xticks(
+        range(len(src)), x_words, rotation=60, ha="left", rotation_mode="anchor", fontsize=fontsize, parse_math=False
+    )
+    axis.set_yticks(range(len(tgt)), y_words, fontsize=fontsize, parse_math=False)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     axis.set_xticks(np.arange(-0.5, len(src)), minor=True)

@@ -1,5 +1,6 @@
 """Scores of a batch of sentences, the same for every model: teacher-forced nats, and a translation."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from pipeline.decoding import Hypotheses, Symbols, beam_search, greedy
+from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore
 from pipeline.models import Seq2Seq
 
@@ -28,6 +30,20 @@ class Search(NamedTuple):
 
 
 GREEDY = Search(beam=1)
+MOST_HYPOTHESES = 1000
+
+
+def checked_search(beam: int, alpha: float, num_best: int = 1) -> Search:
+    """A search as a user asks for it.
+
+    Raises:
+        UserError: A number is out of its range.
+    """
+    if not 1 <= num_best <= beam <= MOST_HYPOTHESES:
+        raise UserError(f"need 1 ≤ --nbest ≤ --beam ≤ {MOST_HYPOTHESES}, not --nbest {num_best} and --beam {beam}")
+    if not (0 <= alpha < math.inf):
+        raise UserError(f"--alpha is {alpha}; expected a number of at least 0")
+    return Search(beam, alpha, num_best)
 
 
 def symbols_of(tokenizer: Tokenizer, vocab_size: int, device: torch.device) -> Symbols:

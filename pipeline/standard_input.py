@@ -44,7 +44,8 @@ def _decoded(raw: list[bytes], first: int) -> Lines:
     lines: list[str] = []
     for line in raw:
         try:
-            lines.append(line.removesuffix(b"\r").decode("utf-8"))
+            encoding = "utf-8-sig" if first + len(lines) == 1 else "utf-8"  # a byte order mark is no part of a line
+            lines.append(line.removesuffix(b"\r").decode(encoding))
         except UnicodeDecodeError as error:
             number = first + len(lines)
             broken = UserError(f"standard input, line {number}: not UTF-8 ({error.reason}); convert it to UTF-8")

@@ -1,4 +1,4 @@
-"""Alignment maps as text, for a terminal."""
+"""Alignment maps as text, for a terminal. Words come from users and models, and are shown, never obeyed."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 from rich.cells import cell_len
 
 from pipeline.plots import PanelMap
+from pipeline.printable import printable
 
 _SHADES = (" ", "░", "▒", "▓", "█")
 _COLUMN = 2  # cells on the screen, wide enough for one Hangul or Chinese character
@@ -22,12 +23,17 @@ def map_text(panel: PanelMap) -> str:
         der  █
         Hund    ▓
     """
-    margin = max(cell_len(word) for word in panel.tgt_words)
-    header = _words_downwards(panel.src_words) if len(panel.src_words) > 1 else panel.src_words
-    lines = [panel.title, *(" " * (margin + 1) + row for row in header)]
-    for word, weights in zip(panel.tgt_words, panel.weights, strict=True):
+    title, src_words, tgt_words = printable(panel.title), *map(_printable_words, (panel.src_words, panel.tgt_words))
+    margin = max(cell_len(word) for word in tgt_words)
+    header = _words_downwards(src_words) if len(src_words) > 1 else src_words
+    lines = [title, *(" " * (margin + 1) + row for row in header)]
+    for word, weights in zip(tgt_words, panel.weights, strict=True):
         lines.append(f"{_pad(word, margin)} " + "".join(_pad(_shade(weight), _COLUMN) for weight in weights))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _printable_words(words: Sequence[str]) -> list[str]:
+    return [printable(word) for word in words]
 
 
 def _words_downwards(words: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import bisect
 import importlib
 import math
 import pickle
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,10 @@ from pipeline.scoring import Search, token_nats, translate_batch
 LONGEST_SOURCE = int((SearchLimits().cap - SearchLimits().extra) / SearchLimits().factor)
 # Source tokens in a batch, times hypotheses per source: as much as a processor's cache likes, and no GPU notices.
 _BATCH_TOKENS = 8192
+# What reading somebody's file as a checkpoint may end in.
+_NOT_A_CHECKPOINT = (
+    *(pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, ImportError, EOFError),
+)
 
 
 class Translation(NamedTuple):
@@ -106,19 +111,32 @@ class Translator:
         if not path.is_file():
             raise UserError(f"no checkpoint {path}; train a model first: make train")
         try:
-            checkpoint = torch.load(path, map_location=device, weights_only=True)
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
             settings = checkpoint["hyper_parameters"]
             data = checkpoint["TranslationData"]
             origin = Origin(**settings["network"], **{key: data[key] for key in ("src", "tgt", "content_hash")})
+            name = _checked_name(settings["name"])
             network = _build_network(origin)
             prefix = "network."
             weights = {name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items()}
             network.load_state_dict(weights)
             tokenizer = Tokenizer(data["tokenizer"])
-        except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+            if tokenizer.size > network.vocab_size:
+                raise ValueError(f"{tokenizer.size} pieces, but a model of {network.vocab_size}")
+        except UserError:
+            raise
+        except _NOT_A_CHECKPOINT as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"{path} is not a checkpoint of this project: {reason}") from error
-        return cls(network.to(device), tokenizer, settings["name"], origin)
+        if not all(value.isfinite().all() for value in weights.values()):
+            raise UserError(
+                f"{path} has weights that are no numbers: its training diverged; train again, say with less lr"
+            )
+        try:
+            network = network.to(device)
+        except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+            raise UserError(f"no model can be put on the device {device!r} here ({error}); take cpu") from error
+        return cls(network, tokenizer, name, origin)
 
     def untrained(self, seed: int) -> "Translator":
         """The same model with new random weights: what it does before it has learned anything."""
@@ -154,6 +172,10 @@ class Translator:
         """The ids that stand for each sentence, EOS included."""
         return [[*ids, EOS] for ids in self.tokenizer.encode(sentences)]
 
+    def has_text(self, sentence: str) -> bool:
+        """Whether there is anything to translate: not only spaces and what the tokenizer takes for nothing."""
+        return len(self.source_ids([sentence])[0]) > 1
+
     def split(self, sentence: str, limit: int) -> list[str]:
         """The sentence in parts of at most `limit` ids each, cut after punctuation where there is some, else at spaces.
 
@@ -163,12 +185,12 @@ class Translator:
         parts: list[str] = []
         rest = sentence.split()
         while rest:
-            count = len(rest)
-            if self._num_ids(rest) > limit:
-                # The most words that fit: more words never have fewer ids.
-                count = bisect.bisect_right(range(1, len(rest) + 1), limit, key=lambda n: self._num_ids(rest[:n]))
-                if not count:
-                    raise UserError(f"the word {rest[0][:20]!r}… alone is longer than {limit} pieces")
+            # The most words that fit: more words never have fewer ids, and hardly any word has none.
+            near = range(1, min(len(rest), limit) + 1)
+            count = bisect.bisect_right(near, limit, key=lambda n: self._num_ids(rest[:n]))
+            if not count:
+                raise UserError(f"the word {rest[0][:20]!r}… alone is longer than {limit} pieces")
+            if count < len(rest):
                 ends = [n for n in range(1, count + 1) if rest[n - 1][-1] in ".!?;:,"]
                 count = ends[-1] if ends else count
             parts.append(" ".join(rest[:count]))
@@ -244,6 +266,13 @@ def mean_cross_map(maps: list[WordMap]) -> WordMap:
     cross = [m for m in maps if m.kind == "cross"]
     weights = np.concatenate([m.weights for m in cross]).mean(0, keepdims=True)
     return cross[0]._replace(name="cross-attention, mean", weights=weights)
+
+
+def _checked_name(name: str) -> str:
+    """Files are called by the name, and terminals show it: nothing but a plain word, whoever sent the checkpoint."""
+    if not re.fullmatch(r"[\w.+-]{1,100}", name):
+        raise UserError(f"the checkpoint calls its model {name[:100]!r}; expected a word, like transformer")
+    return name
 
 
 def _build_network(origin: Origin) -> Seq2Seq:

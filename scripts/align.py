@@ -20,22 +20,23 @@ from pipeline.data.loading import write_atomically
 from pipeline.errors import UserError
 from pipeline.pages import alignment_page
 from pipeline.plots import PanelMap, alignment_panel
-from pipeline.scoring import Search
+from pipeline.scoring import checked_search
 from pipeline.terminal import map_text
-from pipeline.translator import mean_cross_map
+from pipeline.translator import LONGEST_SOURCE, Translator, mean_cross_map
 from scripts.translate import load_models
 
 
 def run(options: argparse.Namespace) -> None:
     """Draws the maps that the options ask for."""
-    for name, text in (("--sentence", options.sentence), ("--target", options.target)):
-        if text is not None and not text.strip():
-            raise UserError(f"{name} is empty; give a sentence")
+    search = checked_search(options.beam, options.alpha)
     maps, described = [], []
     for model in load_models(options.runs, options.device):
         translator = model.translator
+        for name, text in (("--sentence", options.sentence), ("--target", options.target)):
+            if text is not None:
+                _refuse_unreadable(translator, name, text)
         if options.target is None:
-            translation = translator.translate([options.sentence], Search(options.beam, options.alpha))[0][0]
+            translation = translator.translate([options.sentence], search)[0][0]
         else:
             translation = translator.forced(options.sentence, options.target)
         if options.saliency:
@@ -68,6 +69,14 @@ def run(options: argparse.Namespace) -> None:
         except ValueError as error:  # matplotlib, of an ending it does not know
             raise UserError(f"--out {options.out}: {error}; or .html, .json") from error
     print(f"written to {options.out}")
+
+
+def _refuse_unreadable(translator: Translator, name: str, text: str) -> None:
+    if not translator.has_text(text):
+        raise UserError(f"{name} is empty; give a sentence")
+    length = len(translator.source_ids([text])[0])
+    if length > LONGEST_SOURCE:
+        raise UserError(f"{name} has {length} pieces, but at most {LONGEST_SOURCE} are drawn; give a part of it")
 
 
 def _write(path: Path, text: str) -> None:

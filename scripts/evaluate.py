@@ -39,7 +39,7 @@ from pipeline.metrics import METRICS, is_tokenised
 from pipeline.plots import curves_figure, model_order
 from pipeline.results import provenance, write_json
 from pipeline.run_folder import TrainedRun, find_runs
-from pipeline.scoring import Search
+from pipeline.scoring import checked_search
 from pipeline.statistics import DRAWS
 from pipeline.translator import Translator
 
@@ -66,7 +66,7 @@ def evaluate(runs: Sequence[TrainedRun], sentences: Sentences, options: argparse
             raise UserError(f"two of the runs are {translator.name}, seed {run.seed}; evaluate them one at a time")
         of_model.append(Run(translator, run.seed))
     models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
-    search = Search(options.beam, options.alpha)
+    search = checked_search(options.beam, options.alpha)
     test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
     scored = score_models(models, test, search, _say)
     measures = next(iter(scored.content["models"].values()))
@@ -225,8 +225,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluates what the options name, each corpus by itself."""
-    if options.beam < 1 or options.alpha < 0 or options.concatenate < 1:
-        raise UserError("--beam and --concatenate must be at least 1, and --alpha at least 0")
+    checked_search(options.beam, options.alpha)
+    if options.concatenate < 1:
+        raise UserError(f"--concatenate is {options.concatenate}; expected at least 1")
     if bool(options.src) != bool(options.ref):
         raise UserError("--src and --ref belong together: give both")
     if options.src and options.corpus:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from pipeline.errors import UserError
 from pipeline.plots import PanelMap, alignment_panel
+from pipeline.printable import printable
 from pipeline.scoring import Search
 from pipeline.terminal import map_text
 from pipeline.translator import LONGEST_SOURCE, Translation, Translator, mean_cross_map
@@ -36,6 +37,9 @@ def prompt(translators: dict[str, Translator], search: Search) -> None:
         except (EOFError, KeyboardInterrupt):
             console.print()
             break
+        except UnicodeDecodeError as error:
+            console.print(Text(f"error: not UTF-8 ({error.reason}); type it again", style="red"))
+            continue
         try:
             if not line:
                 continue
@@ -61,6 +65,8 @@ def _translate(
     table.add_column("nats/token", justify="right", style="dim")
     best: dict[str, Translation] = {}
     for label, translator in translators.items():
+        if not translator.has_text(sentence):
+            raise UserError("there is nothing in it that the models can read; type a sentence")
         length = len(translator.source_ids([sentence])[0])
         if length > LONGEST_SOURCE:
             raise UserError(f"{length} pieces, but at most {LONGEST_SOURCE} are taken; type it in parts")
@@ -68,7 +74,7 @@ def _translate(
         best[label] = translations[0]
         for rank, translation in enumerate(translations):
             nats = -translation.log_prob / len(translation.ids)
-            text = Text(translation.text + ("" if translation.is_finished else " …"))
+            text = Text(printable(translation.text) + ("" if translation.is_finished else " …"))
             table.add_row(Text(label if rank == 0 else "", style="bold"), text, f"{nats:.2f}")
     console.print(table)
     return best

@@ -22,8 +22,9 @@ import torch
 from pipeline.alignment import format_pharaoh, strongest_links
 from pipeline.errors import UserError
 from pipeline.plots import model_label, model_order
+from pipeline.printable import printable
 from pipeline.run_folder import find_runs
-from pipeline.scoring import Search
+from pipeline.scoring import Search, checked_search
 from pipeline.standard_input import Lines, read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translation, Translator, mean_cross_map
 from scripts.prompt import prompt
@@ -68,18 +69,23 @@ def translate_filter(models: Sequence[Model], search: Search, options: argparse.
 
 
 def _checked(chunk: Lines, models: Sequence[Model], long: str) -> Lines:
-    """The lines up to the first that is too long, unless long ones are split."""
-    if long == "split":
-        return chunk
+    """The lines up to the first that cannot be translated: it is too long, or one word of it is too long to split."""
     for place, line in enumerate(chunk.lines):
-        length = max(len(model.translator.source_ids([line])[0]) for model in models)
-        if length > LONGEST_SOURCE:
-            error = UserError(
-                f"standard input, line {chunk.first + place}: {length} pieces, but at most {LONGEST_SOURCE} are taken; "
-                "--long split translates it in parts"
-            )
-            return Lines(chunk.first, chunk.lines[:place], error)
+        try:
+            for model in models:
+                _refuse_too_long(model.translator, line, long)
+        except UserError as error:
+            located = UserError(f"standard input, line {chunk.first + place}: {error}")
+            return Lines(chunk.first, chunk.lines[:place], located)
     return chunk
+
+
+def _refuse_too_long(translator: Translator, line: str, long: str) -> None:
+    length = len(translator.source_ids([line])[0])
+    if length > LONGEST_SOURCE and long == "split":
+        translator.split(line, LONGEST_SOURCE)
+    elif length > LONGEST_SOURCE:
+        raise UserError(f"{length} pieces, but at most {LONGEST_SOURCE} are taken; --long split translates it in parts")
 
 
 def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: argparse.Namespace) -> list[str]:
@@ -91,7 +97,7 @@ def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: 
             if any(not t.is_finished for t in translations[:1]):
                 print(f"line {number}: {model.label} found no end; the translation may be cut", file=sys.stderr)
         if options.json:
-            written.append(json.dumps(_as_json(number, line, models, of_models), ensure_ascii=False))
+            written.append(_json_line(_as_json(number, line, models, of_models)))
         elif options.nbest > 1:
             written += [f"{number} ||| {t.text} ||| {t.score:.4f}" for t in of_models[0]]
         else:
@@ -102,8 +108,9 @@ def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: 
 def translate_lines(
     translator: Translator, lines: Sequence[str], search: Search, long: str = "refuse"
 ) -> list[list[Translation]]:
-    """The translations of each line; none of a blank one. With `long` "split", the parts of a long line are translated
-    one by one and joined; their log-probabilities and scores are added, and of each only the best is taken."""
+    """The translations of each line; none of one without text. With `long` "split", the parts of a long line are
+    translated one by one and joined; their log-probabilities and scores are added, and of each only the best is taken.
+    """
     parts = [_parts(translator, line, long) for line in lines]
     flat = iter(translator.translate([part for of_line in parts for part in of_line], search))
     found = [[next(flat) for _ in of_line] for of_line in parts]
@@ -111,7 +118,7 @@ def translate_lines(
 
 
 def _parts(translator: Translator, line: str, long: str) -> list[str]:
-    if not line.strip():
+    if not translator.has_text(line):
         return []
     return translator.split(line, LONGEST_SOURCE) if long == "split" else [line]
 
@@ -141,6 +148,12 @@ def _as_text(model: Model, translations: list[Translation], options: argparse.Na
     mean = mean_cross_map(model.translator.word_maps_of(best))
     links = strongest_links(mean.weights[0][:-1, :-1]) if mean.weights.shape[2] > 1 and len(mean.queries) > 1 else set()
     return f"{best.text} ||| {format_pharaoh(links)}"
+
+
+def _json_line(content: dict[str, Any]) -> str:
+    """JSON as people read it, but for what would break the line or command a terminal: that stays escaped."""
+    text = json.dumps(content, ensure_ascii=False)
+    return "".join(letter if printable(letter) == letter else f"\\u{ord(letter):04x}" for letter in text)
 
 
 def _as_json(number: int, line: str, models: Sequence[Model], of_models: Sequence[list[Translation]]) -> dict[str, Any]:
@@ -193,8 +206,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Translates, as a filter or at a prompt."""
-    if not 1 <= options.nbest <= options.beam or options.alpha < 0:
-        raise UserError("need 1 ≤ --nbest ≤ --beam, and --alpha at least 0")
+    search = checked_search(options.beam, options.alpha, options.nbest)
     models = load_models(options.runs, options.device)
     if options.nbest > 1 and len(models) > 1 and not options.json:
         raise UserError("--nbest of several runs is written as --json only")
@@ -204,7 +216,6 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--json tells which piece was made from which, so it cannot join parts; leave --long split out")
     if options.align and options.long == "split":
         raise UserError("--align counts the words of whole lines, so it cannot join parts; leave --long split out")
-    search = Search(options.beam, options.alpha, options.nbest)
     if sys.stdin.isatty():
         prompt({model.label: model.translator for model in models}, search)
     else:

@@ -1,9 +1,30 @@
-"""Small models of every kind: sizes are distinct, so that a swapped axis cannot pass."""
+"""Small models of every kind: sizes are distinct, so that a swapped axis cannot pass. And how long to look for bugs."""
+
+import os
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
+
+# `make test` tries the same few examples everywhere; `make fuzz` other ones each time, and many.
+settings.register_profile(
+    "test",
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+settings.register_profile(
+    "fuzz",
+    settings.get_profile("test"),
+    max_examples=int(os.environ.get("EXAMPLES", "1000")),
+    derandomize=False,
+    print_blob=True,
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 BATCH, SRC_LEN, TGT_LEN, VOCAB_SIZE, D_MODEL = 3, 7, 5, 11, 8
 

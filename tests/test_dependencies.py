@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A module may import those before it; rooms of one level know nothing of each other.
 LEVELS = [
+    {"pipeline.printable"},
     {"pipeline.errors"},
     {"pipeline.data.corpus", "pipeline.data.lexicon", "pipeline.data.inflection"},
     {"pipeline.data.phrases"},

@@ -12,6 +12,7 @@ and of text pairs, line n of one file translating line n of the other:
 import csv
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,13 +23,14 @@ from pipeline.errors import UserError
 
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "validation", "valid", "dev"), "test": ("test",)}
 TABLE_FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class Table(NamedTuple):
-    """A table by columns; `first_line` is the line of its file that the first row stands on."""
+    """A table by columns; `lines` says on which line of its file each row stands, None where it has no lines."""
 
     columns: dict[str, Sequence[object]]
-    first_line: int = 1
+    lines: Sequence[int] | None = None
 
 
 def read_folder(folder: Path, src: str, tgt: str) -> dict[str, list[SentencePair]]:
@@ -60,7 +62,7 @@ def read_table(path: Path, src: str, tgt: str) -> list[SentencePair]:
         table = read.get(ending, _read_json)(path)
     except UserError:
         raise
-    except (ValueError, LookupError, AttributeError, csv.Error) as error:
+    except (ValueError, LookupError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as {ending}: {error}") from error
     return pairs_of(table, src, tgt, str(path))
 
@@ -69,34 +71,44 @@ def pairs_of(table: Table, src: str, tgt: str, where: str) -> list[SentencePair]
     """The sentence pairs of a table; `where` names it in errors."""
     columns = table.columns
     if "translation" in columns and not {src, tgt} <= set(columns):
-        translations = columns["translation"]
-        columns = {name: [row.get(name) for row in translations] for name in (translations[0] if translations else ())}
+        columns = _by_language(table, where)
     for name in (src, tgt):
         if name not in columns:
             raise UserError(
                 f"{where} has no column {name!r}; it has {', '.join(columns)}; choose with --data.src and --data.tgt"
             )
-    return clean_pairs(columns[src], columns[tgt], where, table.first_line)
+    return clean_pairs(columns[src], columns[tgt], where, table.lines)
+
+
+def _by_language(table: Table, where: str) -> dict[str, Sequence[object]]:
+    """The column "translation", {"en": …, "de": …} in each row, as a column per language."""
+    rows = table.columns["translation"]
+    for row, place in zip(rows, _places(where, table.lines, len(rows)), strict=True):
+        if not isinstance(row, dict):
+            raise UserError(f'{place}: the translation is not an object like {{"en": "…", "de": "…"}}: {_short(row)}')
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def _read_json(path: Path) -> Table:
     """One object per line or, in a .json file, a list of objects."""
     lines = list(_lines(path))
+    numbers = None
     if "".join(lines).lstrip().startswith("["):
-        rows = list(enumerate(json.loads("\n".join(lines)), 1))
+        rows = json.loads("\n".join(lines))
     else:
-        rows = [(number, _json_of(line, path, number)) for number, line in enumerate(lines, 1) if line.strip()]
-    for number, row in rows:
-        if not isinstance(row, dict) or not isinstance(row.get("translation", {}), dict):
-            raise UserError(f'{path}, line {number}: not an object like {{"en": "…", "de": "…"}}: {str(row)[:60]}')
-    names = dict.fromkeys(name for _, row in rows for name in row)
-    return Table({name: [row.get(name) for _, row in rows] for name in names})
+        numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+        rows = [_json_of(lines[number - 1], path, number) for number in numbers]
+    for row, place in zip(rows, _places(str(path), numbers, len(rows)), strict=True):
+        if not isinstance(row, dict):
+            raise UserError(f'{place}: not an object like {{"en": "…", "de": "…"}}: {_short(row)}')
+    names = dict.fromkeys(name for row in rows for name in row)
+    return Table({name: [row.get(name) for row in rows] for name in names}, numbers)
 
 
 def _json_of(line: str, path: Path, number: int) -> object:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}, line {number}: not JSON ({error})") from error
 
 
@@ -104,19 +116,37 @@ def _read_csv(path: Path) -> Table:
     separator = "\t" if ".tsv" in path.name else ","
     # Not pandas: it would turn the sentences "None" and "NA" into missing values.
     reader = csv.reader((line + "\n" for line in _lines(path)), delimiter=separator, strict=True)
-    header = next(reader, [])
-    rows = []
-    for row in reader:
-        if len(row) != len(header):
-            raise UserError(f"{path}, line {reader.line_num}: {len(row)} cells, but the header names {len(header)}")
-        rows.append(row)
-    return Table({name: [row[column] for row in rows] for column, name in enumerate(header)}, first_line=2)
+    rows, numbers, number = [], [], 1  # a row may be several lines long
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                numbers.append(number)
+                if len(row) != len(rows[0]):
+                    raise UserError(f"{path}, line {number}: {len(row)} cells, but the header names {len(rows[0])}")
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path}, line {number}: not a row of a table ({error})") from error
+    header, rows = (rows[0], rows[1:]) if rows else ([], [])
+    _refuse_twice(header, path)
+    return Table({name: [row[column] for row in rows] for column, name in enumerate(header)}, numbers[1:])
 
 
 def _read_parquet(path: Path) -> Table:
     import pyarrow.parquet  # heavy, and needed for this format only
 
-    return Table(pyarrow.parquet.read_table(path).to_pydict())
+    try:
+        table = pyarrow.parquet.ParquetFile(path).read()
+    except OSError as error:  # not of the disk: so pyarrow calls damage inside the file
+        raise UserError(f"{path} cannot be read as parquet: {error}") from error
+    _refuse_twice(table.column_names, path)
+    return Table(table.to_pydict())
+
+
+def _refuse_twice(names: Sequence[str], path: Path) -> None:
+    for name in names:
+        if name and names.count(name) > 1:
+            raise UserError(f"{path} has {names.count(name)} columns {name!r}; give each column its own name")
 
 
 def read_text_pair(src_path: Path, tgt_path: Path) -> list[SentencePair]:
@@ -127,20 +157,59 @@ def read_text_pair(src_path: Path, tgt_path: Path) -> list[SentencePair]:
             f"{src_path} has {len(src_lines)} lines but {tgt_path} has {len(tgt_lines)}; "
             "line n of one must translate line n of the other"
         )
-    return clean_pairs(src_lines, tgt_lines, f"{src_path} and {tgt_path.name}")
+    for path, lines in ((src_path, src_lines), (tgt_path, tgt_lines)):
+        if len(lines) == 1 and "\r" in lines[0]:
+            raise UserError(f"{path}: its lines end in a carriage return alone; convert them to end in a line feed")
+    return clean_pairs(src_lines, tgt_lines, f"{src_path} and {tgt_path.name}", range(1, len(src_lines) + 1))
 
 
-def clean_pairs(src: Sequence[object], tgt: Sequence[object], where: str, first_line: int = 1) -> list[SentencePair]:
-    """Strips outer white space; refuses a pair with nothing on one side, since no model can read an empty source."""
-    pairs = []
-    for number, (source, target) in enumerate(zip(src, tgt, strict=True), first_line):
-        for side, sentence in (("source", source), ("target", target)):
-            if not isinstance(sentence, str) or not sentence.strip():
-                raise UserError(f"{where}, line {number}: the {side} is empty; remove the pair or fill it in")
-        pairs.append(SentencePair(source.strip(), target.strip()))
+def clean_pairs(
+    src: Sequence[object], tgt: Sequence[object], where: str, lines: Sequence[int] | None = None
+) -> list[SentencePair]:
+    """Sentences without outer white space, each on one line: line ends inside it become spaces.
+
+    Args:
+        where: Names the file in errors.
+        lines: On which line of it each pair stands; None where it has no lines, so that errors count rows.
+
+    Raises:
+        UserError: A side is empty, which no model can read, or is not text; or there are no pairs.
+    """
+    pairs = [
+        SentencePair(_sentence(source, "source", place), _sentence(target, "target", place))
+        for source, target, place in zip(src, tgt, _places(where, lines, len(src)), strict=True)
+    ]
     if not pairs:
         raise UserError(f"{where}: no sentences; every split needs at least one pair")
     return pairs
+
+
+def _sentence(cell: object, side: str, place: str) -> str:
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        raise UserError(f"{place}: the {side} is empty; remove the pair or fill it in")
+    if not isinstance(cell, str):
+        raise UserError(
+            f"{place}: the {side} is {_short(cell)}, which is not text; put it in quotes or remove the pair"
+        )
+    if "\0" in cell:
+        raise UserError(
+            f"{place}: the {side} holds a NUL, as UTF-16 does; convert the file to UTF-8, or remove the pair"
+        )
+    if _HALF_PAIR.search(cell):
+        raise UserError(f"{place}: the {side} holds half of a surrogate pair, which is no character; remove the pair")
+    return cell.replace("\r", " ").replace("\n", " ").strip()
+
+
+def _places(where: str, lines: Sequence[int] | None, rows: int) -> Iterator[str]:
+    """What errors call each row of a file."""
+    return (
+        (f"{where}, line {n}" for n in lines) if lines is not None else (f"{where}, row {n + 1}" for n in range(rows))
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def read_lines(path: Path) -> list[str]:

@@ -37,8 +37,8 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
         if (src, tgt) != ("en", "de"):
             raise UserError(f"the toy corpus is en→de only, not {src}→{tgt}; leave --data.src and --data.tgt out")
         return _cached_toy(cache_dir)
-    folder = Path(corpus).expanduser()
-    if folder.is_dir():
+    folder = _folder(corpus)
+    if corpus and folder.is_dir():
         return Corpus(
             corpus_name(corpus), f"local folder {corpus_name(corpus)}", src, tgt, **read_folder(folder, src, tgt)
         )
@@ -55,7 +55,14 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
 
 def corpus_name(corpus: str) -> str:
     """What the run folders of a corpus are called: its folder's, or its dataset's last name."""
-    return Path(corpus).expanduser().resolve().name
+    return _folder(corpus).resolve().name
+
+
+def _folder(corpus: str) -> Path:
+    try:
+        return Path(corpus).expanduser()
+    except RuntimeError:  # the home of a user that this machine does not have
+        return Path(corpus)
 
 
 def choose_corpus() -> tuple[str, str]:

@@ -19,7 +19,7 @@ from pipeline.evaluation.maps import (
     total,
 )
 from pipeline.evaluation.scores import Run
-from pipeline.statistics import SumScore, estimate
+from pipeline.statistics import Estimate, SumScore, estimate
 from pipeline.translator import Translator
 
 # A gradient per target token costs as much as training on it, so saliency is scored on the first pairs only.
@@ -41,11 +41,12 @@ def align_models(
     Returns:
         `baselines`: `diagonal`, `chance` (a source word drawn evenly), `one link per word` (the best that one link per
         target word can be), and each model `untrained`, chosen on validation likewise. `models`: for each,
-        `attention`, null where one vector is handed over, and `saliency` (of `num_pairs` pairs). Each of all these has
-        `error_rate` as `statistics.Estimate`, `precision`, `recall`, and `per_phenomenon`: the estimate and
-        `n`, its target words. `attention` also has `chosen`, the map and reading of each seed, `on_validation`, the
-        error rate there of every map and reading (first seed), and `entropy`, `on_end`, `coverage`
-        (`alignment.Sharpness`).
+        `attention`, null where one vector is handed over, and `saliency` (of `num_pairs` pairs); both are null where no
+        pair can be read. Each of all these has `error_rate` as `statistics.Estimate`, `precision`, null where nothing
+        was proposed, `recall`, null where no link is sure, and `per_phenomenon`: the estimate, its values null where no
+        pair with the phenomenon can be read, and `n`, its target words. `attention` also has `chosen`, the map and
+        reading of each seed, `on_validation`, the error rate there of every map and reading (first seed), and
+        `entropy`, `on_end`, `coverage` (`alignment.Sharpness`).
     """
     words_of = _target_words(test)
     baselines = {
@@ -58,12 +59,17 @@ def align_models(
         progress(f"{name}: alignment")
         attention = _attention([run.translator for run in runs], val, test, words_of)
         salient = [align(saliency_words(run.translator, test[:SALIENCY_PAIRS]), test[:SALIENCY_PAIRS]) for run in runs]
-        of_first = _summary([next(iter(a.counts.values())) for a in salient], _target_words(test[:SALIENCY_PAIRS]))
-        found[name] = {"attention": attention, "saliency": of_first | {"num_pairs": salient[0].num_pairs}}
+        found[name] = {"attention": attention, "saliency": _saliency(salient, _target_words(test[:SALIENCY_PAIRS]))}
         if attention is not None:
             untrained = [run.translator.untrained(run.seed) for run in runs]
             baselines[f"{name}, untrained"] = _attention(untrained, val, test, words_of)
     return {"baselines": baselines, "models": found}
+
+
+def _saliency(salient: list[Aligned], words_of: dict[str, int]) -> dict[str, Any] | None:
+    if not salient[0].counts:
+        return None
+    return _summary([next(iter(a.counts.values())) for a in salient], words_of) | {"num_pairs": salient[0].num_pairs}
 
 
 def _attention(
@@ -73,7 +79,8 @@ def _attention(
     on_test = [align(attention_words(translator, test), test) for translator in translators]
     if not on_test[0].counts:
         return None
-    choices = [_choose(aligned) for aligned in (on_val or on_test)] if on_val else [_first(a) for a in on_test]
+    can_choose = on_val and on_val[0].counts
+    choices = [_choose(aligned) for aligned in on_val] if can_choose else [_first(a) for a in on_test]
     shapes = [aligned.sharpness[choice] for aligned, choice in zip(on_test, choices, strict=True)]
     rates = error_rates(on_val[0]) if on_val else {}
     return {
@@ -108,8 +115,8 @@ def _summary(runs: list[Counts], words_of: dict[str, int]) -> dict[str, Any]:
     totals = [total(counts) for counts in runs]
     return {
         "error_rate": _estimate([error_rate_score(counts) for counts in runs]),
-        "precision": float(np.mean([t.precision for t in totals])),
-        "recall": float(np.mean([t.recall for t in totals])),
+        "precision": _mean([t.precision for t in totals]),
+        "recall": _mean([t.recall for t in totals]),
         "per_phenomenon": {
             phenomenon: _estimate([error_rate_score(counts, phenomenon) for counts in runs]) | {"n": n}
             for phenomenon, n in words_of.items()
@@ -118,7 +125,14 @@ def _summary(runs: list[Counts], words_of: dict[str, int]) -> dict[str, Any]:
 
 
 def _estimate(runs: list[SumScore]) -> dict[str, Any]:
+    if not all(np.isfinite(run.value) for run in runs):
+        return dict.fromkeys(Estimate._fields)
     return estimate(runs)._asdict()
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _target_words(pairs: Sequence[SentencePair]) -> dict[str, int]:

@@ -17,12 +17,12 @@ from pipeline.alignment import (
     sharpness,
     strongest_links,
 )
-from pipeline.data.batching import TokenBudgetBatches, encode_pairs
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
 from pipeline.data.corpus import SentencePair
 from pipeline.data.tokenizer import PAD
 from pipeline.saliency import saliency
 from pipeline.statistics import SumScore
-from pipeline.translator import Translator
+from pipeline.translator import LONGEST_SOURCE, Translator
 
 _BATCH_TOKENS = 2048
 _SALIENCY = "saliency"
@@ -47,11 +47,13 @@ class WordWeights(NamedTuple):
 def attention_words(translator: Translator, pairs: Sequence[SentencePair]) -> Iterator[WordWeights]:
     """The attention of each pair under teacher forcing, pieces merged to words, in no particular order.
 
-    Left out are models that hand over one vector, which have nothing to align, and sentences that the tokenizer splits
-    into other words than their spaces do.
+    Left out are models that hand over one vector, which have nothing to align, sentences that the tokenizer splits
+    into other words than their spaces do, and those of more than `LONGEST_SOURCE` pieces, whose maps would fill the
+    memory.
     """
     encoded = encode_pairs(pairs, translator.tokenizer)
-    for batch in TokenBudgetBatches(encoded, _BATCH_TOKENS, None):
+    short = [index for index, pair in enumerate(encoded) if _is_short(pair)]
+    for batch in TokenBudgetBatches([encoded[index] for index in short], _BATCH_TOKENS, None) if short else ():
         with torch.inference_mode():
             maps = translator.network.attention_maps(
                 *(tensor.to(translator.device) for tensor in (batch.src, batch.src_mask, batch.tgt_in))
@@ -59,7 +61,8 @@ def attention_words(translator: Translator, pairs: Sequence[SentencePair]) -> It
         named = _named_maps([m for m in maps if m.kind == "cross"])
         if batch.src.size(1) > 1 and next(iter(named.values())).shape[-1] == 1:
             return
-        for row, index in enumerate(batch.index.tolist()):
+        for row, place in enumerate(batch.index.tolist()):
+            index = short[place]
             src, tgt_out = encoded[index].src.tolist(), encoded[index].tgt.tolist()
             weights = {name: w[row, : len(tgt_out) + 1, : len(src)] for name, w in named.items()}
             merged = _merge(translator, pairs[index], src, tgt_out, weights, READINGS)
@@ -70,7 +73,7 @@ def attention_words(translator: Translator, pairs: Sequence[SentencePair]) -> It
 def saliency_words(translator: Translator, pairs: Sequence[SentencePair]) -> Iterator[WordWeights]:
     """The saliency of each pair, which every model has, in the same form. Only the predicting step can be read."""
     encoded = encode_pairs(pairs, translator.tokenizer)
-    for index in range(len(pairs)):
+    for index in (index for index, pair in enumerate(encoded) if _is_short(pair)):
         batch = next(iter(TokenBudgetBatches([encoded[index]], 1, None)))
         src, tgt_in, tgt_out = (tensor[0].to(translator.device) for tensor in (batch.src, batch.tgt_in, batch.tgt_out))
         weights = {_SALIENCY: saliency(translator.network, src, tgt_in, tgt_out).cpu().numpy()}
@@ -78,6 +81,10 @@ def saliency_words(translator: Translator, pairs: Sequence[SentencePair]) -> Ite
         merged = _merge(translator, pairs[index], ids.src.tolist(), ids.tgt.tolist(), weights, READINGS[:1])
         if merged:
             yield WordWeights(index, merged)
+
+
+def _is_short(pair: EncodedPair) -> bool:
+    return max(len(pair.src), len(pair.tgt)) <= LONGEST_SOURCE
 
 
 def _named_maps(cross: Sequence) -> dict[str, np.ndarray]:

@@ -108,7 +108,9 @@ def test_any_two_files_can_be_scored(runs, tmp_path):
     [
         (["{runs}/nowhere"], "holds no finished run and is no checkpoint; train one first"),
         (["{runs}/little", "--src", "a"], "--src and --ref belong together"),
-        (["{runs}/little", "--beam", "0"], "--beam and --concatenate must be at least 1"),
+        (["{runs}/little", "--beam", "0"], "need 1 ≤ --nbest ≤ --beam ≤ 1000, not .* --beam 0"),
+        (["{runs}/little", "--alpha", "nan"], "--alpha is nan"),
+        (["{runs}/little", "--concatenate", "0"], "--concatenate is 0; expected at least 1"),
         (["{runs}/little", "--corpus", "toy", "--src", "a", "--ref", "b"], "not both"),
         (["{runs}/little", "--corpus", "no such"], "no corpus 'no such'"),
         (["{runs}/little", "--languages", "en"], "expected two, like en-de"),
