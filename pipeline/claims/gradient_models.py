@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.claims.variants import UniformGRU
 from pipeline.data.batching import Batch
-from pipeline.models import GRUSeq2Seq, Memory, Seq2Seq
+from pipeline.models import GRUSeq2Seq, Memory, Seq2Seq, TransformerSeq2Seq
 
 Route = Callable[[Memory], Memory]
 
@@ -34,7 +36,7 @@ class KeepingGRU(GRUSeq2Seq):
 class OneStep(nn.Module):
     """The same states as `gru` gives, but no gradient goes back by more than one step.
 
-    All states are computed as they are; then each is computed once more from the one before it, which is now a constant.
+    All states are computed as they are; then each is computed once more from the one before, now a constant.
     """
 
     def __init__(self, gru: nn.GRU) -> None:
@@ -66,6 +68,22 @@ def cut_through_time(network: GRUSeq2Seq) -> GRUSeq2Seq:
     return network
 
 
+def network_of(model: str, vocab_size: int, d_model: int, seed: int) -> Seq2Seq:
+    """An untrained network of those compared, of one size."""
+    torch.manual_seed(seed)
+    sizes = {"d_embed": d_model, "d_model": d_model, "dropout": 0.0}
+    if model == "transformer":
+        return TransformerSeq2Seq(vocab_size, d_model=d_model, d_ff=2 * d_model, dropout=0.0)
+    if model == "tanh":
+        return TanhSeq2Seq(vocab_size, **sizes)
+    if model == "keeping":
+        return KeepingGRU(vocab_size, **sizes)
+    if model == "uniform":
+        return UniformGRU(vocab_size, "all", **sizes)
+    network = GRUSeq2Seq(vocab_size, "last" if model == "gru" else "all", **sizes)
+    return cut_through_time(network) if model == "cut" else network
+
+
 def through_both(memory: Memory) -> Memory:
     """Every way back."""
     return memory
@@ -94,3 +112,36 @@ def source_gradients(network: Seq2Seq, batch: Batch, step: int, route: Route = t
     loss = -logits.log_softmax(-1).gather(1, batch.tgt_out[:, step : step + 1]).sum()
     by_vectors, by_logits = torch.autograd.grad(loss, (vectors, logits))
     return by_vectors / by_logits.norm(dim=-1)[:, None, None]
+
+
+def log_gradients(network: Seq2Seq, batch: Batch) -> list[float]:
+    """log10 g of the first source symbol, for the first prediction of every pair."""
+    norms = source_gradients(network, batch, step=0)[:, 0].norm(dim=-1)
+    return norms.clamp_min(1e-300).log10().tolist()
+
+
+@torch.no_grad()
+def answers_right(network: Seq2Seq, batch: Batch) -> list[int]:
+    """0 or 1 for every pair: whether the first target token is the most likely one."""
+    predicted = network(batch.src, batch.src_mask, batch.tgt_in[:, :1]).argmax(-1)
+    return (predicted[:, 0] == batch.tgt_out[:, 0]).int().tolist()
+
+
+def ways_back(network: GRUSeq2Seq, tests: dict[str, Batch]) -> dict[str, Any]:
+    """How g of the first source symbol divides among the ways from the first prediction, for each batch of `tests`.
+
+    Returns:
+        `ways`: name of the batch → mean norm along attention alone, along attention and then time, and along the
+        decoder's start and then time. `rest`: the largest share of a whole gradient that the three do not add up to.
+    """
+    ways, rest = {}, 0.0
+    cut = cut_through_time(network)
+    for distance, batch in tests.items():
+        whole = source_gradients(network, batch, 0)[:, 0]
+        alone = source_gradients(cut, batch, 0)[:, 0]  # no step through time
+        attention = source_gradients(network, batch, 0, through_attention)[:, 0]
+        start = source_gradients(network, batch, 0, through_start)[:, 0]
+        left = (whole - attention - start).norm(dim=-1) / whole.norm(dim=-1)
+        rest = max(rest, left.max().item())
+        ways[distance] = [way.norm(dim=-1).mean().item() for way in (alone, attention - alone, start)]
+    return {"ways": ways, "rest": rest}
