@@ -103,9 +103,9 @@ def exact_run() -> dict[str, Any]:
     """Everything that needs neither statistics nor training.
 
     Returns:
-        `encoder` and `training`: model → longest chain for each of `LENGTHS`, of the encoder and of a training step with
-        source and target of that length. `gap`: the largest difference between the two GRUs. `order`: what
-        permuting a source changes, by whether there are positions.
+        `encoder` and `training`: model → longest chain at each of `LENGTHS`, of the encoder and of a training step.
+        `gap`: the largest difference between the two GRUs. `order`: what permuting a source changes, by whether there
+        are positions.
     """
     found: dict[str, Any] = {"encoder": {}, "training": {}}
     for model in ("stepwise", "transformer"):
