@@ -82,7 +82,7 @@ WRITERS = {
 }
 
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"d_model": 64, "batch_size": 4, "rounds": 20, "seeds": (1, 2, 3), "steps": 600, "pairs": 60},
+    "quick": {"d_model": 64, "batch_size": 4, "rounds": 20, "seeds": (1, 2, 3), "steps": 400, "pairs": 60},
     "full": {"d_model": 256, "batch_size": 16, "rounds": 30, "seeds": (1, 2, 3, 4, 5), "steps": 3000, "pairs": 200},
 }
 
@@ -231,8 +231,9 @@ def growth_of_time(rounds: list[list[float]] | None, lengths: tuple[int, ...]) -
         return None
     judged = [length for length in lengths if length <= LONGEST_JUDGED]
     logs = np.log2(np.asarray(rounds)[:, : len(judged)])
+    x = np.log2(judged) - np.mean(np.log2(judged))
     # The rounds stand in the place of items: one seed.
-    return bootstrap_over_seeds([logs], lambda chosen: np.polyfit(np.log2(judged), np.median(chosen, axis=0), 1)[0])
+    return bootstrap_over_seeds([logs], lambda chosen: float(x @ np.median(chosen, axis=0) / (x @ x)))
 
 
 def _numbers(exact: dict | None, times: dict[str, dict], right: dict[tuple[str, str], list]) -> dict[str, Any]:
@@ -256,7 +257,13 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     """Chains over length; times over length; where self-attention is faster; writing; what positions are for."""
     length = "source length n (symbols)"
     chains = [
-        Line(f"{ENCODERS[model][0]}, {words}", LENGTHS, chain, model=ENCODERS[model][1], dashed=kind == "training")
+        Line(
+            f"{ENCODERS[model][0]}, {words}",
+            LENGTHS,
+            chain,
+            model=ENCODERS[model][1] or "gru",
+            dashed=kind == "training",
+        )
         for kind, words in (("encoder", "encoder"), ("training", "training step"))
         for model, chain in numbers["chains"].get(kind, {}).items()
     ]
