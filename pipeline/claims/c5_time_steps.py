@@ -257,15 +257,10 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     """Chains over length; times over length; where self-attention is faster; writing; what positions are for."""
     length = "source length n (symbols)"
     chains = [
-        Line(
-            f"{ENCODERS[model][0]}, {words}",
-            LENGTHS,
-            chain,
-            model=ENCODERS[model][1] or "gru",
-            dashed=kind == "training",
-        )
+        Line(f"{ENCODERS[model][0]}, {words}", LENGTHS, chain, model=colour, dashed=kind == "training")
         for kind, words in (("encoder", "encoder"), ("training", "training step"))
-        for model, chain in numbers["chains"].get(kind, {}).items()
+        for model, colour in (("stepwise", "gru"), ("transformer", "transformer"))
+        for chain in ([numbers["chains"][kind][model]] if numbers["chains"] else [])
     ]
     panels: list[Panel] = [
         LinePanel("Operations that must wait for one another", length, "longest chain", chains, x_log=True, y_log=True)
@@ -274,10 +269,8 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         where = "GPU" if device == "cuda" else "CPU, one thread"
         lines = [Line(label, LENGTHS, relative[model], model=colour) for model, (label, colour) in ENCODERS.items()]
         ratio = np.divide(relative["transformer"], relative["fused"]).tolist()
-        written = [
-            Line(label, WRITTEN, numbers["write"][device][model], model=colour)
-            for model, (label, colour) in WRITERS.items()
-        ]
+        writing = numbers["write"][device]
+        written = [Line(label, WRITTEN, writing[model], model=colour) for model, (label, colour) in WRITERS.items()]
         panels += [
             LinePanel(f"Encoding, forward and backward ({where})", length, "time (GRU at 8 = 1)", lines, True, True),
             LinePanel(
@@ -288,9 +281,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
                 x_log=True,
                 marked=1,
             ),
-            LinePanel(
-                f"Writing one token after another ({where})", "tokens m", "time (GRU at 8 = 1)", written, True, True
-            ),
+            LinePanel(f"Writing token after token ({where})", "tokens m", "time (GRU at 8 = 1)", written, True, True),
         ]
     names = {
         f"{model}, {order}": f"{words}, {NAMES[order]}"
