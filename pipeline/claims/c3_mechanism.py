@@ -35,7 +35,6 @@ import numpy as np
 from pipeline import statistics
 from pipeline.alignment import AlignmentCounts
 from pipeline.claims import verdict
-from pipeline.claims.inference import DRAWS
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.mechanism_jobs import OFFSETS, baselines, exactness, trained_run
 from pipeline.claims.verdict import Claim, Finding
@@ -43,7 +42,7 @@ from pipeline.data.phrases import PHENOMENA
 from pipeline.evaluation.maps import Counts, error_rate_score
 from pipeline.metrics import SentenceScore, sum_scores
 from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, Panel
-from pipeline.statistics import Estimate, SumScore
+from pipeline.statistics import DRAWS, Estimate, SumScore
 
 CLAIM = Claim(
     "C3",
@@ -63,7 +62,7 @@ REPLACED = {
 }
 # `longest` source words; full has up to four clauses. Sentences of the test are `test`.
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"seeds": (1, 2), "d_model": 64, "steps": 1000, "train": 20_000, "test": 300, "longest": 12},
+    "quick": {"seeds": (1, 2, 3), "d_model": 64, "steps": 1000, "train": 20_000, "test": 500, "longest": 12},
     "full": {"seeds": (1, 2, 3, 4, 5), "d_model": 256, "steps": 10_000, "train": 80_000, "test": 1000, "longest": 30},
 }
 
@@ -117,7 +116,11 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.exact("HS in another order: deviation of Y", largest("order of HS"), 1e-6),
         verdict.above("BLEU lost without the fed-back Y", bleu["no Y"], 1.0),
         verdict.below("alignment error rate of A", _error_rate(links["predicting"]), 0.10),
-        verdict.below("its error rate minus the diagonal's", _difference(*map(_rates, (links["predicting"], links["diagonal"]))), -0.15),
+        verdict.below(
+            "its error rate minus the diagonal's",
+            _difference(*map(_rates, (links["predicting"], links["diagonal"]))),
+            -0.15,
+        ),
         verdict.above("alignment error rate before training", _error_rate(links["untrained"]), 0.70),
     ]
     numbers = {

@@ -102,7 +102,7 @@ def exactness() -> dict[str, float]:
             state = one.state
             one_by_one.append(one.logits)
     by_hand = mechanism(memory.states, src_mask, hidden, network.combine.weight, network.embedding.weight)
-    furthest = lambda ours, theirs: float((ours - torch.as_tensor(theirs)).abs().max())  # noqa: E731
+    furthest = lambda ours, theirs: float((ours - torch.as_tensor(theirs, dtype=torch.float64)).abs().max())  # noqa: E731
     return {
         "A": furthest(alignment, by_hand["A"]),
         "C": furthest(context, by_hand["C"]),
