@@ -32,7 +32,7 @@ def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, m
             return dict.fromkeys(("A", "C", "Y", "row sums", "padding", "order of HS", "one by one"), deviation)
         if name == "baselines":
             links = {"diagonal": counts(diagonal), "one link per word": counts(0.0)}
-            return {"links": links, "offsets": dict.fromkeys(links, [0, 0, 1, 0, 0])}
+            return {"links": links, "offsets": {key: [0, 0, 1, 0, 0] for key in links}}
         references = [f"der Hund {index} schläft im Garten ." for index in range(SENTENCES)]
         links = {"predicting": counts(error(options["seed"])), "input": counts(0.9), "untrained": counts(0.9)}
         return {
@@ -45,7 +45,7 @@ def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, m
                 for ablation in ABLATIONS
             },
             "links": links,
-            "offsets": dict.fromkeys(links, [0, 0, 1, 0, 0]),
+            "offsets": {key: [0, 0, 1, 0, 0] for key in links},
             "example": {"src": ["a", "EOS"], "tgt": ["b"], "weights": [[0.9, 0.1]], "gold": [[0, 0, True, "word"]]},
         }
 
