@@ -62,8 +62,24 @@ REPLACED = {
 }
 # At most `longest` source words: one clause or two in full. `test`: sentences of the test.
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"seeds": (1, 2, 3), "d_model": 64, "steps": 1000, "train": 20_000, "test": 500, "longest": 12},
-    "full": {"seeds": (1, 2, 3, 4, 5), "d_model": 256, "steps": 10_000, "train": 80_000, "test": 1000, "longest": 30},
+    "quick": {
+        "seeds": (1, 2, 3),
+        "d_model": 64,
+        "steps": 1000,
+        "lr": 5e-3,
+        "train": 20_000,
+        "test": 500,
+        "longest": 12,
+    },
+    "full": {
+        "seeds": (1, 2, 3, 4, 5),
+        "d_model": 256,
+        "steps": 10_000,
+        "lr": 1e-3,
+        "train": 80_000,
+        "test": 1000,
+        "longest": 30,
+    },
 }
 
 
@@ -85,7 +101,7 @@ def _baselines(profile: str) -> Job:
 def _grid(profile: str) -> dict[str, list[Job]]:
     """Encoder → one job per seed."""
     p = PROFILES[profile]
-    common = {"d_model": p["d_model"], "steps": p["steps"], **_settings(profile)}
+    common = {"d_model": p["d_model"], "steps": p["steps"], "lr": p["lr"], **_settings(profile)}
     return {
         encoder: [job(trained_run, encoder=encoder, seed=seed, **common) for seed in p["seeds"]]
         for encoder in ("one way", "both ways")

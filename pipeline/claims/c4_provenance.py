@@ -56,8 +56,16 @@ TIES = {"none": "three maps", "Q=K": "W_Q = W_K", "K=V": "W_K = W_V", "Q=K=V": "
 
 # Sentences of the test are `test`; `longest` source words.
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"seeds": (1, 2), "d_model": 32, "steps": 280, "train": 5000, "test": 200, "longest": 7},
-    "full": {"seeds": (1, 2, 3, 4, 5), "d_model": 128, "steps": 6000, "train": 80_000, "test": 1000, "longest": 20},
+    "quick": {"seeds": (1, 2), "d_model": 32, "steps": 280, "lr": 5e-3, "train": 5000, "test": 200, "longest": 7},
+    "full": {
+        "seeds": (1, 2, 3, 4, 5),
+        "d_model": 128,
+        "steps": 6000,
+        "lr": 1e-3,
+        "train": 80_000,
+        "test": 1000,
+        "longest": 20,
+    },
 }
 
 
@@ -69,11 +77,9 @@ def jobs(profile: str) -> list[Job]:
 def _grid(profile: str) -> dict[str, list[Job]]:
     """What is tied → one job per seed."""
     p = PROFILES[profile]
-    common = {"d_model": p["d_model"], "steps": p["steps"], "num_train": p["train"], "num_test": p["test"]}
-    return {
-        tied: [job(tied_run, tied=tied, seed=seed, longest=p["longest"], **common) for seed in p["seeds"]]
-        for tied in TIES
-    }
+    common = {name: p[name] for name in ("d_model", "steps", "lr", "longest")}
+    common |= {"num_train": p["train"], "num_test": p["test"]}
+    return {tied: [job(tied_run, tied=tied, seed=seed, **common) for seed in p["seeds"]] for tied in TIES}
 
 
 def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]]:
@@ -182,6 +188,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
                 "",
                 columns=COLUMNS,
                 rows=[str(role) for role in roles],
+                scale_label="1: depends on it",
             )
         )
     cosines = {pair: ends for pair, ends in numbers["cosines"].items() if ends}
@@ -202,7 +209,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     untied = numbers["nats_per_token"]["none"]
     panels.append(
         BarPanel(
-            "What tying costs" + (f" (three maps: {untied:.2f} nats per token)" if untied is not None else ""),
+            "Cost of tying" + (f" (untied: {untied:.2f} nats per token)" if untied is not None else ""),
             "nats per token more",
             [TIES[tied] for tied in added],
             *bars,

@@ -134,7 +134,7 @@ def mechanism(states: Tensor, mask: Tensor, hidden: Tensor, w_c: Tensor, w_s: Te
 
 
 def trained_run(
-    encoder: str, d_model: int, steps: int, num_train: int, num_test: int, longest: int, seed: int
+    encoder: str, d_model: int, steps: int, lr: float, num_train: int, num_test: int, longest: int, seed: int
 ) -> dict[str, Any]:
     """Trains one model and measures it with each part replaced, and its A against the gold links.
 
@@ -154,7 +154,7 @@ def trained_run(
     network = GRUSeq2Seq(task.vocabulary.size, "all", **settings).eval()
     batch = batch_of([task.vocabulary.encode(pair) for pair in task.test])
     weights = {"untrained": _weights(network, batch)}
-    train(network, task.drawer(), Training(steps, lr=5e-3), seed)
+    train(network, task.drawer(), Training(steps, lr=lr), seed)
     weights["predicting"] = weights["input"] = _weights(network, batch)
 
     measured = {}

@@ -148,7 +148,7 @@ def tie(network: TransformerSeq2Seq, which: str) -> None:
 
 
 def tied_run(
-    tied: str, d_model: int, steps: int, num_train: int, num_test: int, longest: int, seed: int
+    tied: str, d_model: int, steps: int, lr: float, num_train: int, num_test: int, longest: int, seed: int
 ) -> dict[str, Any]:
     """Trains one Transformer; nats and tokens of each test sentence, and the cosines of Q, K and V.
 
@@ -162,7 +162,7 @@ def tied_run(
     tie(network, tied)
     batch = batch_of([task.vocabulary.encode(pair) for pair in task.test])
     untrained = {pair: float(np.mean(values)) for pair, values in _cosines(network, batch.src, batch.src_mask).items()}
-    train(network, task.drawer(), Training(steps, lr=5e-3), seed)
+    train(network, task.drawer(), Training(steps, lr=lr), seed)
     return {
         "nats": forced_nats(network, batch).sum(1).tolist(),
         "tokens": [len(pair.tgt.split()) + 1 for pair in task.test],

@@ -117,7 +117,7 @@ def test_tied_maps_are_one_parameter_and_begin_like_the_others(which, fewer):
 
 
 def test_a_run_gives_what_the_page_reads():
-    run = tied_run("Q=K", d_model=8, steps=2, num_train=2500, num_test=6, longest=8, seed=1)
+    run = tied_run("Q=K", d_model=8, steps=2, lr=1e-3, num_train=2500, num_test=6, longest=8, seed=1)
     assert len(run["nats"]) == len(run["tokens"]) == len(run["cosines"]["Q·V"]) == 6
     assert np.allclose(run["cosines"]["Q·K"], 1.0)  # trained, they are still one map
     assert run["untrained"]["Q·V"] < 0.5
