@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from pipeline.data.probes import recall as probe
+from pipeline.data.tokenizer import EOS
+
+
+@pytest.mark.parametrize("distance", [1, 2, 5, 20])
+def test_the_answer_stands_with_its_key_at_the_distance(distance):
+    for seed in range(50):
+        question = probe.draw(np.random.default_rng(seed), distance)
+        *words, asked, end = question.pair.src.tolist()
+        assert end == EOS
+        pairs = {at: word - probe.FIRST_PAIR for at, word in enumerate(words) if word < probe.FIRST_KEY}
+        assert all(word >= probe.FIRST_FILLER for at, word in enumerate(words) if at not in pairs)
+        keys = [pair // probe.VALUES for pair in pairs.values()]
+        assert len(set(keys)) == len(keys) == probe.PAIRS
+        (at,) = [at for at, pair in pairs.items() if pair // probe.VALUES == asked - probe.FIRST_KEY]
+        assert len(words) - at == distance
+        assert question.right == probe.FIRST_VALUE + pairs[at] % probe.VALUES
+        assert question.pair.tgt.tolist() == [question.right]
+
+
+def test_a_distance_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="0"):
+        probe.draw(np.random.default_rng(0), 0)
+
+
+def test_answers_are_even():
+    right = [probe.draw(np.random.default_rng(seed), 6).right - probe.FIRST_VALUE for seed in range(1800)]
+    assert np.abs(np.bincount(right, minlength=probe.VALUES) / 1800 - 1 / probe.VALUES).max() < 0.04
