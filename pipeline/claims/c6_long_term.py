@@ -54,7 +54,7 @@ CLAIM = Claim(
     "In a recurrent network, with attention too, early information inevitably fades; self-attention keeps all of it.",
 )
 
-MODELS = {
+MODELS = {  # label, the model whose colour it has, dashed
     "last": ("GRU, no attention", "gru", False),
     "gru": ("GRU → + attention", "gru_attention", True),
     "bigru": ("GRU ⇄ + attention", "gru_attention", False),
@@ -73,7 +73,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         **{"d_model": 64, "layers": 2, "heads": (4, 1, 2, 8), "steps": 4000, "seeds": (1, 2, 3, 4, 5), "items": 400},
         **{"longest": 40, "distances": (1, 2, 5, 10, 20, 30, 40), "beyond": (60, 80)},
     },
-}  # of `heads`, the first decide
+}  # of `heads`, the first decides
 
 
 def distance_run(
@@ -95,21 +95,18 @@ def distance_run(
         For agreement also `attractors`, the same at `longest` by the number of attractors, and `probes` (`_probe`).
     """
     torch.manual_seed(seed)
-    vocab_size, draw_item = {
-        "agreement": (agreement.VOCAB_SIZE, agreement.draw),
-        "recall": (recall.VOCAB_SIZE, recall.draw),
-    }[task]
-    network = build(model, vocab_size, heads, d_model, layers)
+    probe = {"agreement": agreement, "recall": recall}[task]
+    network = build(model, probe.VOCAB_SIZE, heads, d_model, layers)
 
     def draw_any(rng: np.random.Generator) -> EncodedPair:
-        return draw_item(rng, int(rng.integers(1, longest + 1))).pair
+        return probe.draw(rng, int(rng.integers(1, longest + 1))).pair
 
     history = train(network, draw_any, Training(steps), seed)
     result: dict[str, Any] = {"parameters": num_parameters(network), "last_nats": float(np.mean(history[-20:]))}
     result["margin"] = {}
     for distance in distances:
         rng = np.random.default_rng([0, distance])
-        result["margin"][str(distance)] = _margins(network, task, [draw_item(rng, distance) for _ in range(items)])
+        result["margin"][str(distance)] = _margins(network, task, [probe.draw(rng, distance) for _ in range(items)])
     if task == "agreement":
         result["attractors"] = {}
         for count in range(agreement.MOST_BETWEEN + 1):
@@ -139,8 +136,8 @@ def _other_values(right: int) -> list[int]:
 
 @torch.no_grad()
 def _probe(network: Seq2Seq, model: str, distance: int, items: int) -> dict[str, list[list[int]]]:
-    """`number` and `control` → for each layer, from the token vectors up, 0 or 1 for each of `items` sentences: does a
-    probe fitted to three times as many others read it off the verb's state?"""
+    """`number`, `control` → by layer, from the token vectors up, 0 or 1 for each of `items` sentences: does a probe,
+    fitted to three times as many others, read it off the verb's state?"""
     rng = np.random.default_rng([2, distance])
     sentences = [agreement.draw(rng, distance) for _ in range(4 * items)]
     batch = batch_of([sentence.pair for sentence in sentences])
@@ -163,8 +160,8 @@ def _grid(profile: str) -> dict[tuple[str, str, int], list[Job]]:
     p = PROFILES[profile]
     options = {name: p[name] for name in ("d_model", "layers", "steps", "items", "longest")}
     options["distances"] = p["distances"] + p["beyond"]
-    cells = [(task, model, 1) for task in TASKS for model in MODELS if model != "transformer"]
-    cells += [(task, "transformer", heads) for task in TASKS for heads in p["heads"]]
+    heads_of = dict.fromkeys(MODELS, (1,)) | {"transformer": p["heads"]}
+    cells = [(task, model, heads) for task in TASKS for model in MODELS for heads in heads_of[model]]
     return {
         (task, model, heads): [
             job(distance_run, task=task, model=model, heads=heads, seed=seed, **options) for seed in p["seeds"]
@@ -288,8 +285,8 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         line(model, range(len(shares)), [100 * share for share in shares])
         for model, shares in numbers["attractors"].items()
     ]
-    title = f"Agreement at distance {longest}"
-    panels.append(LinePanel(title, "attractors (nouns of the other number)", "right (%)", by_attractors))
+    x_label = "attractors (nouns of the other number)"
+    panels.append(LinePanel(f"Agreement at distance {longest}", x_label, "right (%)", by_attractors))
     columns = [str(distance) for distance in distances if distance <= longest]
     rows, x_label = numbers["probes"], "distance to the subject (words)"
     for what, title in (("number", "the subject's number"), ("control", "a random half of the nouns (control)")):
