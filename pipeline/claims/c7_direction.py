@@ -78,13 +78,13 @@ READERS = {
 }
 
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"d_model": 32, "layers": 2, "heads": 4, "steps": 250, "items": 80, "seeds": (1, 2, 3), "weights": 3},
+    "quick": {"d_model": 32, "layers": 2, "heads": 4, "steps": 250, "items": 200, "seeds": (1, 2, 3), "weights": 3},
     "full": {
         "d_model": 64,
         "layers": 2,
         "heads": 4,
         "steps": 2000,
-        "items": 200,
+        "items": 400,
         "seeds": (1, 2, 3, 4, 5),
         "weights": 10,
     },
