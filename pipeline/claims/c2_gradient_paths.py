@@ -46,7 +46,7 @@ from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, batch_of, forced_nats, train
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.batching import Batch, EncodedPair
-from pipeline.data.probes import copying, recall
+from pipeline.data.probes import copying, first_token
 from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, Panel
 from pipeline.statistics import Estimate
 
@@ -92,7 +92,7 @@ def recall_run(model: str, d_model: int, steps: int, pairs: int, seed: int) -> d
         each of `WAYS` after training, and `rest`: the largest share of a whole gradient that they leave (GRU with
         attention only).
     """
-    network = network_of(model, recall.vocab_size(ANSWERS, NOISE), d_model, seed)
+    network = network_of(model, first_token.vocab_size(ANSWERS, NOISE), d_model, seed)
     tests = {str(distance): _recall_batch(distance, pairs) for distance in DISTANCES}
     before = {distance: log_gradients(network, batch) for distance, batch in tests.items()}
     training = Training(steps, batch_size=32)
@@ -102,7 +102,7 @@ def recall_run(model: str, d_model: int, steps: int, pairs: int, seed: int) -> d
     def draw(rng: np.random.Generator) -> EncodedPair:
         if next(drawn) % (LOOK_EVERY * training.batch_size) == 0:  # the first pair of every tenth step
             accuracy.append(float(np.mean(answers_right(network, tests[LONGEST]))))
-        return recall.draw(rng, int(rng.integers(1, int(LONGEST) + 1)), ANSWERS, NOISE)
+        return first_token.draw(rng, int(rng.integers(1, int(LONGEST) + 1)), ANSWERS, NOISE)
 
     train(network, draw, training, seed)
     result = {
@@ -131,7 +131,7 @@ def copy_run(model: str, d_model: int, steps: int, pairs: int, seed: int) -> dic
 
 def _recall_batch(distance: int, pairs: int) -> Batch:
     rng = np.random.default_rng([0, distance])
-    return batch_of([recall.draw(rng, distance, ANSWERS, NOISE) for _ in range(pairs)])
+    return batch_of([first_token.draw(rng, distance, ANSWERS, NOISE) for _ in range(pairs)])
 
 
 def jobs(profile: str) -> list[Job]:

@@ -21,7 +21,10 @@ from pipeline.data.loading import write_atomically
 
 _ROOT = Path(__file__).parent.parent
 # What jobs are made of beside their own file.
-_SHARED = ("models/*.py", "data/probes/*.py", "data/batching.py", "decoding.py", "scoring.py", "claims/training.py")
+_SHARED = (
+    *("models/*.py", "data/probes/*.py", "data/batching.py", "decoding.py", "scoring.py"),
+    *("claims/training.py", "claims/variants.py", "claims/*_models.py"),
+)
 
 
 class Job(NamedTuple):

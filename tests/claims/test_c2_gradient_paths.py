@@ -7,7 +7,7 @@ import torch
 from pipeline.claims import c2_gradient_paths as page
 from pipeline.claims import gradient_models as models
 from pipeline.claims.training import batch_of
-from pipeline.data.probes import recall
+from pipeline.data.probes import first_token
 from pipeline.models import GRUSeq2Seq
 from tests.claims.synthetic import ran, verdict_of
 
@@ -66,13 +66,13 @@ def test_steps_to_learn_end_with_training():
 @pytest.fixture
 def batch():
     rng = np.random.default_rng(0)
-    return batch_of([recall.draw(rng, 6, 4, 3) for _ in range(3)])
+    return batch_of([first_token.draw(rng, 6, 4, 3) for _ in range(3)])
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return GRUSeq2Seq(recall.vocab_size(4, 3), d_embed=6, d_model=8, dropout=0.0)
+    return GRUSeq2Seq(first_token.vocab_size(4, 3), d_embed=6, d_model=8, dropout=0.0)
 
 
 def test_cutting_changes_no_output_and_leaves_one_step(network, batch):
@@ -87,7 +87,7 @@ def test_cutting_changes_no_output_and_leaves_one_step(network, batch):
 
 
 def test_without_attention_cutting_leaves_the_last_word_only(batch):
-    network = models.network_of("gru", recall.vocab_size(4, 3), 8, seed=0)
+    network = models.network_of("gru", first_token.vocab_size(4, 3), 8, seed=0)
     gradients = models.source_gradients(models.cut_through_time(network), batch, 0)
     assert not gradients[:, :-1].any()
     assert gradients[:, -1].any()
@@ -127,8 +127,8 @@ def test_gradients_are_those_of_a_difference_quotient(network, batch):
 
 def test_open_gates_keep_more_of_the_past(batch):
     """1 more in the bias of z, so that a state that is far from what is read moves less."""
-    plain = models.network_of("gru", recall.vocab_size(4, 3), 8, seed=0).encoder.forward_gru
-    keeping = models.network_of("keeping", recall.vocab_size(4, 3), 8, seed=0).encoder.forward_gru
+    plain = models.network_of("gru", first_token.vocab_size(4, 3), 8, seed=0).encoder.forward_gru
+    keeping = models.network_of("keeping", first_token.vocab_size(4, 3), 8, seed=0).encoder.forward_gru
     vector, state = torch.zeros(1, 1, 8), torch.full((1, 1, 8), 3.0)
     moved = [(gru(vector, state)[1] - state).abs() for gru in (plain, keeping)]
     assert (moved[1] < moved[0]).all()

@@ -1,24 +1,31 @@
-"""The answer stands first, at the distance asked for, and cannot be guessed."""
-
 import numpy as np
 import pytest
 
-from pipeline.data.probes import recall
+from pipeline.data.probes import recall as probe
 from pipeline.data.tokenizer import EOS
 
 
-@pytest.mark.parametrize("length", [1, 2, 9])
-def test_the_answer_is_first_and_only_noise_follows(length):
-    src, tgt = recall.draw(np.random.default_rng(1), length, num_answers=5, num_noise=3)
-    assert len(src) == length + 1
-    assert src[-1] == EOS
-    assert tgt.tolist() == [src[0].item()]
-    assert recall.FIRST_ANSWER <= src[0] < recall.FIRST_ANSWER + 5
-    assert all(recall.FIRST_ANSWER + 5 <= noise < recall.vocab_size(5, 3) for noise in src[1:-1])
+@pytest.mark.parametrize("distance", [1, 2, 5, 20])
+def test_the_answer_stands_with_its_key_at_the_distance(distance):
+    for seed in range(50):
+        question = probe.draw(np.random.default_rng(seed), distance)
+        *words, asked, end = question.pair.src.tolist()
+        assert end == EOS
+        pairs = {at: word - probe.FIRST_PAIR for at, word in enumerate(words) if word < probe.FIRST_KEY}
+        assert all(word >= probe.FIRST_FILLER for at, word in enumerate(words) if at not in pairs)
+        keys = [pair // probe.VALUES for pair in pairs.values()]
+        assert len(set(keys)) == len(keys) == probe.PAIRS
+        (at,) = [at for at, pair in pairs.items() if pair // probe.VALUES == asked - probe.FIRST_KEY]
+        assert len(words) - at == distance
+        assert question.right == probe.FIRST_VALUE + pairs[at] % probe.VALUES
+        assert question.pair.tgt.tolist() == [question.right]
 
 
-def test_every_answer_and_every_noise_symbol_is_drawn():
-    rng = np.random.default_rng(2)
-    pairs = [recall.draw(rng, 6, num_answers=5, num_noise=3) for _ in range(200)]
-    assert len({pair.tgt.item() for pair in pairs}) == 5
-    assert len({id for pair in pairs for id in pair.src[1:-1].tolist()}) == 3
+def test_a_distance_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="0"):
+        probe.draw(np.random.default_rng(0), 0)
+
+
+def test_answers_are_even():
+    right = [probe.draw(np.random.default_rng(seed), 6).right - probe.FIRST_VALUE for seed in range(1800)]
+    assert np.abs(np.bincount(right, minlength=probe.VALUES) / 1800 - 1 / probe.VALUES).max() < 0.04

@@ -1,13 +1,18 @@
-"""Recalling one symbol from afar: the plainest task with one source token that is known to matter, at a known distance.
+"""Recall: of a few keys with values, the value of the one that is asked for at the end, a known distance back.
 
-Worked example with two answers, ids 4 and 5, and three noise symbols, ids 6, 7 and 8, at length 5 (3 is EOS):
+Worked example with four keys and `distance` 5, from the word that holds key and value to the key that is asked for
+(letters are keys, digits values, dots fillers; "C2" is one word):
 
-    source  5 8 6 6 7 EOS      target  5
+    source   B7 . C2 . . A4 . C EOS      target  2
+                  ─── 5 ────→
 
-The answer stands first and noise follows, so a recurrent network must carry it through `length` steps to the end of the
-source. It is one symbol only, so that a small state is large enough; and answers and noise have different ids, so that
-what matters can be told by what it is, without counting. Guessing is right in 1 of `num_answers`.
+Every key occurs once before it is asked for, every value is drawn on its own, and the words of the other keys stand on
+either side: nothing but the right word tells the answer. It is the associative recall by which Zoology (HazyResearch)
+tells attention from memories of a fixed size, made small: one question, and key and value are one word, so that the
+binding of neighbours is not what is learned.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,17 +20,37 @@ import torch
 from pipeline.data.batching import EncodedPair
 from pipeline.data.tokenizer import EOS
 
-FIRST_ANSWER = EOS + 1
+KEYS, VALUES, FILLERS = 6, 6, 6
+PAIRS = 4  # keys in a sentence
+
+FIRST_PAIR = EOS + 1  # key 0 with each value, key 1 with each value, …
+FIRST_KEY = FIRST_PAIR + KEYS * VALUES
+FIRST_VALUE = FIRST_KEY + KEYS
+FIRST_FILLER = FIRST_VALUE + VALUES
+VOCAB_SIZE = FIRST_FILLER + FILLERS
 
 
-def vocab_size(num_answers: int, num_noise: int) -> int:
-    """The vocabulary with the special tokens."""
-    return FIRST_ANSWER + num_answers + num_noise
+class Question(NamedTuple):
+    """A pair; `right` is the one token of its target, a value."""
+
+    pair: EncodedPair
+    right: int
 
 
-def draw(rng: np.random.Generator, length: int, num_answers: int, num_noise: int) -> EncodedPair:
-    """One pair of `length` source symbols, the answer among them, and EOS."""
-    first_noise = FIRST_ANSWER + num_answers
-    answer = torch.from_numpy(rng.integers(FIRST_ANSWER, first_noise, size=1))
-    noise = torch.from_numpy(rng.integers(first_noise, first_noise + num_noise, size=length - 1))
-    return EncodedPair(torch.cat([answer, noise, torch.tensor([EOS])]), answer)
+def draw(rng: np.random.Generator, distance: int) -> Question:
+    """One question whose answer stands `distance` (1 or more) before the key that is asked for."""
+    if distance < 1:
+        raise ValueError(f"distance is {distance}; it must be 1 or more")
+    keys, values = rng.permutation(KEYS)[:PAIRS], rng.integers(VALUES, size=PAIRS)
+    words = FIRST_PAIR + VALUES * keys + values
+    later = int(rng.integers(min(PAIRS - 1, distance - 1) + 1))  # of the other keys, those after the one asked for
+    before = _spread(rng, words[1 + later :], int(rng.integers(4)))
+    after = _spread(rng, words[1 : 1 + later], distance - 1 - later)
+    source = [*before, int(words[0]), *after, FIRST_KEY + int(keys[0]), EOS]
+    right = FIRST_VALUE + int(values[0])
+    return Question(EncodedPair(torch.tensor(source), torch.tensor([right])), right)
+
+
+def _spread(rng: np.random.Generator, words: np.ndarray, fillers: int) -> list[int]:
+    """The words among so many fillers, in any order."""
+    return rng.permutation(np.concatenate([words, FIRST_FILLER + rng.integers(FILLERS, size=fillers)])).tolist()

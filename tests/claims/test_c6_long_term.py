@@ -1,0 +1,126 @@
+"""C6 with made-up results on every side of its criterion, and real small ones."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.claims import c6_long_term as page
+from pipeline.claims.long_term_models import build, layer_states, read_off
+from pipeline.claims.matched_models import num_parameters
+from pipeline.claims.training import batch_of
+from pipeline.data.probes import agreement
+from tests.claims.synthetic import ran, verdict_of
+
+LAYERS = {"transformer": 3}  # with the token vectors; a GRU has 2
+
+
+def answer(transformer=1.0, recurrent=1.0, beyond=None, number_in_gru=1.0, noun_kept=0.5, items=60, missing=None):
+    """Results with these accuracies; `beyond` is the Transformer's outside its lengths of training."""
+
+    def of(name, options):
+        if (options["task"], options["model"]) == missing:
+            return None
+        rng = np.random.default_rng([options["seed"], len(options["model"])])
+        is_transformer = options["model"] == "transformer"
+        share = transformer if is_transformer else recurrent
+        far = share if beyond is None or not is_transformer else beyond
+
+        def draws(p):
+            return np.where(rng.random(items) < p, 1.0, -1.0).tolist()
+
+        margin = {str(d): draws(far if d > options["longest"] else share) for d in options["distances"]}
+        last = {"number": number_in_gru if not is_transformer else 0.5, "control": noun_kept if is_transformer else 0.5}
+
+        def read(what):
+            layers = LAYERS.get(options["model"], 2)
+            shares = [0.4] * (layers - 1) + [last[what]]  # 0.4: below chance, so that the control surely passes
+            return [(rng.random(items) < p).astype(int).tolist() for p in shares]
+
+        distances = [str(d) for d in options["distances"] if d <= options["longest"]]
+        return {
+            "parameters": 1,
+            "last_nats": 0.1,
+            "margin": margin,
+            "attractors": {str(count): draws(share) for count in range(agreement.MOST_BETWEEN + 1)},
+            "probes": {d: {what: read(what) for what in page.PROBED} for d in distances},
+        }
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        (answer(recurrent=0.5, number_in_gru=0.4, noun_kept=1.0), "holds"),
+        (answer(recurrent=0.5), "holds in part"),
+        (answer(recurrent=0.5, beyond=0.1, number_in_gru=0.4, noun_kept=1.0), "holds in part"),
+        (answer(), "fails"),
+        (answer(transformer=0.5), "fails"),
+        (answer(recurrent=0.97, number_in_gru=0.4, noun_kept=1.0), "undecided"),
+        (answer(recurrent=0.5, missing=("recall", "bigru")), "undecided"),
+        (lambda name, options: None, "undecided"),
+    ],
+)
+def test_every_verdict_can_come_out(results, expected):
+    assert verdict_of(page, results) == expected
+
+
+def test_the_full_profile_is_judged_and_drawn_with_all_its_heads():
+    assert verdict_of(page, answer(items=5), "full") == "fails"
+
+
+def small(task, model):
+    job = next(j for j in page.jobs("quick") if (j.options["task"], j.options["model"]) == (task, model))
+    sizes = {"d_model": 16, "layers": 1, "heads": min(2, job.options["heads"]), "steps": 2, "items": 4}
+    return job._replace(settings=tuple((name, sizes.get(name, value)) for name, value in job.settings))
+
+
+@pytest.mark.parametrize("task", page.TASKS)
+@pytest.mark.parametrize("model", page.MODELS)
+def test_a_run_gives_what_the_page_reads(task, model):
+    job = small(task, model)
+    result = ran(page, job)
+    assert set(result["margin"]) == {str(distance) for distance in job.options["distances"]}
+    assert all(len(margins) == 4 for margins in result["margin"].values())
+    if task == "agreement":
+        assert set(result["attractors"]) == {str(count) for count in range(agreement.MOST_BETWEEN + 1)}
+        for probe in result["probes"].values():
+            assert np.shape(probe["number"]) == np.shape(probe["control"]) == (2, 4)
+
+
+def test_a_run_is_the_same_twice():
+    job = small("agreement", "transformer")
+    assert ran(page, job) == ran(page, job)
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_all_models_have_one_size(profile):
+    p = page.PROFILES[profile]
+    sizes = [num_parameters(build(model, 50, p["heads"][0], p["d_model"], p["layers"])) for model in page.MODELS]
+    assert max(sizes) / min(sizes) < 1.05
+
+
+def test_a_probe_reads_what_is_there_and_nothing_else():
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(400, 5))
+    assert np.mean(read_off(states, states[:, 3] > 0, 300)) > 0.95
+    assert abs(np.mean(read_off(states, rng.random(400) < 0.5, 300)) - 0.5) < 0.2
+
+
+@pytest.mark.parametrize("model", page.MODELS)
+def test_the_last_layer_is_what_the_decoder_reads(model):
+    torch.manual_seed(0)
+    network = build(model, agreement.VOCAB_SIZE, 2, 16, 2)
+    rng = np.random.default_rng(0)
+    batch = batch_of([agreement.draw(rng, distance).pair for distance in (2, 7, 4)])
+    last = layer_states(network, model, batch)[-1]
+    memory = network.encode(batch.src, batch.src_mask)
+    if model == "transformer":
+        last = network.encoder_norm(last)
+    if model == "last":
+        last = last[torch.arange(3), batch.src_mask.sum(1) - 1].unsqueeze(1)
+    torch.testing.assert_close(last, memory.states)
+
+
+def test_half_of_the_nouns_are_in_the_control_half():
+    assert len(set(page.CONTROL_HALF)) == agreement.NOUNS / 2
