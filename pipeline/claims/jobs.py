@@ -21,7 +21,11 @@ from pipeline.data.loading import write_atomically
 
 _ROOT = Path(__file__).parent.parent
 # What jobs are made of beside their own file.
-_SHARED = ("models/*.py", "data/probes/*.py", "data/batching.py", "decoding.py", "scoring.py", "claims/training.py")
+_SHARED = (
+    *("models/*.py", "data/probes/*.py", "data/batching.py", "decoding.py", "scoring.py"),
+    *("data/grammar.py", "data/phrases.py", "data/lexicon.py", "data/inflection.py"),
+    *("claims/training.py", "claims/variants.py"),
+)
 
 
 class Job(NamedTuple):
