@@ -5,7 +5,7 @@ and self-attention is better still.
 
 Literature: Bahdanau et al. 2015 gain 7.6 BLEU by attention (test set with sentences up to 30 words in training: 13.9
 against 21.5), Luong et al. 2015 gain 2.8, on news text. That a Transformer of the same size is better than a GRU with
-attention on a small corpus is not established: differences of 0 ± 2 BLEU are seen.
+attention on a small corpus is not established: what is published allows 0 ± 2 BLEU.
 
 Set-up: sentences of the toy grammar, word by word, every sentence seen once. GRU without attention, GRU with
 attention and Transformer, with two controls: the mean of all states (one vector, but not the last) and attention with
