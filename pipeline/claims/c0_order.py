@@ -19,8 +19,8 @@ Transformer has more BLEU than the GRU with attention: interval above 0. Nats pe
 match, where there is one right translation.
 
 What this does not show: natural text, with synonyms and errors, which `scripts.evaluate` compares on trained runs
-(Multi30k); models trained to their end: a short training asks also who learns faster, and steps of equal number are
-not equal time; the best learning rate of each model (all have the same one); larger models and corpora, of which the
+(Multi30k); models trained to their end: a short training asks also who learns faster (in trials with one seed the GRU
+with attention was ahead after 300 steps, the Transformer after 700), and steps of equal number are not equal time; the best learning rate of each model (all have the same one); larger models and corpora, of which the
 Transformer is said to gain most. The grammar's lexicon is small, and its sentences are ours.
 """
 

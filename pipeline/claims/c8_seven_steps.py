@@ -57,7 +57,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         **{"draws": 20_000, "draw_seeds": (1, 2, 3, 4, 5), "seeds": (1, 2, 3)},
         "copy": {"d_model": 64, "steps": 400, "pairs": 200},
-        "widths": (16, 64, 256),
+        "widths": (16, 256),
         "heads": {"d_model": 64, "steps": 500, "longest": 16, "sentences": 100},
     },
     "full": {
