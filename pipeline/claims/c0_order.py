@@ -20,8 +20,9 @@ match, where there is one right translation.
 
 What this does not show: natural text, with synonyms and errors, which `scripts.evaluate` compares on trained runs
 (Multi30k); models trained to their end: a short training asks also who learns faster (in trials with one seed the GRU
-with attention was ahead after 300 steps, the Transformer after 700), and steps of equal number are not equal time; the best learning rate of each model (all have the same one); larger models and corpora, of which the
-Transformer is said to gain most. The grammar's lexicon is small, and its sentences are ours.
+with attention was ahead after 300 steps, the Transformer after 700), and as many steps are not as much time; the best
+learning rate of each model (all have the same one); larger models and corpora, of which the Transformer is said to gain
+most. The grammar's lexicon is small, and its sentences are ours.
 """
 
 from typing import Any
@@ -156,12 +157,10 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     def gain(measure: str, ours: str, theirs: str) -> Estimate | None:
         return _difference(_of(scores[ours], measure), _of(scores[theirs], measure))
 
-    def name(model: str) -> str:
-        return MODELS[model][0]
-
+    name = {model: label for model, (label, _) in MODELS.items()}
     findings = [
         verdict.above(
-            f"BLEU, attention minus the strongest without: {name(bleu_without)}",
+            f"BLEU, attention minus the strongest without: {name[bleu_without]}",
             gain("bleu", "all", bleu_without),
             5.0,
             is_primary=True,
@@ -170,7 +169,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             "BLEU, Transformer minus GRU with attention", gain("bleu", "transformer", "all"), 0.0, is_primary=True
         ),
         verdict.above(
-            f"nats per token saved by attention, against {name(nats_without)}",
+            f"nats per token saved by attention, against {name[nats_without]}",
             gain("nats_per_token", nats_without, "all"),
             0.0,
         ),
@@ -180,7 +179,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             0.0,
         ),
         verdict.above(
-            f"exact match, attention minus {name(exact_without)}", gain("exact_match", "all", exact_without), 0.0
+            f"exact match, attention minus {name[exact_without]}", gain("exact_match", "all", exact_without), 0.0
         ),
         verdict.above(
             "exact match, Transformer minus GRU with attention", gain("exact_match", "transformer", "all"), 0.0
