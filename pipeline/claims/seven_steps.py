@@ -52,7 +52,8 @@ def order_run() -> dict[str, Any]:
     softmax_first = (steps["scores"].softmax(1) / math.sqrt(16)) @ steps["value"]  # 3, 5, 4, 6, 7
 
     # Numbers of one decimal place and d_k = 4, so that step 4 halves.
-    example = [(torch.randn(*size, generator=generator) * 10).round() / 10 for size in ((3, 4), *[(4, 4)] * 3)]
+    example = [torch.randn(3, 4, generator=generator), *(torch.randn(4, 4, generator=generator) / 2 for _ in range(3))]
+    example = [(10 * numbers).round() / 10 for numbers in example]
     worked = {"embedded": example[0], **seven_steps(*example)}
     return {
         "error": max((steps["output"] - other).abs().max().item() for other in (torchs, of_project)),

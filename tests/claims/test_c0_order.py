@@ -40,7 +40,7 @@ NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5}
         (answer(**NONE, all=0.2, transformer=0.05), "holds"),
         (answer(**NONE, all=(0.2, 0.1), transformer=(0.05, 0.2)), "holds in part"),
         (answer(**NONE, all=0.05, transformer=0.2), "fails"),
-        (answer(**NONE | {"uniform": 0.2}, all=0.2, transformer=0.05), "fails"),
+        (answer(**NONE | {"uniform": 0.1}, all=0.3, transformer=0.05), "fails"),
         (answer(**NONE, all=0.2, transformer=0.2), "undecided"),
         (lambda name, options: None, "undecided"),
         (
