@@ -23,7 +23,7 @@ _ROOT = Path(__file__).parent.parent
 # What jobs are made of beside their own file.
 _SHARED = (
     *("models/*.py", "data/probes/*.py", "data/batching.py", "decoding.py", "scoring.py"),
-    *("claims/training.py", "claims/variants.py", "claims/*_models.py"),
+    *("data/grammar.py", "data/phrases.py", "data/lexicon.py", "data/inflection.py", "claims/training.py"),
 )
 
 
@@ -132,7 +132,7 @@ def _shared_code() -> list[str]:
 
 
 def _sources(function: Callable, seen: set[str]) -> list[str]:
-    """The source of a function, of what it calls in its own module, and the values it reads there."""
+    """The source of a function, of what it uses of its own module and of the claims, and the values it reads."""
     if function.__qualname__ in seen:
         return []
     seen.add(function.__qualname__)
@@ -141,11 +141,18 @@ def _sources(function: Callable, seen: set[str]) -> list[str]:
     for method in methods:
         for name in sorted(_names(method.__code__)):
             value = method.__globals__.get(name)
-            if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == method.__module__:
+            if inspect.ismodule(value) and value.__name__.startswith(__package__):
+                texts.append(inspect.getsource(value))
+            elif (inspect.isfunction(value) or inspect.isclass(value)) and _is_near(value, method):
                 texts += _sources(value, seen)
             elif isinstance(value, int | float | str | tuple):
                 texts.append(f"{name} = {value!r}")
     return texts
+
+
+def _is_near(value: Any, method: Any) -> bool:
+    """Whether something is of the same module as the function that uses it, or of a claim."""
+    return value.__module__ == method.__module__ or value.__module__.startswith(__package__)
 
 
 def _names(code: CodeType) -> set[str]:

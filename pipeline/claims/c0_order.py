@@ -1,0 +1,299 @@
+"""C0: the order of the three models.
+
+The article never says it in one sentence, but it is what a reader takes away: attention is better than no attention,
+and self-attention is better still.
+
+Literature: Bahdanau et al. 2015 gain 7.6 BLEU by attention (test set with sentences up to 30 words in training: 13.9
+against 21.5), Luong et al. 2015 gain 2.8, on news text. That a Transformer of the same size is better than a GRU with
+attention on a small corpus is not established: what is published allows 0 ± 2 BLEU.
+
+Set-up: sentences of the toy grammar, word by word, every sentence seen once. GRU without attention, GRU with
+attention and Transformer, with two controls: the mean of all states (one vector, but not the last) and attention with
+equal weights (all states, but no choice). Held equal: batches, steps, learning rate, parameters (the four GRU models
+have the same ones and the same initial weights; the Transformer's differ in number by less than 5 %). C reaches the
+decoder at every step in all of them, so that "without attention" is the strong kind.
+
+Criterion: attention has 5 BLEU more, with its whole interval, than the *strongest* model without it, which is the one
+of three with the highest BLEU on the sentences that decide (a choice in favour of the models without). And the
+Transformer has more BLEU than the GRU with attention: interval above 0. Nats per token must agree, and so must exact
+match, where there is one right translation.
+
+What this does not show: natural text, with synonyms and errors, which `scripts.evaluate` compares on trained runs
+(Multi30k); models trained to their end: a short training asks also who learns faster (in trials with one seed the GRU
+with attention was ahead after 300 steps, the Transformer after 700), and as many steps are not as much time; the best
+learning rate of each model (all have the same one); larger models and corpora, of which the Transformer is said to gain
+most. The grammar's lexicon is small, and its sentences are ours.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.claims import verdict
+from pipeline.claims.inference import DRAWS
+from pipeline.claims.jobs import Job, Results, job
+from pipeline.claims.training import Training, batch_of, forced_nats, train
+from pipeline.claims.variants import UniformGRU
+from pipeline.claims.verdict import Claim, Finding
+from pipeline.data.batching import EncodedPair
+from pipeline.data.probes import translation
+from pipeline.data.tokenizer import BOS, EOS, PAD
+from pipeline.decoding import Symbols, greedy
+from pipeline.metrics import SentenceScore, sum_scores
+from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
+from pipeline.panels import BarPanel, Line, LinePanel, Panel
+from pipeline.statistics import Estimate, SumScore, difference, estimate
+
+CLAIM = Claim(
+    "C0",
+    "The order of the models",
+    "Attention translates better than no attention, and self-attention better than attention.",
+)
+
+# Name → (label, model of its colour), in the order of the claim.
+MODELS = {
+    "last": ("no attention (last state)", "gru"),
+    "mean": ("no attention (mean of states)", "gru_mean"),
+    "uniform": ("equal weights", None),
+    "all": ("GRU with attention", "gru_attention"),
+    "transformer": ("Transformer", "transformer"),
+}
+WITHOUT = ("last", "mean", "uniform")
+MEASURES = {"bleu": 1.0, "nats_per_token": 1.0, "exact_match": 100.0}  # with the factor that the figure shows
+PARTS = 5  # of the test sentences, by their length, in the figure
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "quick": {"d_model": 64, "steps": 500, "longest": 16, "sentences": 300, "seeds": (1, 2, 3)},
+    "full": {"d_model": 128, "steps": 20_000, "longest": 40, "sentences": 1000, "seeds": (1, 2, 3, 4, 5)},
+}
+
+
+def network_of(model: str, vocab_size: int, d_model: int) -> Seq2Seq:
+    """One of `MODELS` with token vectors of `d_model`; a GRU's state is twice as wide, which makes their parameters
+    as many."""
+    if model == "transformer":
+        return TransformerSeq2Seq(vocab_size, "all", d_model=d_model, d_ff=2 * d_model, dropout=0.0)
+    network_class, memory = (UniformGRU, "all") if model == "uniform" else (GRUSeq2Seq, model)
+    return network_class(vocab_size, memory, d_embed=d_model, d_model=2 * d_model, dropout=0.0)
+
+
+def num_parameters(network: Seq2Seq) -> int:
+    """All parameters but the token vectors, of which every model has the same."""
+    return sum(weights.numel() for name, weights in network.named_parameters() if not name.startswith("embedding"))
+
+
+def check_parameters(vocab_size: int, d_model: int) -> dict[str, int]:
+    """The number of each model's parameters.
+
+    Raises:
+        ValueError: They differ by more than 5 %.
+    """
+    numbers = {model: num_parameters(network_of(model, vocab_size, d_model)) for model in MODELS}
+    if max(numbers.values()) > 1.05 * min(numbers.values()):
+        raise ValueError(f"the models must have as many parameters, within 5 %: {numbers}")
+    return numbers
+
+
+def translation_run(model: str, d_model: int, steps: int, longest: int, sentences: int, seed: int) -> dict[str, Any]:
+    """Trains one model; what it makes of every test sentence, the same ones in every run.
+
+    Returns:
+        `nats`, `tokens`, `correct`: of each sentence, teacher-forced. `hypotheses`: its greedy translations.
+        `parameters`: without token vectors. `history`: nats per token of training, the mean of each tenth.
+    """
+    words = translation.words(longest)
+    check_parameters(words.vocab_size, d_model)
+    tests = translation.test_sentences(sentences, longest, words)
+    kept_apart = {pair.src for pair in tests}
+    torch.manual_seed(seed)
+    network = network_of(model, words.vocab_size, d_model)
+
+    def draw(rng: np.random.Generator) -> EncodedPair:
+        return words.encode(translation.unseen(rng, longest, kept_apart))
+
+    history = train(network, draw, Training(steps), seed)
+    batch = batch_of([words.encode(pair) for pair in tests])
+    real = batch.tgt_out != PAD
+    with torch.no_grad():
+        right = (network(batch.src, batch.src_mask, batch.tgt_in).argmax(-1) == batch.tgt_out) & real
+    forbidden = torch.arange(words.vocab_size) < EOS
+    found = greedy(network, batch.src, batch.src_mask, Symbols(BOS, EOS, PAD, forbidden))
+    return {
+        "nats": forced_nats(network, batch).sum(1).tolist(),
+        "tokens": real.sum(1).tolist(),
+        "correct": right.sum(1).tolist(),
+        "hypotheses": [words.decode(ids) for ids in found.ids[:, 0].tolist()],
+        "references": [pair.tgt for pair in tests],
+        "src_words": [pair.src.count(" ") + 1 for pair in tests],
+        "parameters": num_parameters(network),
+        "history": [float(np.mean(part)) for part in np.array_split(history, 10) if len(part)],
+    }
+
+
+def jobs(profile: str) -> list[Job]:
+    """Every run of the profile."""
+    return [run for runs in _grid(profile).values() for run in runs]
+
+
+def _grid(profile: str) -> dict[str, list[Job]]:
+    """Model → one job per seed."""
+    settings = {key: value for key, value in PROFILES[profile].items() if key != "seeds"}
+    return {
+        model: [job(translation_run, model=model, **settings, seed=seed) for seed in PROFILES[profile]["seeds"]]
+        for model in MODELS
+    }
+
+
+def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]]:
+    """Findings, and the numbers of the figure."""
+    runs = {model: results.seeds(of_model) for model, of_model in _grid(profile).items()}
+    scores = {model: [sums_of(run) for run in of_model] for model, of_model in runs.items()}
+    bleu_without, nats_without, exact_without = (
+        strongest(scores, measure, lowest=measure == "nats_per_token")
+        for measure in ("bleu", "nats_per_token", "exact_match")
+    )
+
+    def gain(measure: str, ours: str, theirs: str) -> Estimate | None:
+        return _difference(_of(scores[ours], measure), _of(scores[theirs], measure))
+
+    name = {model: label for model, (label, _) in MODELS.items()}
+    findings = [
+        verdict.above(
+            f"BLEU, attention minus the strongest without: {name[bleu_without]}",
+            gain("bleu", "all", bleu_without),
+            5.0,
+            is_primary=True,
+        ),
+        verdict.above(
+            "BLEU, Transformer minus GRU with attention", gain("bleu", "transformer", "all"), 0.0, is_primary=True
+        ),
+        verdict.above(
+            f"nats per token saved by attention, against {name[nats_without]}",
+            gain("nats_per_token", nats_without, "all"),
+            0.0,
+        ),
+        verdict.above(
+            "nats per token saved by the Transformer, against GRU with attention",
+            gain("nats_per_token", "all", "transformer"),
+            0.0,
+        ),
+        verdict.above(
+            f"exact match, attention minus {name[exact_without]}", gain("exact_match", "all", exact_without), 0.0
+        ),
+        verdict.above(
+            "exact match, Transformer minus GRU with attention", gain("exact_match", "transformer", "all"), 0.0
+        ),
+    ]
+    numbers = {
+        "scores": {
+            model: {measure: _ends(estimate(_of(of_model, measure), DRAWS)) for measure in MEASURES}
+            for model, of_model in scores.items()
+            if of_model
+        },
+        "by_length": {model: _by_length(of_model) for model, of_model in runs.items() if of_model},
+        "history": {model: [run["history"] for run in of_model] for model, of_model in runs.items() if of_model},
+        "parameters": {model: of_model[0]["parameters"] for model, of_model in runs.items() if of_model},
+        "steps": PROFILES[profile]["steps"],
+        "sentences": PROFILES[profile]["sentences"],
+        "seeds": len(PROFILES[profile]["seeds"]),
+    }
+    return findings, numbers
+
+
+def sums_of(run: dict[str, Any]) -> dict[str, SumScore]:
+    """BLEU, nats per token, exact match and more of one run, as sums over its sentences."""
+    rows = zip(run["nats"], run["tokens"], run["correct"], run["hypotheses"], strict=True)
+    scores = [SentenceScore(index, *row) for index, row in enumerate(rows)]
+    return sum_scores(scores, run["references"], is_synthetic=True)
+
+
+def strongest(scores: dict[str, list[dict[str, SumScore]]], measure: str, *, lowest: bool) -> str:
+    """The model of `WITHOUT` with the best mean over seeds; a missing one is never it, if another is there."""
+
+    def mean(model: str) -> float:
+        value = np.mean([run.value for run in _of(scores[model], measure)]) if scores[model] else -np.inf
+        return float(-value if lowest and scores[model] else value)
+
+    return max(WITHOUT, key=mean)
+
+
+def _of(runs: list[dict[str, SumScore]], measure: str) -> list[SumScore]:
+    return [run[measure] for run in runs]
+
+
+def _difference(ours: list[SumScore], theirs: list[SumScore]) -> Estimate | None:
+    if not (ours and theirs):
+        return None
+    found = difference(ours, theirs, DRAWS)
+    return Estimate(found.value, found.low, found.high, len(ours[0].sums), len(ours), None)
+
+
+def _ends(found: Estimate) -> dict[str, float]:
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """Nats per token of the test sentences in `PARTS` parts of equal number, from the shortest to the longest."""
+    parts = np.array_split(np.argsort(runs[0]["src_words"], kind="stable"), PARTS)
+    found: dict[str, list[float]] = {"words": [], "value": [], "low": [], "high": []}
+    for rows in parts:
+        sums = [_of([sums_of(run)], "nats_per_token")[0] for run in runs]
+        of_part = estimate([SumScore(one.sums[rows], one.formula) for one in sums], DRAWS)
+        found["words"].append(float(np.mean(np.array(runs[0]["src_words"])[rows])))
+        for end, value in _ends(of_part).items():
+            found[end].append(value)
+    return found
+
+
+def draw(numbers: dict[str, Any]) -> list[Panel]:
+    """BLEU and exact match as bars, nats by length and in training as lines."""
+    present = [model for model in MODELS if model in numbers["scores"]]
+    about = f"{numbers['sentences']} sentences, {numbers['seeds']} seeds"
+    panels: list[Panel] = [
+        BarPanel(
+            f"{title} ({about})",
+            label,
+            [MODELS[model][0] for model in present],
+            *(
+                [MEASURES[measure] * numbers["scores"][model][measure][end] for model in present]
+                for end in ("value", "low", "high")
+            ),
+            models=[MODELS[model][1] for model in present],
+        )
+        for measure, title, label in (
+            ("bleu", "Greedy translation", "BLEU"),
+            ("exact_match", "Right from the first word to the last", "exact match (%)"),
+            ("nats_per_token", "Teacher-forced", "nats per token (lower is better)"),
+        )
+    ]
+    of_length = [numbers["by_length"][model] for model in present]
+    panels.append(
+        LinePanel(
+            "By length (each point a fifth of the sentences)",
+            "source length (words)",
+            "nats per token, teacher-forced",
+            [
+                Line(MODELS[model][0], part["words"], part["value"], part["low"], part["high"], model=MODELS[model][1])
+                for model, part in zip(present, of_length, strict=True)
+            ],
+        )
+    )
+    curves = {model: np.array(numbers["history"][model]) for model in present}  # (seeds, tenths)
+    panels.append(
+        LinePanel(
+            "In training, sentences not seen before (band: seeds)",
+            "step",
+            "nats per token",
+            [
+                Line(
+                    MODELS[model][0],
+                    [numbers["steps"] * (tenth + 0.5) / curve.shape[1] for tenth in range(curve.shape[1])],
+                    *(end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0))),
+                    model=MODELS[model][1],
+                )
+                for model, curve in curves.items()
+            ],
+        )
+    )
+    return panels

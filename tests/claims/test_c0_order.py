@@ -1,0 +1,91 @@
+"""C0 with made-up results on every side of its criterion, and one real run."""
+
+import numpy as np
+import pytest
+
+from pipeline.claims import c0_order as page
+from tests.claims.synthetic import ran, verdict_of
+
+REFERENCES = [" ".join(f"w{(7 * n + place) % 90}" for place in range(8)) for n in range(60)]
+
+
+def answer(**errors):
+    """Runs that get a share of the words wrong: `errors` by model, and `nats` where they differ from it."""
+
+    def of(name, options):
+        rng = np.random.default_rng([options["seed"], 5])
+        share = errors[options["model"]]
+        share, nats = share if isinstance(share, tuple) else (share, share)
+        texts = [" ".join("x" if rng.random() < share else word for word in text.split()) for text in REFERENCES]
+        return {
+            "nats": (9 * nats + rng.normal(0, 0.01, len(REFERENCES))).tolist(),
+            "tokens": [9] * len(REFERENCES),
+            "correct": [8] * len(REFERENCES),
+            "hypotheses": texts,
+            "references": REFERENCES,
+            "src_words": [8 + n % 3 for n in range(len(REFERENCES))],
+            "parameters": 1000,
+            "history": [2.0, 1.0],
+        }
+
+    return of
+
+
+NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        (answer(**NONE, all=0.2, transformer=0.05), "holds"),
+        (answer(**NONE, all=(0.2, 0.1), transformer=(0.05, 0.2)), "holds in part"),
+        (answer(**NONE, all=0.05, transformer=0.2), "fails"),
+        (answer(**NONE | {"uniform": 0.1}, all=0.3, transformer=0.05), "fails"),
+        (answer(**NONE, all=0.2, transformer=0.2), "undecided"),
+        (lambda name, options: None, "undecided"),
+        (
+            lambda name, options: (
+                None if options["seed"] == 2 else answer(**NONE, all=0.2, transformer=0.0)(name, options)
+            ),
+            "undecided",
+        ),
+    ],
+)
+def test_every_verdict_can_come_out(results, expected, monkeypatch):
+    monkeypatch.setattr(page, "DRAWS", 200)
+    assert verdict_of(page, results) == expected
+
+
+def test_the_strongest_model_without_attention_is_the_one_to_beat():
+    scores = {
+        m: [page.sums_of(answer(last=0.5, mean=0.2, uniform=0.6)("", {"model": m, "seed": 1}))] for m in page.WITHOUT
+    }
+    assert page.strongest(scores, "bleu", lowest=False) == "mean"
+    assert page.strongest(scores, "nats_per_token", lowest=True) == "mean"
+    assert page.strongest(scores | {"mean": []}, "nats_per_token", lowest=True) == "last"
+
+
+@pytest.mark.parametrize("profile", page.PROFILES)
+def test_the_models_have_as_many_parameters(profile):
+    numbers = page.check_parameters(950, page.PROFILES[profile]["d_model"])
+    assert len({numbers[model] for model in ("last", "mean", "uniform", "all")}) == 1
+
+
+def test_models_of_other_sizes_are_refused(monkeypatch):
+    real = page.network_of
+    monkeypatch.setattr(page, "network_of", lambda m, v, d: real(m, v, d * 2 if m == "transformer" else d))
+    with pytest.raises(ValueError, match="as many parameters"):
+        page.check_parameters(950, 16)
+
+
+def small(job):
+    sizes = {"steps": 2, "sentences": 4, "d_model": 8, "longest": 8}
+    return job._replace(settings=tuple((key, sizes.get(key, value)) for key, value in job.settings))
+
+
+@pytest.mark.parametrize("model", ["uniform", "transformer"])
+def test_a_run_gives_what_the_page_reads(model):
+    job = next(job for job in page.jobs("quick") if job.options["model"] == model)
+    result = ran(page, small(job))
+    assert len(result["nats"]) == len(result["hypotheses"]) == len(result["references"]) == 4
+    assert page.sums_of(result)["bleu"].value >= 0
