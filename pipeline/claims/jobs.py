@@ -133,9 +133,10 @@ def _shared_code() -> list[str]:
 
 def _sources(function: Callable, seen: set[str]) -> list[str]:
     """The source of a function, of what it uses of its own module and of the claims, and the values it reads."""
-    if function.__qualname__ in seen:
+    name = f"{function.__module__}.{function.__qualname__}"
+    if name in seen:
         return []
-    seen.add(function.__qualname__)
+    seen.add(name)
     texts = [inspect.getsource(function)]
     methods = [m for m in vars(function).values() if inspect.isfunction(m)] if inspect.isclass(function) else [function]
     for method in methods:
