@@ -4,6 +4,7 @@ A job is a function of a claim's file with its settings; it returns numbers as J
 what determines it: the function and what it calls, the settings, the code of models and training, torch's version.
 """
 
+import dis
 import hashlib
 import importlib
 import inspect
@@ -146,7 +147,7 @@ def _sources(function: Callable, seen: set[str]) -> list[str]:
                 texts.append(inspect.getsource(value))
             elif (inspect.isfunction(value) or inspect.isclass(value)) and _is_near(value, method):
                 texts += _sources(value, seen)
-            elif isinstance(value, int | float | str | tuple):
+            elif isinstance(value, int | float | str | tuple | list | dict):
                 texts.append(f"{name} = {value!r}")
     return texts
 
@@ -159,4 +160,5 @@ def _is_near(value: Any, method: Any) -> bool:
 def _names(code: CodeType) -> set[str]:
     """The global names that a function reads, also in functions inside it."""
     inner = (const for const in code.co_consts if isinstance(const, CodeType))
-    return set(code.co_names).union(*(_names(part) for part in inner))
+    read = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return read.union(*(_names(part) for part in inner))

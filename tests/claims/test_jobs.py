@@ -74,6 +74,13 @@ def test_the_key_changes_with_settings_code_and_what_the_code_reads(tmp_path, mo
     assert one.key() != before
 
 
+def test_what_only_shares_a_name_with_an_attribute_is_not_part_of_the_key(tmp_path, monkeypatch):
+    one = job(counted, number=1, log="x")
+    before = one.key()
+    monkeypatch.setattr("tests.claims.test_jobs.write", fails, raising=False)  # `file.write` is something else
+    assert one.key() == before
+
+
 def test_a_broken_result_is_made_again(tmp_path):
     log = tmp_path / "log"
     one = job(counted, number=1, log=str(log))
