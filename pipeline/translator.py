@@ -3,7 +3,6 @@
 import bisect
 import importlib
 import math
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import torch
 
 from pipeline import models
 from pipeline.alignment import merge_to_words
+from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, make_batch
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
@@ -105,19 +105,23 @@ class Translator:
         path = Path(path)
         if not path.is_file():
             raise UserError(f"no checkpoint {path}; train a model first: make train")
+        checkpoint = read_checkpoint(path, device)
+        settings, data = checkpoint["hyper_parameters"], checkpoint["TranslationData"]
+        network = settings["network"]
+        origin = Origin(network["class_path"], network["init_args"], data["src"], data["tgt"], data["content_hash"])
+        weights = {name.removeprefix("network."): value for name, value in checkpoint["state_dict"].items()}
         try:
-            checkpoint = torch.load(path, map_location=device, weights_only=True)
-            settings = checkpoint["hyper_parameters"]
-            data = checkpoint["TranslationData"]
-            origin = Origin(**settings["network"], **{key: data[key] for key in ("src", "tgt", "content_hash")})
+            with torch.device("meta"):  # sizes that somebody made up take no memory here
+                expected = _build_network(origin).state_dict()
+            refuse_other_weights(path, weights, expected)
             network = _build_network(origin)
-            prefix = "network."
-            weights = {name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items()}
             network.load_state_dict(weights)
-            tokenizer = Tokenizer(data["tokenizer"])
-        except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"{path} is not a checkpoint of this project: {reason}") from error
+        except UserError:
+            raise
+        except (RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path} does not make a model of {origin.class_path}: {reason}") from error
+        tokenizer = _tokenizer_of(data["tokenizer"], network.vocab_size, path)
         return cls(network.to(device), tokenizer, settings["name"], origin)
 
     def untrained(self, seed: int) -> "Translator":
@@ -244,6 +248,23 @@ def mean_cross_map(maps: list[WordMap]) -> WordMap:
     cross = [m for m in maps if m.kind == "cross"]
     weights = np.concatenate([m.weights for m in cross]).mean(0, keepdims=True)
     return cross[0]._replace(name="cross-attention, mean", weights=weights)
+
+
+def _tokenizer_of(proto: bytes, vocab_size: int, path: Path) -> Tokenizer:
+    """The tokenizer in a checkpoint, if it is a whole one, with our special pieces, no larger than the model's table."""
+    try:
+        tokenizer = Tokenizer(proto)
+        special = tokenizer.pieces(range(4)) if tokenizer.size >= 4 else []
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the tokenizer in {path} is broken; take the file from a copy, or train anew") from error
+    if special != ["<pad>", "<unk>", "<s>", "</s>"]:
+        raise UserError(f"the tokenizer in {path} is none of this project: its first pieces are {special}")
+    if tokenizer.size > vocab_size:
+        raise UserError(
+            f"the tokenizer in {path} has {tokenizer.size} pieces, but the model a vocabulary of {vocab_size}; "
+            "they do not belong together"
+        )
+    return tokenizer
 
 
 def _build_network(origin: Origin) -> Seq2Seq:

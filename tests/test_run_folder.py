@@ -27,7 +27,7 @@ def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
     assert folder.is_finished
     folder.results_json.unlink()
     folder.clear()
-    assert not folder.path.exists()
+    assert not list(folder.path.iterdir())
 
 
 def test_a_run_set_aside_keeps_everything_under_another_name(folder):
