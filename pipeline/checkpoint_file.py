@@ -110,7 +110,7 @@ def _check_form(content: Any, path: Path) -> None:
 
 def _reason(error: Exception) -> str:
     """Why a file could not be read. Not torch's own words: they advise to run what is in it."""
-    foreign = re.search(r"(?:GLOBAL|global:?) ([\w.]+)", str(error))
+    foreign = re.search(r"GLOBAL ([\w.]+)", str(error))
     if foreign:
         return f"it holds more than data ({foreign[1]}), and code in a checkpoint is never run"
     return f"it is damaged, cut off, or another kind of file ({type(error).__name__})"

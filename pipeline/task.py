@@ -144,8 +144,8 @@ class TranslationTask(pl.LightningModule):
         shown = ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
         raise UserError(
             f"the loss or its gradient is not finite at step {self.global_step - ago}, "
-            f"on the training sentences {shown}; the last good checkpoint is kept. Look at these sentences, or train anew with a lower --model.lr or a "
-            "longer --model.warmup_steps, and RETRAIN=1"
+            f"on the training sentences {shown}; the last good checkpoint is kept. Look at these sentences, or train "
+            "anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
         )
 
     # Validation and test

@@ -251,7 +251,7 @@ def mean_cross_map(maps: list[WordMap]) -> WordMap:
 
 
 def _tokenizer_of(proto: bytes, vocab_size: int, path: Path) -> Tokenizer:
-    """The tokenizer in a checkpoint, if it is a whole one, with our special pieces, no larger than the model's table."""
+    """The tokenizer in a checkpoint, if it is whole, has our special pieces and fits the model's vocabulary."""
     try:
         tokenizer = Tokenizer(proto)
         special = tokenizer.pieces(range(4)) if tokenizer.size >= 4 else []

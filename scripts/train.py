@@ -232,7 +232,8 @@ def main() -> None:
     for logger in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     warnings.filterwarnings(
-        "ignore", message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval).*"
+        "ignore",
+        message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval|sync_dist=True).*",
     )
     try:
         TranslationCLI()

@@ -33,8 +33,8 @@ class MemoryAdvice(Callback):
         if _is_out_of_memory(exception):
             raise UserError(
                 f"out of memory at step {trainer.global_step}, with a batch of {self._shape}; the last good checkpoint "
-                f"is kept. Lower {self._setting}, or --data.max_len, or the model's sizes; the run must then start anew, "
-                "with RETRAIN=1"
+                f"is kept. Lower {self._setting}, or --data.max_len, or the model's sizes; the run must then start "
+                "anew, with RETRAIN=1"
             ) from exception
 
 
