@@ -232,9 +232,10 @@ def main() -> None:
     for logger in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     warnings.filterwarnings(
-        "ignore",
-        message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval|sync_dist=True).*",
+        "ignore", message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval).*"
     )
+    # Nor its advice on several processes: what is logged is the same on all of them (see `TranslationTask._gather`).
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     try:
         TranslationCLI()
     except (UserError, MisconfigurationException, OSError) as error:

@@ -103,7 +103,7 @@ class Malicious:
 def test_code_in_a_checkpoint_is_named_and_never_run(path):
     checksum_file(path).unlink()
     torch.save(content(extra=Malicious()), path)
-    with pytest.raises(UserError, match=r"holds more than data \(\w+.exec\), and code in a checkpoint is never run"):
+    with pytest.raises(UserError, match=r"holds more than data \(exec\), and code in a checkpoint is never run"):
         read_checkpoint(path)
     path.write_bytes(pickle.dumps(Malicious(), protocol=2))
     with pytest.raises(UserError, match=r"is not a checkpoint of this project: it"):

@@ -91,7 +91,7 @@ def test_a_run_of_another_model_is_not_gone_on_with_even_inexactly(folder):
 
 def test_a_checkpoint_for_translating_only_is_nothing_to_go_on_from(folder):
     hyper_parameters = {"name": "gru", "network": {"class_path": "x", "init_args": {}}}
-    data = {"tokenizer": b"", "src": "en", "tgt": "de", "content_hash": "0"}
+    data = {"tokenizer": b"proto", "src": "en", "tgt": "de", "content_hash": "0"}
     write_checkpoint({"hyper_parameters": hyper_parameters, "state_dict": {}, "TranslationData": data}, folder.last)
-    with pytest.raises(UserError, match="lacks global_step, loops, callbacks, .* RETRAIN=1"):
+    with pytest.raises(UserError, match=r"lacks global_step, loops, callbacks, .* RETRAIN=1"):
         folder.read_last()
