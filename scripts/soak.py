@@ -8,6 +8,7 @@ status is 1. Linux only.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -106,7 +107,6 @@ class Training:
         deadline = time.monotonic() + _PATIENCE
         while _lives(group):
             time.sleep(0.05)
-            self._process.is_alive()  # which also lets the system forget it
             if time.monotonic() > deadline:
                 os.killpg(group, signal.SIGKILL)
                 raise TimeoutError(f"{whom} of the processes got {signal_.name}, and the others hang")
@@ -128,11 +128,13 @@ def _children(process: int) -> list[int]:
 
 
 def _lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Whether any process of the group still runs; one that has ended and waits to be forgotten does not."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state != "Z":
+                return True
+    return False
 
 
 def write_corpus_and_settings(folder: Path) -> None:

@@ -10,6 +10,7 @@ finished run instead of training it again.
 import errno
 import logging
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -21,7 +22,7 @@ import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from pipeline.circumstances import circumstances
 from pipeline.data.datamodule import TranslationData
@@ -245,6 +246,8 @@ def main() -> None:
         who = f"process {rank_zero_only.rank}: " if rank_zero_only.rank else ""
         print(f"error: {who}{error}{advice}", file=sys.stderr)
         sys.exit(2)
+    except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
+        sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":
