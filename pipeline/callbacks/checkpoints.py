@@ -1,12 +1,15 @@
 """Checkpoints that can be trusted: `best.ckpt` by validation loss, `last.ckpt` to go on from; never half a file."""
 
 import math
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
@@ -102,6 +105,10 @@ class Checkpoints(Callback):
         trainer.should_stop = self._stopped
         self._agreed = (trainer.global_step, time.monotonic())
         _refuse_other_start(trainer)
+        _end_at_once_when_asked(trainer)
+
+    def on_test_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        _end_at_once_when_asked(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "stopped": self._stopped}
@@ -138,6 +145,24 @@ def _refuse_other_start(trainer: pl.Trainer) -> None:
             f"process {trainer.global_rank} starts at step {mine[0]} with the text {mine[1][:8]}…, but the first one "
             f"at step {first[0]} with {first[1][:8]}…; all machines must see the same --runs_dir and the same corpus"
         )
+
+
+def _end_at_once_when_asked(trainer: pl.Trainer) -> None:
+    """Makes SIGTERM an exit with status 143, wherever the process is.
+
+    Lightning would go on to the end of the step, and first send a message to the other processes: in the middle of
+    whatever they are exchanging, so that they wait for good or take it for a gradient. Not under SLURM, which sends the
+    signal before it requeues a job.
+    """
+
+    def end(*_: Any) -> None:
+        launcher = trainer.strategy.launcher
+        if launcher is not None:
+            launcher.kill(signal.SIGTERM)
+        sys.exit(128 + signal.SIGTERM)
+
+    if not SLURMEnvironment.detect():
+        signal.signal(signal.SIGTERM, end)
 
 
 def checkpoint_folder(trainer: pl.Trainer) -> Path:
