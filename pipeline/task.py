@@ -67,7 +67,7 @@ class TranslationTask(pl.LightningModule):
     # Training
 
     def on_train_start(self) -> None:
-        self._window.start = time.perf_counter()
+        self._window.go_on(self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Makes randomness a function of the step, so that nothing drawn elsewhere can change a run."""

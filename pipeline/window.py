@@ -37,6 +37,13 @@ class Window:
     def seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.start
 
+    def go_on(self, device: torch.device) -> None:
+        """Starts the clock; what came from a checkpoint goes to `device`, where the rest will be."""
+        self.start = time.perf_counter()
+        self.nats, self.objectives, self.gradient_norms = (
+            [value.to(device) for value in values] for values in (self.nats, self.objectives, self.gradient_norms)
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """The arguments that make this window again."""
         return {
