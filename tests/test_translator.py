@@ -184,7 +184,7 @@ def test_settings_that_make_no_model_are_refused(tmp_path, init_args):
         load_changed(tmp_path, hyper_parameters={"name": "mine", "network": network})
 
 
-@pytest.mark.parametrize("cut", [lambda proto: b"", lambda proto: b"garbage", lambda proto: proto[: len(proto) // 2]])
+@pytest.mark.parametrize("cut", [lambda proto: b"\0", lambda proto: b"garbage", lambda proto: proto[: len(proto) // 2]])
 def test_a_broken_tokenizer_is_refused(tmp_path, cut):
     data = checkpoint()["TranslationData"]
     with pytest.raises(UserError, match=r"the tokenizer in .*best.ckpt is"):
