@@ -42,10 +42,15 @@ def run(*arguments: str, module: str = "scripts.train", expect: int | None = 0) 
 
 
 def fit(corpus: Path, tmp_path: Path, model: str, *more: str, expect: int | None = 0) -> subprocess.CompletedProcess:
+    """Trains a small model; its run is in `tmp_path`/runs."""
+    return run(*fit_arguments(corpus, tmp_path, model, *more), expect=expect)
+
+
+def fit_arguments(corpus: Path, tmp_path: Path, model: str, *more: str) -> list[str]:
     sizes = TRANSFORMER_SIZES if model == "transformer" else GRU_SIZES
     files = [*SMALL[:4], "-c", f"configs/model/{model}.yaml", *SMALL[4:], *sizes]
     folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache")]
-    return run("fit", *files, *folders, "--runs_dir", str(tmp_path / "runs"), *more, expect=expect)
+    return ["fit", *files, *folders, "--runs_dir", str(tmp_path / "runs"), *more]
 
 
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
