@@ -22,7 +22,7 @@ STAMP := $(VENV)/.complete
 FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate translate claims test fuzz lint tensorboard clean
+.PHONY: help setup train evaluate translate claims test soak fuzz lint tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
@@ -30,6 +30,7 @@ help: ## list the targets
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5"'
 	@echo '  make evaluate and make translate take CORPUS, RUNS and ARGS="--beam 10"; ARGS="--help" says what else'
+	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it
 
@@ -75,6 +76,9 @@ test: $(STAMP) ## run the tests (no network, no GPU)
 
 fuzz: $(STAMP) ## look for input that breaks something: new random text, some minutes (EXAMPLES=1000 per property)
 	@HYPOTHESIS_PROFILE=fuzz EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest -n 2 tests/*hostile*.py tests/*/*hostile*.py
+
+soak: $(STAMP) ## kill trainings again and again and see that nothing is lost (some twenty minutes)
+	@$(BIN)/python -m scripts.soak $(ARGS)
 
 lint: $(STAMP) ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from pipeline.atomic import write_atomically
 from pipeline.data.corpus import SentencePair
 from pipeline.data.datamodule import TranslationData
-from pipeline.data.loading import write_atomically
 from pipeline.metrics import SentenceScore, by_length, teacher_forced, translated
 
 _PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "numpy", "datasets")

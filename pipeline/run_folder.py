@@ -1,15 +1,19 @@
 """Run folders, `runs/<corpus>/<model>/seed<k>/`: finished runs are reported, unfinished ones go on, none is lost."""
 
+import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import yaml
+from torch import Tensor
 
+from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights
+from pipeline.circumstances import differences
 from pipeline.errors import UserError
 
 # Settings that say where a run is computed and how it is shown, not what it computes.
@@ -17,6 +21,7 @@ _NOT_OF_THE_RUN = (
     "ckpt_path",
     "weights_only",
     "retrain",
+    "inexact",
     "runs_dir",
     "data.cache_dir",
     "data.corpus",  # compared by its text
@@ -28,6 +33,19 @@ _NOT_OF_THE_RUN = (
     "trainer.strategy",
     "trainer.default_root_dir",
     "trainer.enable_progress_bar",
+)
+
+
+# Of a checkpoint, besides what translating needs.
+_NEEDED_TO_GO_ON = (
+    "format",
+    "global_step",
+    "loops",
+    "callbacks",
+    "optimizer_states",
+    "lr_schedulers",
+    "progress",
+    "circumstances",
 )
 
 
@@ -65,13 +83,24 @@ class RunFolder:
         except ValueError as error:
             raise UserError(f"{self.results_json} is broken ({error}); RETRAIN=1 trains the run anew") from error
 
-    def last_step(self) -> int:
-        """The step that an unfinished run goes on after."""
-        return torch.load(self.last, weights_only=True, map_location="cpu")["global_step"]
+    def read_last(self) -> dict[str, Any]:
+        """The checkpoint that an unfinished run goes on from.
+
+        Raises:
+            UserError: It is broken, or lacks what training needs.
+        """
+        checkpoint = read_checkpoint(self.last)
+        missing = [name for name in _NEEDED_TO_GO_ON if name not in checkpoint]
+        if missing:
+            raise UserError(
+                f"{self.last} cannot be gone on from: it lacks {', '.join(missing)}, so it was made by another version "
+                "of this project or for translating only; RETRAIN=1 trains anew and keeps the earlier run"
+            )
+        return checkpoint
 
     def best_step_and_loss(self) -> tuple[int, float]:
         """The step of the best checkpoint and its validation loss in nats per token."""
-        checkpoint = torch.load(self.best, weights_only=True, map_location="cpu")
+        checkpoint = read_checkpoint(self.best)
         states = (state for name, state in checkpoint["callbacks"].items() if name.startswith("Checkpoints"))
         return checkpoint["global_step"], next(states)["best"]
 
@@ -104,6 +133,45 @@ class RunFolder:
                 "use another --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
             )
 
+    def refuse_other_start(
+        self, checkpoint: dict[str, Any], weights: dict[str, Tensor], now: dict[str, Any], *, inexact: bool
+    ) -> None:
+        """Checks that a run can go on from its last `checkpoint` with a model of these `weights`, circumstances `now`.
+
+        Args:
+            inexact: Other circumstances are no hindrance; that exactness ends is said instead.
+
+        Raises:
+            UserError: The model or, unless `inexact`, the circumstances are others.
+        """
+        refuse_other_weights(self.last, checkpoint["state_dict"], weights)
+        changed = differences(checkpoint["circumstances"], now)
+        if changed and not inexact:
+            raise UserError(
+                f"{self.path} was trained under other circumstances ({'; '.join(changed)}) and would not end as one "
+                "uninterrupted run does; restore them, or accept that with --inexact true, or RETRAIN=1"
+            )
+        if changed:
+            print(f"note: exactness ends here: {'; '.join(changed)}; an uninterrupted run would end a little otherwise")
+
+    def lock(self) -> None:
+        """Keeps every other process from training this run until this one ends, in whatever way it ends.
+
+        Raises:
+            UserError: Another process trains it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDONLY)  # left open: the system closes it when the process ends
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise UserError(
+                f"{self.path} is being trained by another process; wait for it, or end it and run the same command"
+            ) from error
+        except OSError:
+            os.close(handle)  # a file system that knows no locks
+
     def set_aside(self) -> Path:
         """Gives the run another name, with the time in it, and returns that."""
         kept = self.path.with_name(f"{self.version}.{time.strftime('%Y-%m-%dT%H-%M-%S')}")
@@ -113,7 +181,8 @@ class RunFolder:
     def clear(self) -> None:
         """Removes what a run left that was stopped before its first checkpoint: there is nothing to go on from."""
         if not self.is_finished and not self.can_go_on:
-            shutil.rmtree(self.path)
+            for left in self.path.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 class TrainedRun(NamedTuple):
@@ -163,7 +232,7 @@ def _trained_run(checkpoint: Path, folder: Path | None) -> TrainedRun:
 
 
 # Callbacks that only show or keep what is computed.
-_ONLOOKERS = ("RunProgress", "AlignmentMaps", "SampleTranslations", "Checkpoints")
+_ONLOOKERS = ("RunProgress", "AlignmentMaps", "SampleTranslations", "MemoryAdvice", "Checkpoints")
 
 
 def settings_of(config: str) -> dict[str, Any]:

@@ -8,12 +8,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from pipeline.circumstances import circumstances
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
 from pipeline.models import Seq2Seq
 from pipeline.scoring import GREEDY, score_batch, token_nats
+from pipeline.window import Window
 
 
 class TranslationTask(pl.LightningModule):
@@ -59,13 +61,13 @@ class TranslationTask(pl.LightningModule):
         self.seconds = 0.0
         # Of the validation or test that ran last: the scores of each of its splits.
         self.scores: dict[str, list[SentenceScore]] = {}
-        self._window = _Window()
+        self._window = Window()
         self._validation_start = 0.0
 
     # Training
 
     def on_train_start(self) -> None:
-        self._window = _Window()
+        self._window.go_on(self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Makes randomness a function of the step, so that nothing drawn elsewhere can change a run."""
@@ -85,7 +87,9 @@ class TranslationTask(pl.LightningModule):
             objective = (1 - self.label_smoothing) * nats + self.label_smoothing * spread
         self.trainer.datamodule.on_batch_consumed()
         self.tokens_seen += batch.num_tokens
-        self._window.add(nats.detach(), objective.detach(), batch.num_tokens)
+        self._window.nats.append(nats.detach())
+        self._window.objectives.append(objective.detach())
+        self._window.tokens += batch.num_tokens
         # The mean over the tokens of all processes: DDP averages gradients over processes, hence the factor.
         return objective * (self.trainer.world_size / batch.num_tokens)
 
@@ -94,38 +98,55 @@ class TranslationTask(pl.LightningModule):
     ) -> None:
         """Clips by the norm over all parameters, and keeps that norm for the log."""
         limit = gradient_clip_val or float("inf")  # 0 means off
-        self._window.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit, foreach=True)
+        self._window.gradient_norms.append(norm)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if self.global_step % self.trainer.log_every_n_steps == 0:
+        self._log_window_if_due()
+
+    def on_train_end(self) -> None:
+        if self._window.tokens:
+            self._log_window()
+
+    def _log_window_if_due(self) -> None:
+        if self._window.tokens and self.global_step % self.trainer.log_every_n_steps == 0:
             self._log_window()
 
     def _log_window(self) -> None:
         """Writes the means since the last call. Not at every step: reading them back waits for the device."""
-        window, self._window = self._window, _Window()
-        seconds = time.perf_counter() - window.start
+        self._refuse_nonfinite()
+        window, self._window = self._window, Window()
+        seconds = window.seconds()
         self.seconds += seconds
         # One process's share of the tokens, times the processes, is close enough for a curve.
         scale = self.trainer.world_size / window.tokens
         scalars = {
-            "loss/train": float(window.nats) * scale,
+            "loss/train": float(torch.stack(window.nats).sum()) * scale,
             "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
-            "gradient/norm": float(window.gradient_norm),
+            "gradient/norm": float(window.gradient_norms[-1]) if window.gradient_norms else 0.0,
             "speed/tokens_per_second": window.tokens / seconds,
             "tokens_seen": self.tokens_seen,
         }
         if self.label_smoothing:
-            scalars["loss/objective"] = float(window.objective) * scale
-        if not all(torch.isfinite(torch.tensor([scalars["loss/train"], scalars["gradient/norm"]]))):
-            raise UserError(
-                f"the loss is not finite at step {self.global_step}; the last good checkpoint is kept. "
-                "Train anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
-            )
+            scalars["loss/objective"] = float(torch.stack(window.objectives).sum()) * scale
         self._log(scalars)
 
-    def on_train_epoch_end(self) -> None:
-        if self._window.tokens:
-            self._log_window()
+    def _refuse_nonfinite(self) -> None:
+        """Raises UserError if a loss or gradient since the last call of `_log_window` is not finite."""
+        window = self._window
+        # Scaled 16-bit gradients overflow now and then by design; the scaler leaves such a step out.
+        is_scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        bad = window.first_nonfinite(with_gradients=not is_scaled)
+        if bad is None:
+            return
+        ago = len(window.nats) - 1 - bad
+        numbers = self.trainer.datamodule.consumed_sentences(ago)
+        shown = ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
+        raise UserError(
+            f"the loss or its gradient is not finite at step {self.global_step - ago}, "
+            f"on the training sentences {shown}; the last good checkpoint is kept. Look at these sentences, or train "
+            "anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
+        )
 
     # Validation and test
 
@@ -153,7 +174,7 @@ class TranslationTask(pl.LightningModule):
             self.log(name, value, logger=False, rank_zero_only=False, sync_dist=False)
         self._log(scalars)
         self.seconds += time.perf_counter() - self._validation_start
-        self._window = _Window()
+        self._window = Window()
 
     def on_test_epoch_start(self) -> None:
         self.scores = {"test": [], "train": []}
@@ -204,28 +225,24 @@ class TranslationTask(pl.LightningModule):
         return 1.0 if math.isinf(total) else max(0.0, (total - step) / max(1, total - warmup))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["progress"] = {"tokens_seen": self.tokens_seen, "seconds": self.seconds}
+        # A run that goes on from here never comes back to what is behind: that must be right, and in the log on disk.
+        self._refuse_nonfinite()
+        self._log_window_if_due()
+        if self.logger is not None:
+            self.logger.experiment.flush()
+        checkpoint["progress"] = {
+            "tokens_seen": self.tokens_seen,
+            "seconds": self.seconds,
+            "window": self._window.state_dict(),
+        }
+        checkpoint["circumstances"] = circumstances(self.trainer.world_size, self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.tokens_seen = checkpoint["progress"]["tokens_seen"]
-        self.seconds = checkpoint["progress"]["seconds"]
+        progress = checkpoint["progress"]
+        self.tokens_seen = progress["tokens_seen"]
+        self.seconds = progress["seconds"]
+        self._window = Window(**progress["window"])
 
     def _log(self, scalars: dict[str, float]) -> None:
         if self.logger is not None:
             self.logger.log_metrics(scalars, step=self.global_step)
-
-
-class _Window:
-    """Sums since the scalars were last written; the loss stays on the device until then."""
-
-    def __init__(self) -> None:
-        self.start = time.perf_counter()
-        self.nats: Tensor | float = 0.0
-        self.objective: Tensor | float = 0.0
-        self.tokens = 0
-        self.gradient_norm: Tensor | float = 0.0
-
-    def add(self, nats: Tensor, objective: Tensor, tokens: int) -> None:
-        self.nats = self.nats + nats
-        self.objective = self.objective + objective
-        self.tokens += tokens

@@ -3,7 +3,6 @@
 import bisect
 import importlib
 import math
-import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from pipeline import models
 from pipeline.alignment import merge_to_words
+from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, make_batch
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
@@ -26,10 +26,6 @@ from pipeline.scoring import Search, token_nats, translate_batch
 LONGEST_SOURCE = int((SearchLimits().cap - SearchLimits().extra) / SearchLimits().factor)
 # Source tokens in a batch, times hypotheses per source: as much as a processor's cache likes, and no GPU notices.
 _BATCH_TOKENS = 8192
-# What reading somebody's file as a checkpoint may end in.
-_NOT_A_CHECKPOINT = (
-    *(pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, ImportError, EOFError),
-)
 
 
 class Translation(NamedTuple):
@@ -110,33 +106,32 @@ class Translator:
         path = Path(path)
         if not path.is_file():
             raise UserError(f"no checkpoint {path}; train a model first: make train")
+        checkpoint = read_checkpoint(path)
+        settings, data = checkpoint["hyper_parameters"], checkpoint["TranslationData"]
+        network = settings["network"]
+        origin = Origin(network["class_path"], network["init_args"], data["src"], data["tgt"], data["content_hash"])
+        weights = {name.removeprefix("network."): value for name, value in checkpoint["state_dict"].items()}
         try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            settings = checkpoint["hyper_parameters"]
-            data = checkpoint["TranslationData"]
-            origin = Origin(**settings["network"], **{key: data[key] for key in ("src", "tgt", "content_hash")})
-            name = _checked_name(settings["name"])
+            with torch.device("meta"):  # sizes that somebody made up take no memory here
+                expected = _build_network(origin).state_dict()
+            refuse_other_weights(path, weights, expected)
             network = _build_network(origin)
-            prefix = "network."
-            weights = {name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items()}
             network.load_state_dict(weights)
-            tokenizer = Tokenizer(data["tokenizer"])
-            if tokenizer.size > network.vocab_size:
-                raise ValueError(f"{tokenizer.size} pieces, but a model of {network.vocab_size}")
         except UserError:
             raise
-        except _NOT_A_CHECKPOINT as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"{path} is not a checkpoint of this project: {reason}") from error
+        except (RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path} does not make a model of {origin.class_path}: {reason}") from error
         if not all(value.isfinite().all() for value in weights.values()):
             raise UserError(
                 f"{path} has weights that are no numbers: its training diverged; train again, say with less lr"
             )
+        tokenizer = _tokenizer_of(data["tokenizer"], network.vocab_size, path)
         try:
             network = network.to(device)
         except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise UserError(f"no model can be put on the device {device!r} here ({error}); take cpu") from error
-        return cls(network, tokenizer, name, origin)
+        return cls(network, tokenizer, _checked_name(settings["name"]), origin)
 
     def untrained(self, seed: int) -> "Translator":
         """The same model with new random weights: what it does before it has learned anything."""
@@ -273,6 +268,23 @@ def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[\w.+-]{1,100}", name):
         raise UserError(f"the checkpoint calls its model {name[:100]!r}; expected a word, like transformer")
     return name
+
+
+def _tokenizer_of(proto: bytes, vocab_size: int, path: Path) -> Tokenizer:
+    """The tokenizer in a checkpoint, if it is whole, has our special pieces and fits the model's vocabulary."""
+    try:
+        tokenizer = Tokenizer(proto)
+        special = tokenizer.pieces(range(4)) if tokenizer.size >= 4 else []
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the tokenizer in {path} is broken; take the file from a copy, or train anew") from error
+    if special != ["<pad>", "<unk>", "<s>", "</s>"]:
+        raise UserError(f"the tokenizer in {path} is none of this project: its first pieces are {special}")
+    if tokenizer.size > vocab_size:
+        raise UserError(
+            f"the tokenizer in {path} has {tokenizer.size} pieces, but the model a vocabulary of {vocab_size}; "
+            "they do not belong together"
+        )
+    return tokenizer
 
 
 def _build_network(origin: Origin) -> Seq2Seq:

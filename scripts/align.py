@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.data.loading import write_atomically
+from pipeline.atomic import write_atomically
 from pipeline.errors import UserError
 from pipeline.pages import alignment_page
 from pipeline.plots import PanelMap, alignment_panel

@@ -28,9 +28,10 @@ from typing import Any, NamedTuple
 import torch
 
 from pipeline.alignment import parse_pharaoh
+from pipeline.atomic import write_atomically
 from pipeline.data.corpus import Corpus, SentencePair
 from pipeline.data.files import read_lines, read_text_pair
-from pipeline.data.loading import corpus_name, load_corpus, write_atomically
+from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.alignments import align_models, shapes_of_models
 from pipeline.evaluation.scores import EvaluationSet, Run, concatenated, score_models

@@ -10,6 +10,7 @@ finished run instead of training it again.
 import errno
 import logging
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -21,8 +22,9 @@ import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from pipeline.circumstances import circumstances
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError
@@ -54,6 +56,13 @@ class TranslationCLI(LightningCLI):
         parser.add_argument(
             "--retrain", type=bool, default=False, help="Train anew; an earlier run is kept under another name."
         )
+        parser.add_argument(
+            "--inexact",
+            type=bool,
+            default=False,
+            help="Go on with an unfinished run also on another device, with another number of processes or other "
+            "versions of libraries; it then no longer ends as an uninterrupted one would.",
+        )
         parser.add_argument("--dropout", type=float, default=0.1, help="Of every model, in [0, 1).")
         parser.link_arguments("dropout", "model.network.init_args.dropout")
         parser.link_arguments("data.vocab_size", "model.network.init_args.vocab_size")
@@ -75,14 +84,13 @@ class TranslationCLI(LightningCLI):
         self.folder = RunFolder(
             config.runs_dir, corpus_name(config.data.corpus), config.model.name, int(config.seed_everything)
         )
-        purge_step = None
-        self._resume_from = None
+        self._resume_from: str | None = None
+        self._last: dict[str, Any] | None = None  # what is in it
         if not config.trainer.fast_dev_run and not config.retrain:
-            if rank_zero_only.rank == 0 and self.folder.path.exists():
-                self._check_folder()
+            self._report_if_finished()
             if self.folder.can_go_on:
-                self._resume_from = str(self.folder.last)
-                purge_step = self.folder.last_step() + 1
+                self.folder.refuse_other_settings(settings_of(self._dumped()))
+                self._resume_from, self._last = str(self.folder.last), self.folder.read_last()
                 self.save_config_callback = None  # it is there
         if config.trainer.logger not in (None, True):
             raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
@@ -95,23 +103,20 @@ class TranslationCLI(LightningCLI):
             name=self.folder.name,
             version=self.folder.version,
             default_hp_metric=False,
-            purge_step=purge_step,
+            purge_step=self._last["global_step"] + 1 if self._last else None,
         )
 
-    def _check_folder(self) -> None:
-        """Reports a finished run and ends; checks that an unfinished one is the same run."""
+    def _report_if_finished(self) -> None:
+        """Reports a finished run and ends: every process, since nobody waits for one that ends alone."""
         folder, data = self.folder, self.config.fit.data
-        folder.clear()
-        if folder.is_finished or folder.can_go_on:
-            folder.refuse_other_settings(settings_of(self._dumped()))
         if folder.is_finished:
+            folder.refuse_other_settings(settings_of(self._dumped()))
             corpus = load_corpus(data.corpus, data.src, data.tgt, Path(data.cache_dir), data.revision)
             folder.refuse_other_text(corpus.content_hash(), data.corpus)
-            print(f"{folder.path} is finished; RETRAIN=1 (--retrain true) trains it anew")
-            print(results_table([folder.results()]))
+            if rank_zero_only.rank == 0:
+                print(f"{folder.path} is finished; RETRAIN=1 (--retrain true) trains it anew")
+                print(results_table([folder.results()]))
             sys.exit(0)
-        if folder.can_go_on:
-            print(f"going on with the unfinished run in {folder.path}")
 
     def _dumped(self) -> str:
         return self._parser(self.subcommand).dump(self.config.fit)
@@ -139,10 +144,28 @@ class TranslationCLI(LightningCLI):
         self.datamodule.prepare_data()
         self.datamodule.setup()
         # Only now that nothing can be wrong with the command.
-        if self.config.fit.retrain and rank_zero_only.rank == 0 and self.folder.path.exists():
-            print(f"the earlier run is kept in {self.folder.set_aside()}")
+        if not self.trainer.fast_dev_run:
+            self._prepare_folder()
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision("high")  # TF32
+
+    def _prepare_folder(self) -> None:
+        """Makes the run folder ready; only the first of all processes touches it, before any other can train."""
+        folder = self.folder
+        if self._last:
+            now = circumstances(self.trainer.world_size, self.trainer.strategy.root_device)
+            inexact = self.config.fit.inexact
+            folder.refuse_other_start(self._last, self.model.state_dict(), now, inexact=inexact)
+        step, self._last = self._last["global_step"] if self._last else None, None
+        if not self.trainer.is_global_zero:
+            return
+        folder.lock()
+        if self.config.fit.retrain and (folder.is_finished or folder.can_go_on):
+            print(f"the earlier run is kept in {folder.set_aside()}; if this one is stopped, go on without RETRAIN")
+            folder.lock()
+        folder.clear()
+        if step is not None:
+            print(f"going on with the unfinished run in {folder.path}, after step {step}")
 
     def after_fit(self) -> None:
         """Scores the best checkpoint on the test set and writes results.json."""
@@ -170,8 +193,8 @@ class TranslationCLI(LightningCLI):
             val_nats_per_token=val_nats_per_token,
         )
         write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
-        write_json(self.folder.results_json, results)  # last: it marks the run as finished
         self._log_hyperparameters(results)
+        write_json(self.folder.results_json, results)  # last: it marks the run as finished
         print(results_table([results]))
 
     def _log_hyperparameters(self, results: dict) -> None:
@@ -212,14 +235,19 @@ def main() -> None:
     warnings.filterwarnings(
         "ignore", message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval).*"
     )
+    # Nor its advice on several processes: what is logged is the same on all of them (see `TranslationTask._gather`).
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     try:
         TranslationCLI()
     except (UserError, MisconfigurationException, OSError) as error:
         advice = ""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             advice = "; free some space and run the same command, which goes on from the last checkpoint"
-        print(f"error: {error}{advice}", file=sys.stderr)
+        who = f"process {rank_zero_only.rank}: " if rank_zero_only.rank else ""
+        print(f"error: {who}{error}{advice}", file=sys.stderr)
         sys.exit(2)
+    except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
+        sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Each training is a command of its own, printed before it starts, so that it can 
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ CONFIGS = Path("configs")
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         train_all(_parser().parse_args())
     except (UserError, OSError) as error:
@@ -53,7 +55,7 @@ def train_all(options: argparse.Namespace) -> None:
         command += ["--retrain", "true"] if options.retrain else []
         command += options.arguments
         print(f"\n$ python {shlex.join(command[1:])}", flush=True)
-        status = subprocess.run(command).returncode
+        status = _run(command)
         if status:
             sys.exit(status)
     if any(argument.startswith("--trainer.fast_dev_run") for argument in options.arguments):
@@ -61,6 +63,17 @@ def train_all(options: argparse.Namespace) -> None:
     folder = Path(options.runs_dir) / name
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
     print("\nLook next: make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")
+
+
+def _run(command: list[str]) -> int:
+    """Runs a command and returns its status; when this process is ended, so is that one: nothing trains on unseen."""
+    process = subprocess.Popen(command)
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def _refuse_what_has_its_own_option(arguments: list[str]) -> None:

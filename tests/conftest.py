@@ -1,12 +1,14 @@
 """Small models of every kind: sizes are distinct, so that a swapped axis cannot pass. And how long to look for bugs."""
 
 import os
+import sys
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
+from tests.commands import ROOT
 
 # `make test` tries the same few examples everywhere; `make fuzz` other ones each time, and many.
 settings.register_profile(
@@ -59,3 +61,18 @@ def sentences() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     mask = torch.arange(SRC_LEN) < torch.tensor([7, 4, 1]).unsqueeze(1)
     tgt = torch.randint(4, VOCAB_SIZE, (BATCH, TGT_LEN), generator=generator)
     return src * mask, mask, tgt
+
+
+@pytest.fixture
+def refuse(monkeypatch, capfd):
+    """Runs a command line in this process, which is quicker, and returns what it says when it refuses."""
+
+    def refuse(main, *arguments: str) -> str:
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", ["scripts", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        assert exit_.value.code == 2
+        return capfd.readouterr().err
+
+    return refuse

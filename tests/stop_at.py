@@ -1,7 +1,8 @@
-"""A callback that ends a training abruptly, for the test of resuming."""
+"""Callbacks that end a training in bad ways, for the tests of what is left then."""
 
 import os
 
+import torch
 from pytorch_lightning.callbacks import Callback
 
 from pipeline.callbacks import Checkpoints
@@ -12,14 +13,37 @@ class StopAt(Callback):
 
     Args:
         step: The last step that is taken.
+        rank: The process that is killed.
+    """
+
+    def __init__(self, step: int, rank: int = 0) -> None:
+        self.step = step
+        self.rank = rank
+
+    def on_train_start(self, trainer, module) -> None:
+        _checkpoints_of(trainer).every_seconds = 0
+
+    def on_train_batch_end(self, trainer, module, *_) -> None:
+        if trainer.global_step == self.step and trainer.global_rank == self.rank:
+            os._exit(7)
+
+
+class PoisonAt(Callback):
+    """Lets a checkpoint be written at every step before one, and makes the loss of that one not a number.
+
+    Args:
+        step: The one.
     """
 
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_train_start(self, trainer, module) -> None:
-        next(c for c in trainer.callbacks if isinstance(c, Checkpoints)).every_seconds = 0
+    def on_train_batch_start(self, trainer, module, *_) -> None:
+        _checkpoints_of(trainer).every_seconds = 0 if trainer.global_step < self.step - 1 else float("inf")
+        if trainer.global_step == self.step - 1:
+            with torch.no_grad():
+                module.network.embedding.weight.fill_(float("nan"))
 
-    def on_train_batch_end(self, trainer, module, *_) -> None:
-        if trainer.global_step == self.step:
-            os._exit(7)
+
+def _checkpoints_of(trainer) -> Checkpoints:
+    return next(callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))

@@ -1,63 +1,22 @@
 """The whole path on a small corpus, through the commands that a user types."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pipeline.data.grammar import ToyGrammar
 from pipeline.translator import Translator
 from scripts import train, train_all
-
-ROOT = Path(__file__).parent.parent
-SMALL = [
-    *("-c", "configs/base.yaml", "-c", "configs/corpus/other.yaml"),
-    *("--data.vocab_size", "700", "--data.batch_tokens", "128", "--trainer.accelerator", "cpu"),
-    *("--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar", "false"),
-]
-GRU_SIZES = ["--model.network.init_args.d_embed", "8", "--model.network.init_args.d_model", "12"]
-TRANSFORMER_SIZES = ["--model.network.init_args.d_model", "8", "--model.network.init_args.d_ff", "12"]
+from tests.commands import GRU_SIZES, SMALL, fit, run, weights_of, write_corpus
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    """A folder of jsonl files with sentences of the toy grammar."""
-    grammar = ToyGrammar(seed=3)
-    folder = tmp_path_factory.mktemp("corpora") / "little"
-    folder.mkdir()
-    for split, size in (("train", 60), ("val", 9), ("test", 11)):
-        pairs = [grammar.sentence(1, 0.2) for _ in range(size)]
-        lines = [json.dumps({"en": pair.src, "de": pair.tgt}, ensure_ascii=False) for pair in pairs]
-        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
-
-
-def run(*arguments: str, module: str = "scripts.train", expect: int = 0) -> subprocess.CompletedProcess:
-    """A command in a process of its own, without network."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
-    return done
-
-
-def fit(corpus: Path, tmp_path: Path, model: str, *more: str, expect: int = 0) -> subprocess.CompletedProcess:
-    sizes = TRANSFORMER_SIZES if model == "transformer" else GRU_SIZES
-    files = [*SMALL[:4], "-c", f"configs/model/{model}.yaml", *SMALL[4:], *sizes]
-    folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache")]
-    return run("fit", *files, *folders, "--runs_dir", str(tmp_path / "runs"), *more, expect=expect)
-
-
-def weights_of(path: Path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=True)["state_dict"]
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "little")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +40,9 @@ def test_make_train_leaves_results_checkpoints_and_figures_for_each_model(traine
         assert results["target_tokens_seen"] > 0
         assert len(results["test"]["by_source_length"]) == 7
         assert all(results["nats_per_token"][split] > 0 for split in ("train", "val", "test"))
-        assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+        assert {path.name for path in (folder / "checkpoints").iterdir()} == {
+            name + ending for name in ("best.ckpt", "last.ckpt") for ending in ("", ".sha256")
+        }
         assert (folder / "config.yaml").is_file()
     assert len(list((trained / "comparison" / "seed1").glob("*.png"))) == 4
 
@@ -159,54 +120,29 @@ def test_a_finished_run_is_not_reported_for_another_text(corpus, trained, tmp_pa
     assert "was trained on another text" in said
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):
-    fit(corpus, tmp_path / "whole", "gru_attention")
-    # Stops in the second epoch, in mid-epoch, as a killed process would.
-    stopped = tmp_path / "stopped"
-    stop = ["--trainer.callbacks+", "tests.stop_at.StopAt", "--trainer.callbacks.init_args.step", "13"]
-    fit(corpus, stopped, "gru_attention", *stop, expect=7)
-    assert not (stopped / "runs/little/gru_attention/seed1/results.json").exists()
-    done = fit(corpus, stopped, "gru_attention", *stop)  # which goes on after that step
-    assert "going on" in done.stdout
-    for name in ("best", "last"):
-        path = Path("runs/little/gru_attention/seed1/checkpoints") / f"{name}.ckpt"
-        one, other = weights_of(tmp_path / "whole" / path), weights_of(stopped / path)
-        assert all(torch.equal(one[key], other[key]) for key in one)
-
-
 def test_retraining_keeps_the_earlier_run(corpus, tmp_path):
     fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1")
     fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", "--retrain", "true")
     kept = sorted(path.name.split(".")[0] for path in (tmp_path / "runs/little/gru").iterdir())
     assert kept == ["seed1", "seed1"]
+    one, other = (weights_of(run / "checkpoints/last.ckpt") for run in (tmp_path / "runs/little/gru").iterdir())
+    assert all(torch.equal(one[key], other[key]) for key in one)  # same seed, same machine
 
 
-def test_two_processes_train_like_one(corpus, tmp_path):
-    exact = ["--dropout", "0", "--trainer.max_epochs", "1"]
-    fit(corpus, tmp_path / "one", "gru_attention", *exact)
-    fit(corpus, tmp_path / "two", "gru_attention", *exact, "--trainer.devices", "2", "--trainer.strategy", "ddp")
-    path = Path("runs/little/gru_attention/seed1")
-    one, two = (weights_of(tmp_path / name / path / "checkpoints/last.ckpt") for name in ("one", "two"))
-    for key in one:
-        torch.testing.assert_close(one[key], two[key], atol=2e-4, rtol=1e-3)
-    losses = [json.loads((tmp_path / n / path / "results.json").read_text())["nats_per_token"] for n in ("one", "two")]
-    assert losses[0]["val"] == pytest.approx(losses[1]["val"], rel=1e-4)
-    assert losses[0]["test"] == pytest.approx(losses[1]["test"], rel=1e-4)
-
-
-@pytest.fixture
-def refuse(monkeypatch, capfd):
-    """Runs a command line in this process, which is quicker, and returns what it says when it refuses."""
-
-    def refuse(main, *arguments: str) -> str:
-        monkeypatch.chdir(ROOT)
-        monkeypatch.setattr(sys, "argv", ["scripts", *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        assert exit_.value.code == 2
-        return capfd.readouterr().err
-
-    return refuse
+def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refuse):
+    runs = tmp_path / "runs"
+    shutil.copytree(trained, runs / "little")
+    folder = runs / "little" / "gru" / "seed1"
+    (folder / "results.json").unlink()
+    last = folder / "checkpoints" / "last.ckpt"
+    files = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], "--data.corpus", str(corpus)]
+    folders = ["--runs_dir", str(runs), "--data.cache_dir", str(trained.parent.parent / "cache")]
+    last.write_bytes(last.read_bytes()[:-100])
+    assert "last.ckpt was changed or damaged after it was written" in refuse(train.main, "fit", *files, *folders)
+    last.with_name("last.ckpt.sha256").unlink()
+    assert "last.ckpt is not a checkpoint of this project" in refuse(train.main, "fit", *files, *folders)
+    shutil.copyfile(trained / "transformer" / "seed1" / "checkpoints" / "last.ckpt", last)
+    assert "holds the weights of another model" in refuse(train.main, "fit", *files, *folders)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 import json
+import subprocess
+import sys
 
 import pytest
+import torch
 
+from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder, settings_of
 
@@ -27,7 +31,7 @@ def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
     assert folder.is_finished
     folder.results_json.unlink()
     folder.clear()
-    assert not folder.path.exists()
+    assert not list(folder.path.iterdir())
 
 
 def test_a_run_set_aside_keeps_everything_under_another_name(folder):
@@ -57,3 +61,37 @@ def test_another_text_is_refused(folder):
     folder.refuse_other_text("a", "toy")
     with pytest.raises(UserError, match="another text than toy"):
         folder.refuse_other_text("b", "toy")
+
+
+def test_two_processes_never_train_one_run(folder):
+    folder.lock()
+    code = "import sys; from pipeline.run_folder import RunFolder; RunFolder(sys.argv[1], 'toy', 'gru', 3).lock()"
+    command = [sys.executable, "-c", code, str(folder.path.parent.parent.parent)]
+    other = subprocess.run(command, capture_output=True, text=True)
+    assert "seed3 is being trained by another process; wait for it" in other.stderr
+    assert subprocess.run([*command[:-1], str(folder.path / "elsewhere")]).returncode == 0
+
+
+def test_other_circumstances_are_refused_or_accepted_with_a_word(folder, capsys):
+    checkpoint = {"state_dict": {}, "circumstances": {"processes": 2, "torch": "2.13"}}
+    folder.refuse_other_start(checkpoint, {}, {"processes": 2, "torch": "2.13"}, inexact=False)
+    now = {"processes": 1, "torch": "2.14"}
+    with pytest.raises(UserError, match=r"\(processes: 2 → 1; torch: 2.13 → 2.14\).*--inexact true"):
+        folder.refuse_other_start(checkpoint, {}, now, inexact=False)
+    assert capsys.readouterr().out == ""
+    folder.refuse_other_start(checkpoint, {}, now, inexact=True)
+    assert "exactness ends here: processes: 2 → 1" in capsys.readouterr().out
+
+
+def test_a_run_of_another_model_is_not_gone_on_with_even_inexactly(folder):
+    checkpoint = {"state_dict": {"embedding": torch.zeros(7, 8)}, "circumstances": {}}
+    with pytest.raises(UserError, match=r"embedding is \(7, 8\), expected \(9, 8\)"):
+        folder.refuse_other_start(checkpoint, {"embedding": torch.zeros(9, 8)}, {}, inexact=True)
+
+
+def test_a_checkpoint_for_translating_only_is_nothing_to_go_on_from(folder):
+    hyper_parameters = {"name": "gru", "network": {"class_path": "x", "init_args": {}}}
+    data = {"tokenizer": b"proto", "src": "en", "tgt": "de", "content_hash": "0"}
+    write_checkpoint({"hyper_parameters": hyper_parameters, "state_dict": {}, "TranslationData": data}, folder.last)
+    with pytest.raises(UserError, match=r"lacks global_step, loops, callbacks, .* RETRAIN=1"):
+        folder.read_last()

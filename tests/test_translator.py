@@ -1,8 +1,11 @@
+import io
 import pickle
 
 import pytest
+import sentencepiece as spm
 import torch
 
+from pipeline.checkpoint_file import write_checkpoint
 from pipeline.data.tokenizer import BOS, EOS, Tokenizer
 from pipeline.errors import UserError
 from pipeline.models import TransformerSeq2Seq
@@ -142,3 +145,60 @@ def test_a_truncated_checkpoint_is_refused(tmp_path):
 def test_a_missing_checkpoint_says_how_to_make_one(tmp_path):
     with pytest.raises(UserError, match="train a model first: make train"):
         Translator.load(tmp_path / "none.ckpt")
+
+
+def load_changed(tmp_path, **changes) -> Translator:
+    torch.save(checkpoint(**changes), tmp_path / "best.ckpt")
+    return Translator.load(tmp_path / "best.ckpt")
+
+
+def test_a_checkpoint_that_is_not_the_one_its_checksum_was_made_of_is_refused(tmp_path):
+    write_checkpoint(checkpoint(), tmp_path / "best.ckpt")
+    assert Translator.load(tmp_path / "best.ckpt").name == "mine"
+    torch.save(checkpoint(), tmp_path / "best.ckpt")
+    with pytest.raises(UserError, match=r"best.ckpt was changed or damaged after it was written"):
+        Translator.load(tmp_path / "best.ckpt")
+
+
+def test_weights_of_another_vocabulary_or_model_are_refused_by_name(tmp_path):
+    network = TransformerSeq2Seq(**SIZES | {"vocab_size": 321})
+    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    with pytest.raises(UserError, match=r"holds the weights of another model: .*\(321, 8\), expected \(320, 8\)"):
+        load_changed(tmp_path, state_dict=weights)
+    gru = {"class_path": "pipeline.models.GRUSeq2Seq", "init_args": {"vocab_size": 320, "memory": "all", "d_model": 8}}
+    with pytest.raises(UserError, match="holds the weights of another model"):
+        load_changed(tmp_path, hyper_parameters={"name": "mine", "network": gru})
+
+
+def test_sizes_that_fit_into_no_memory_are_refused_before_any_is_taken(tmp_path):
+    sizes = SIZES | {"d_model": 1 << 24, "d_ff": 1 << 24}
+    network = {"class_path": "pipeline.models.TransformerSeq2Seq", "init_args": sizes}
+    with pytest.raises(UserError, match="holds the weights of another model"):
+        load_changed(tmp_path, hyper_parameters={"name": "mine", "network": network})
+
+
+@pytest.mark.parametrize("init_args", [{"vocab_size": 320, "d_model": 7}, {"vocab_size": 320, "speed": 3}])
+def test_settings_that_make_no_model_are_refused(tmp_path, init_args):
+    network = {"class_path": "pipeline.models.TransformerSeq2Seq", "init_args": init_args}
+    with pytest.raises(UserError, match=r"does not make a model of pipeline.models.TransformerSeq2Seq: \w+"):
+        load_changed(tmp_path, hyper_parameters={"name": "mine", "network": network})
+
+
+@pytest.mark.parametrize("cut", [lambda proto: b"\0", lambda proto: b"garbage", lambda proto: proto[: len(proto) // 2]])
+def test_a_broken_tokenizer_is_refused(tmp_path, cut):
+    data = checkpoint()["TranslationData"]
+    with pytest.raises(UserError, match=r"the tokenizer in .*best.ckpt is"):
+        load_changed(tmp_path, TranslationData=data | {"tokenizer": cut(data["tokenizer"])})
+
+
+def test_a_tokenizer_of_another_make_or_of_more_pieces_than_the_model_is_refused(tmp_path):
+    data = checkpoint()["TranslationData"]
+    larger = Tokenizer.train(["the quick brown fox jumps over the lazy dog ."], 340).proto
+    with pytest.raises(UserError, match=r"has 3\d\d pieces, but the model a vocabulary of 320"):
+        load_changed(tmp_path, TranslationData=data | {"tokenizer": larger})
+    model = io.BytesIO()
+    spm.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES), model_writer=model, vocab_size=30, hard_vocab_limit=False, minloglevel=2
+    )
+    with pytest.raises(UserError, match=r"none of this project: its first pieces are \['<unk>', '<s>', '</s>'"):
+        load_changed(tmp_path, TranslationData=data | {"tokenizer": model.getvalue()})

@@ -1,42 +1,37 @@
 """Checkpoints that can be trusted: `best.ckpt` by validation loss, `last.ckpt` to go on from; never half a file."""
 
-import os
-import tempfile
+import math
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
 from pipeline.errors import UserError
 
-# With several processes, whether it is time to save is agreed on only this often: agreeing waits for all of them.
-_AGREE_EVERY = 20
+# Several processes agree on whether it is time to save: this often between two checkpoints, as agreeing waits for all.
+_AGREEMENTS = 20
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the old file, syncs, renames: at every moment the path holds a whole checkpoint or none.
+    """Lets Lightning write and read checkpoints as `pipeline.checkpoint_file` does.
 
-    Lightning's own way stages the file in the system's temporary folder and copies it over the old one.
+    Its own way stages a file in the system's temporary folder and copies it over the old one.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_checkpoint(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
 
 
 class Checkpoints(Callback):
@@ -46,16 +41,18 @@ class Checkpoints(Callback):
     validation. At the end of an epoch it is written when its validation is over.
 
     Args:
-        every_seconds: At most this much training is lost when a run is killed.
+        every_seconds: At most this much training is lost when a run is killed, and a few steps.
         monitor: The value whose smallest marks the best checkpoint.
     """
 
-    def __init__(self, every_seconds: float = 30.0, monitor: str = "loss/val") -> None:
+    def __init__(self, every_seconds: float = 25.0, monitor: str = "loss/val") -> None:
         self.every_seconds = every_seconds
         self.monitor = monitor
         self.best: float | None = None
         self._stopped = False
         self._saved_at = time.monotonic()
+        self._agreed = (0, 0.0)  # the step and the time of the last agreement
+        self._agree_at = 0
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._saved_at = time.monotonic()
@@ -67,30 +64,51 @@ class Checkpoints(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        due = time.monotonic() - self._saved_at >= self.every_seconds
-        if trainer.world_size > 1:
-            if trainer.global_step % _AGREE_EVERY:
-                return
-            due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        due = self._is_due(trainer)
         validation_follows = trainer.is_last_batch or (batch_idx + 1) % trainer.val_check_batch == 0
         if due and not validation_follows:
-            self._save(trainer, module, "last")
+            self._save(trainer, "last")
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        now, step = time.monotonic(), trainer.global_step
+        due = now - self._saved_at >= self.every_seconds
+        if trainer.world_size == 1:
+            return due
+        if step < self._agree_at:
+            return False
+        # The first process decides, and also when to ask it again: steps may take a millisecond or many seconds.
+        last_step, last_time = self._agreed
+        steps = (step - last_step) / (now - last_time) * self.every_seconds / _AGREEMENTS
+        due, self._agree_at = trainer.strategy.broadcast((due, step + max(1, round(steps))))
+        self._agreed = (step, now)
+        return due
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         value = float(trainer.callback_metrics[self.monitor])
+        if not math.isfinite(value):
+            raise UserError(
+                f"{self.monitor} is {value} at step {trainer.global_step}; the last good checkpoint is kept. "
+                "Train anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
+            )
         if self.best is None or value < self.best:
             self.best = value
-            self._save(trainer, module, "best")
+            self._save(trainer, "best")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._stopped = trainer.should_stop
-        self._save(trainer, module, "last")
+        self._save(trainer, "last")
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         # Lightning forgets that a run was stopped early, and would train it on.
         trainer.should_stop = self._stopped
+        self._agreed = (trainer.global_step, time.monotonic())
+        _refuse_other_start(trainer)
+        _end_at_once_when_asked(trainer)
+
+    def on_test_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        _end_at_once_when_asked(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "stopped": self._stopped}
@@ -99,17 +117,52 @@ class Checkpoints(Callback):
         self.best = state_dict["best"]
         self._stopped = state_dict["stopped"]
 
-    def _save(self, trainer: pl.Trainer, module: pl.LightningModule, name: str) -> None:
+    def _save(self, trainer: pl.Trainer, name: str) -> None:
         if trainer.fast_dev_run:
             return
-        if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
+        folder = checkpoint_folder(trainer)
+        try:
+            trainer.save_checkpoint(folder / f"{name}.ckpt")
+        except OSError as error:
+            kept = "the one before is kept" if (folder / "last.ckpt").is_file() else "there is none before it"
             raise UserError(
-                f"the weights are not finite at step {trainer.global_step}; the last good checkpoint is kept. "
-                "Train anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
-            )
-        trainer.save_checkpoint(checkpoint_folder(trainer) / f"{name}.ckpt")
+                f"the checkpoint of step {trainer.global_step} cannot be written ({error.strerror}); {kept}. "
+                f"Make room in {folder} and run the same command, which goes on from what is there"
+            ) from error
         if name == "last":
             self._saved_at = time.monotonic()
+
+
+def _refuse_other_start(trainer: pl.Trainer) -> None:
+    """Raises UserError where a process starts from another step than the first one, or with another corpus.
+
+    So it is on machines that do not share the run folder; they would train on, each a model of its own.
+    """
+    mine = (trainer.global_step, trainer.datamodule.content_hash)
+    first = trainer.strategy.broadcast(mine)
+    if mine != first:
+        raise UserError(
+            f"process {trainer.global_rank} starts at step {mine[0]} with the text {mine[1][:8]}…, but the first one "
+            f"at step {first[0]} with {first[1][:8]}…; all machines must see the same --runs_dir and the same corpus"
+        )
+
+
+def _end_at_once_when_asked(trainer: pl.Trainer) -> None:
+    """Makes SIGTERM an exit with status 143, wherever the process is.
+
+    Lightning would go on to the end of the step, and first send a message to the other processes: in the middle of
+    whatever they are exchanging, so that they wait for good or take it for a gradient. Not under SLURM, which sends the
+    signal before it requeues a job.
+    """
+
+    def end(*_: Any) -> None:
+        launcher = trainer.strategy.launcher
+        if launcher is not None:
+            launcher.kill(signal.SIGTERM)
+        sys.exit(128 + signal.SIGTERM)
+
+    if not SLURMEnvironment.detect():
+        signal.signal(signal.SIGTERM, end)
 
 
 def checkpoint_folder(trainer: pl.Trainer) -> Path:

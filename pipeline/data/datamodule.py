@@ -7,9 +7,10 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
+from pipeline.atomic import write_atomically
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
 from pipeline.data.corpus import Corpus
-from pipeline.data.loading import corpus_name, load_corpus, write_atomically
+from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.data.tokenizer import Tokenizer
 from pipeline.errors import UserError
 
@@ -61,6 +62,7 @@ class TranslationData(pl.LightningDataModule):
         self.content_hash = ""
         self._consumed = 0
         self._encoded: dict[str, list[EncodedPair]] = {}
+        self._numbers: list[int] = []  # of the training pairs that are kept, counted from 1 in the whole split
         self._train_batches: TokenBudgetBatches | None = None
 
     def prepare_data(self) -> None:
@@ -76,7 +78,12 @@ class TranslationData(pl.LightningDataModule):
         if not self._encoded:
             self._load()
             train = encode_pairs(self.corpus.train, self.tokenizer)
-            kept = [pair for pair in train if len(pair.src) <= self.max_len and len(pair.tgt) < self.max_len]
+            self._numbers = [
+                number
+                for number, pair in enumerate(train, 1)
+                if len(pair.src) <= self.max_len and len(pair.tgt) < self.max_len
+            ]
+            kept = [train[number - 1] for number in self._numbers]
             if not kept:
                 raise UserError(f"no training pair has both sides within {self.max_len} pieces; raise --data.max_len")
             if len(kept) < len(train):
@@ -112,6 +119,11 @@ class TranslationData(pl.LightningDataModule):
         """Counts a training batch; the count is what a resumed run starts from."""
         self._consumed += 1
         self._train_batches.consumed = self._consumed
+
+    def consumed_sentences(self, ago: int = 0) -> list[int]:
+        """The numbers, counted from 1 in the training split, of the pairs in the batch `ago` before the last one."""
+        epoch, batch = divmod(self._consumed - 1 - ago, len(self._train_batches))
+        return sorted(self._numbers[row] for row in self._train_batches.plan(epoch)[batch])
 
     def order_hash(self) -> str:
         """SHA-256 (hex) of the order of the training batches."""

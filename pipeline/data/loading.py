@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.atomic import write_atomically
 from pipeline.data import corpus as corpus_module
 from pipeline.data import grammar, inflection, lexicon, phrases, toy
 from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
@@ -76,21 +74,6 @@ def choose_corpus() -> tuple[str, str]:
         "built-in toy corpus; for Multi30k connect and run again, or give a folder that holds it: "
         "make train CORPUS=path/to/multi30k"
     )
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Calls `write` on a temporary file beside `path` and renames it, so that nobody ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _cached_toy(cache_dir: Path) -> Corpus:

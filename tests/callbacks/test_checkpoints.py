@@ -1,37 +1,59 @@
 import errno
+from types import SimpleNamespace
 
 import pytest
-import torch
 
-from pipeline.callbacks import AtomicCheckpointIO
-
-
-def test_a_checkpoint_that_cannot_be_written_keeps_the_last_good_one(tmp_path, monkeypatch):
-    path = tmp_path / "checkpoints" / "last.ckpt"
-    io = AtomicCheckpointIO()
-    io.save_checkpoint({"step": 1}, path)
-
-    def full_disk(checkpoint, file):
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        io.save_checkpoint({"step": 2}, path)
-    assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
-    assert torch.load(path, weights_only=True) == {"step": 1}
+from pipeline.callbacks import Checkpoints, checkpoints
+from pipeline.errors import UserError
 
 
-def test_the_new_file_is_written_in_the_folder_it_will_stand_in(tmp_path, monkeypatch):
-    """A rename across file systems would be a copy, which can be cut off."""
-    seen = []
-    save = torch.save
+def trainer(tmp_path, step: int = 13, **more) -> SimpleNamespace:
+    """As much of a trainer as the callback asks for."""
+    values = {"global_step": step, "fast_dev_run": False, "log_dir": str(tmp_path), "world_size": 1}
+    return SimpleNamespace(**values | more)
 
-    def watched(checkpoint, file):
-        save(checkpoint, file)
-        seen.extend(p.name for p in tmp_path.iterdir())
 
-    monkeypatch.setattr(torch, "save", watched)
-    AtomicCheckpointIO().save_checkpoint({"step": 1}, tmp_path / "best.ckpt")
-    assert len(seen) == 1
-    assert seen[0].startswith(".best.ckpt.")
+def no_room(path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_checkpoint_that_cannot_be_written_says_so_and_what_is_kept(tmp_path):
+    full = trainer(tmp_path, save_checkpoint=no_room, should_stop=False)
+    with pytest.raises(UserError, match=r"step 13 cannot be written \(No space left on device\); there is none before"):
+        Checkpoints().on_train_epoch_end(full, None)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"weights")
+    with pytest.raises(UserError, match=r"the one before is kept\. Make room .* run the same command"):
+        Checkpoints().on_train_epoch_end(full, None)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, value):
+    state = SimpleNamespace(fn="fit")
+    lost = trainer(tmp_path, state=state, sanity_checking=False, callback_metrics={"loss/val": value})
+    with pytest.raises(UserError, match=rf"loss/val is {value} at step 13; the last good checkpoint is kept"):
+        Checkpoints().on_validation_end(lost, None)
+
+
+@pytest.mark.parametrize(("seconds_per_step", "most_lost"), [(0.001, 26.5), (10.0, 40.0)])
+def test_several_processes_agree_often_enough_however_long_a_step_takes(
+    tmp_path, monkeypatch, seconds_per_step, most_lost
+):
+    now, saved, agreed = [1000.0], [], []
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    strategy = SimpleNamespace(broadcast=lambda value: agreed.append(now[0]) or value)
+    callback = Checkpoints(every_seconds=25)
+    callback._agreed = (0, now[0])
+    quiet = {"is_last_batch": False, "val_check_batch": 10**9}
+    two = trainer(tmp_path, world_size=2, strategy=strategy, save_checkpoint=saved.append, **quiet)
+    losses = []
+    for step in range(1, int(300 / seconds_per_step)):
+        now[0] += seconds_per_step
+        two.global_step = step
+        before = len(saved), callback._saved_at
+        callback.on_train_batch_end(two, None, None, None, step)
+        if len(saved) > before[0]:
+            losses.append(now[0] - before[1])
+    assert len(losses) >= 7
+    assert max(losses) <= most_lost
+    assert len(agreed) <= 300  # and not at every one of many short steps

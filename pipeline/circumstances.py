@@ -1,0 +1,24 @@
+"""What must be the same for a run that goes on to end as if it had never stopped."""
+
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+# Their releases change kernels, random streams or the order of events.
+_PACKAGES = ("torch", "pytorch-lightning", "numpy", "sentencepiece")
+
+
+def circumstances(processes: int, device: torch.device) -> dict[str, str | int]:
+    """{"processes": 2, "device": "cpu", "torch": "2.13", …}: versions up to the number that may change results."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"processes": processes, "device": name} | {package: _release(version(package)) for package in _PACKAGES}
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What of `now` is not as it was, in words: ["processes: 1 → 2"]."""
+    return [f"{name}: {before[name]} → {value}" for name, value in now.items() if before.get(name, value) != value]
+
+
+def _release(full: str) -> str:
+    return ".".join(full.split("+")[0].split(".")[:2])

@@ -1,0 +1,57 @@
+"""The commands that a user types, on a small corpus and with small models."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from pipeline.data.grammar import ToyGrammar
+
+ROOT = Path(__file__).parent.parent
+SMALL = [
+    *("-c", "configs/base.yaml", "-c", "configs/corpus/other.yaml"),
+    *("--data.vocab_size", "700", "--data.batch_tokens", "128", "--trainer.accelerator", "cpu"),
+    *("--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar", "false"),
+]
+GRU_SIZES = ["--model.network.init_args.d_embed", "8", "--model.network.init_args.d_model", "12"]
+TRANSFORMER_SIZES = ["--model.network.init_args.d_model", "8", "--model.network.init_args.d_ff", "12"]
+
+
+def write_corpus(folder: Path) -> Path:
+    """Makes a folder of jsonl files with sentences of the toy grammar, and returns it."""
+    grammar = ToyGrammar(seed=3)
+    folder.mkdir()
+    for split, size in (("train", 60), ("val", 9), ("test", 11)):
+        pairs = [grammar.sentence(1, 0.2) for _ in range(size)]
+        lines = [json.dumps({"en": pair.src, "de": pair.tgt}, ensure_ascii=False) for pair in pairs]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def run(*arguments: str, module: str = "scripts.train", expect: int | None = 0) -> subprocess.CompletedProcess:
+    """A command in a process of its own, without network; `expect` None takes any exit status."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert expect is None or done.returncode == expect, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+def fit(corpus: Path, tmp_path: Path, model: str, *more: str, expect: int | None = 0) -> subprocess.CompletedProcess:
+    """Trains a small model; its run is in `tmp_path`/runs."""
+    return run(*fit_arguments(corpus, tmp_path, model, *more), expect=expect)
+
+
+def fit_arguments(corpus: Path, tmp_path: Path, model: str, *more: str) -> list[str]:
+    sizes = TRANSFORMER_SIZES if model == "transformer" else GRU_SIZES
+    files = [*SMALL[:4], "-c", f"configs/model/{model}.yaml", *SMALL[4:], *sizes]
+    folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache")]
+    return ["fit", *files, *folders, "--runs_dir", str(tmp_path / "runs"), *more]
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]

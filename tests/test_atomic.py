@@ -1,0 +1,36 @@
+import pytest
+
+from pipeline.atomic import write_atomically
+
+
+def test_a_file_is_written_whole_and_its_folder_is_made(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    write_atomically(path, lambda temporary: temporary.write_text("whole"))
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fail(temporary):
+        temporary.write_text("hal")
+        raise error
+
+    with pytest.raises(error):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_until_it_is_whole_a_file_is_not_there(tmp_path):
+    path = tmp_path / "file.txt"
+
+    def write(temporary):
+        temporary.write_text("half")
+        assert not path.exists()
+        assert temporary.parent == path.parent  # a rename is atomic only within one file system
+
+    write_atomically(path, write)

@@ -1,0 +1,86 @@
+"""Runs that are stopped, or shared among processes, end as one that is neither; what cannot go on says why."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.data.datamodule import TranslationData
+from scripts import train
+from tests.commands import fit, fit_arguments, run, weights_of, write_corpus
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "little")
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):
+    fit(corpus, tmp_path / "whole", "gru_attention")
+    # Stops in the second epoch, in mid-epoch, as a killed process would.
+    stopped = tmp_path / "stopped"
+    stop = ["--trainer.callbacks+", "tests.stop_at.StopAt", "--trainer.callbacks.init_args.step", "13"]
+    fit(corpus, stopped, "gru_attention", *stop, expect=7)
+    assert not (stopped / "runs/little/gru_attention/seed1/results.json").exists()
+    done = fit(corpus, stopped, "gru_attention", *stop)  # which goes on after that step
+    assert "going on" in done.stdout
+    for name in ("best", "last"):
+        path = Path("runs/little/gru_attention/seed1/checkpoints") / f"{name}.ckpt"
+        one, other = weights_of(tmp_path / "whole" / path), weights_of(stopped / path)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_two_and_three_processes_train_like_one(corpus, tmp_path):
+    """Global batches, the mean over their tokens, and every sentence scored once; only one process writes."""
+    exact = ["--dropout", "0", "--trainer.max_epochs", "1"]
+    path = Path("runs/little/gru_attention/seed1")
+    weights, results = {}, {}
+    for n in (1, 2, 3):
+        ddp = ["--trainer.devices", str(n), "--trainer.strategy", "ddp"] if n > 1 else []
+        fit(corpus, tmp_path / str(n), "gru_attention", *exact, *ddp)
+        weights[n] = weights_of(tmp_path / str(n) / path / "checkpoints/last.ckpt")
+        results[n] = json.loads((tmp_path / str(n) / path / "results.json").read_text())
+        rows = (tmp_path / str(n) / path / "translations.jsonl").read_text().splitlines()
+        assert [json.loads(row)["index"] for row in rows] == list(range(11))
+        writers = {events.name.split(".")[-2] for events in (tmp_path / str(n) / path).glob("events.out.*")}
+        assert len(writers) == 1  # by their process ids
+    for n in (2, 3):
+        for key in weights[1]:
+            torch.testing.assert_close(weights[1][key], weights[n][key], atol=2e-4, rtol=1e-3)
+        for split in ("val", "test"):
+            assert results[n]["nats_per_token"][split] == pytest.approx(results[1]["nats_per_token"][split], rel=1e-4)
+        assert results[n]["target_tokens_seen"] == results[1]["target_tokens_seen"]
+
+
+def test_when_one_process_dies_the_others_end_with_an_error_and_the_run_can_go_on(corpus, tmp_path, refuse):
+    stop = ["--trainer.callbacks+", "tests.stop_at.StopAt", "--trainer.callbacks.init_args.step", "5"]
+    stop += ["--trainer.callbacks.init_args.rank", "1"]
+    started = time.monotonic()
+    died = fit(corpus, tmp_path, "gru", *stop, "--trainer.devices", "2", "--trainer.strategy", "ddp", expect=None)
+    assert died.returncode
+    assert time.monotonic() - started < 100  # and not torch's 30 minutes
+    last = tmp_path / "runs/little/gru/seed1/checkpoints/last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] >= 4
+    said = refuse(train.main, *fit_arguments(corpus, tmp_path, "gru", *stop))
+    assert "other circumstances (processes: 2 → 1)" in said
+    assert "--inexact true" in said
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_step_and_sentences(corpus, tmp_path):
+    poison = ["--trainer.callbacks+", "tests.stop_at.PoisonAt", "--trainer.callbacks.init_args.step", "8"]
+    said = fit(corpus, tmp_path, "gru", *poison, "--trainer.log_every_n_steps", "5", expect=2).stderr
+    data = TranslationData(str(corpus), vocab_size=700, batch_tokens=128, cache_dir=str(tmp_path / "cache"))
+    data.setup()
+    numbers = sorted(int(row) + 1 for row in data.train_dataloader().plan(epoch=0)[7])
+    assert f"not finite at step 8, on the training sentences {', '.join(map(str, numbers[:8]))}" in said
+    assert "the last good checkpoint is kept" in said
+    kept = torch.load(tmp_path / "runs/little/gru/seed1/checkpoints/last.ckpt", weights_only=True)
+    assert kept["global_step"] == 7
+    assert all(weights.isfinite().all() for weights in kept["state_dict"].values())
+
+
+def test_trainings_that_are_killed_again_and_again_end_as_if_nobody_had_touched_them():
+    said = run("--kills", "5", "--models", "gru_attention", "--processes", "1", module="scripts.soak")
+    assert "5 kills; weights, optimisers, losses, curves, translations and files are identical" in said.stdout
