@@ -100,7 +100,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             exactly["layer_1"] if exactly else None,
             1e-6,
         ),
-        *(verdict.below(f"|cosine| of {pair} of one token, trained", cosines[pair], 0.5) for pair in PAIRS),
+        *(verdict.below(f"cosine of {pair} of one token, its size, trained", cosines[pair], 0.5) for pair in PAIRS),
         verdict.above("nats per token that one map for Q, K and V costs", added["Q=K=V"], 0.0),
     ]
     numbers = {
