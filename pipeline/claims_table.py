@@ -13,7 +13,7 @@ def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
         primary = next(f for f in content["findings"] if f["is_primary"])
         name = f"{content['claim']['name']} {content['claim']['title']}"
         rows.append([name, f"**{content['verdict']}**", f"{primary['what']}: {_value(primary)}", content["why"]])
-    return markdown_table(["claim", "verdict", "effect [95 % interval]", "why"], rows, num_texts=4)
+    return _table(["claim", "verdict", "effect [95 % interval]", "why"], rows)
 
 
 def claims_table(contents: Sequence[dict[str, Any]]) -> str:
@@ -23,25 +23,39 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
         parts.append(
-            markdown_table(
+            _table(
                 ["finding", "measured", "rule", "outcome"],
                 [
                     [
                         ("**" + f["what"] + "**") if f["is_primary"] else f["what"],
-                        _value(f),
+                        _value(f) + _p_value(f),
                         f["rule"],
                         f["outcome"],
                     ]
                     for f in content["findings"]
                 ],
-                num_texts=4,
             )
         )
         if content["missing_jobs"]:
             parts.append(f"{len(content['missing_jobs'])} jobs failed: {'; '.join(content['missing_jobs'])}.")
     profiles = sorted({content["profile"] for content in contents})
-    parts.append(f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals.")
+    parts.append(
+        f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals. "
+        "p: that a primary finding only just reaches its threshold, corrected for all of them (Holm 1979)."
+    )
     return "\n\n".join(parts) + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Text columns only; a bar in a name, as of ‖x‖ written |x|, must not end a cell."""
+    return markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows], len(header))
+
+
+def _p_value(finding: dict[str, Any]) -> str:
+    corrected = finding.get("p_value_holm")
+    if corrected is None:
+        return ""
+    return ", p < 0.001" if corrected < 0.001 else f", p {corrected:.3f}"
 
 
 def _value(finding: dict[str, Any]) -> str:

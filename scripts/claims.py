@@ -27,6 +27,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import claims
 from pipeline.claims import verdict
+from pipeline.claims.inference import holm
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
 from pipeline.claims_table import claims_table
 from pipeline.data.loading import write_atomically
@@ -56,7 +57,10 @@ def run(names: Sequence[str], profile: str, workers: int, cache: Path, out: Path
     for failure in failures:
         _report(failure)
     out.mkdir(parents=True, exist_ok=True)
-    contents = [_judge(page, results, failures, profile, out) for page in pages]
+    contents = [_judge(page, results, failures, profile) for page in pages]
+    _correct_for_many(contents)
+    for page, content in zip(pages, contents, strict=True):
+        _write(page, content, out)
     table = claims_table(contents)
     write_atomically(out / "claims.md", lambda temporary: temporary.write_text(table, encoding="utf-8"))
     print(f"\n{table}\nJSON, figures and this table: {out}")
@@ -74,11 +78,11 @@ def _report(failure: Failure) -> None:
     print(f"failed: {failure.job}\n{failure.error}", file=sys.stderr)
 
 
-def _judge(page: ModuleType, results: Results, failures: Sequence[Failure], profile: str, out: Path) -> dict[str, Any]:
+def _judge(page: ModuleType, results: Results, failures: Sequence[Failure], profile: str) -> dict[str, Any]:
     findings, numbers = page.judge(results, profile)
     judged = verdict.judge(findings)
     mine = set(page.jobs(profile))
-    content = {
+    return {
         "claim": page.CLAIM._asdict(),
         "verdict": judged.verdict,
         "why": judged.why,
@@ -89,15 +93,24 @@ def _judge(page: ModuleType, results: Results, failures: Sequence[Failure], prof
         "missing_jobs": [str(failure.job) for failure in failures if failure.job in mine],
         **provenance("scripts.claims"),
     }
+
+
+def _correct_for_many(contents: Sequence[dict[str, Any]]) -> None:
+    """Adds `p_value_holm` to the primary findings: corrected for all that were measured in this call."""
+    primary = [f for content in contents for f in content["findings"] if f["is_primary"] and f["p_value"] is not None]
+    for finding, corrected in zip(primary, holm([f["p_value"] for f in primary]), strict=True):
+        finding["p_value_holm"] = corrected
+
+
+def _write(page: ModuleType, content: dict[str, Any], out: Path) -> None:
     name = page.CLAIM.name
     write_json(out / f"{name}.json", content)
-    figure = panels_figure(f"{name} {page.CLAIM.title}: {judged.verdict}", page.draw(numbers))
+    figure = panels_figure(f"{name} {page.CLAIM.title}: {content['verdict']}", page.draw(content["numbers"]))
     figure.savefig(out / f"{name}.png", dpi=130)
     for stale in (out / "events" / name).glob("events.out.*"):
         stale.unlink()
     with SummaryWriter(str(out / "events" / name)) as writer:
         writer.add_figure(f"claims/{name}", figure)
-    return content
 
 
 def _parser() -> argparse.ArgumentParser:

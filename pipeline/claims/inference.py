@@ -64,6 +64,15 @@ def bootstrap_over_seeds(
     return Estimate(float(statistic(stacked.mean(0))), float(low), float(high), num_items, num_seeds, None)
 
 
+def p_value_of(measured: Estimate, threshold: float) -> float:
+    """Two-sided p-value of the hypothesis that the true value is `threshold`, by a normal error as wide as the
+    interval; an interval without width is certain, and one without ends knows nothing."""
+    error = (measured.high - measured.low) / (2 * stats.norm.ppf(0.975))
+    if error == 0:
+        return float(measured.value == threshold)
+    return float(2 * stats.norm.sf(abs(measured.value - threshold) / error))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for looking at several at once (Holm 1979), in the order given."""
     order = np.argsort(p_values)

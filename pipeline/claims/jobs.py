@@ -147,7 +147,7 @@ def _sources(function: Callable, seen: set[str]) -> list[str]:
                 texts.append(inspect.getsource(value))
             elif (inspect.isfunction(value) or inspect.isclass(value)) and _is_near(value, method):
                 texts += _sources(value, seen)
-            elif isinstance(value, int | float | str | tuple | list | dict):
+            elif isinstance(value, int | float | str | tuple | dict):
                 texts.append(f"{name} = {value!r}")
     return texts
 

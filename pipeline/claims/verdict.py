@@ -4,9 +4,10 @@ A claim has primary findings and others (sub-claims, controls). It *holds* if ev
 if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from pipeline.claims.inference import p_value_of
 from pipeline.statistics import Estimate
 
 Outcome = Literal["passes", "fails", "undecided", "missing"]
@@ -40,6 +41,8 @@ class Finding(NamedTuple):
         high: Upper end.
         n: Over how many items the interval was made; None for an exact measurement.
         seeds: Over how many seeds.
+        p_value: Of the hypothesis that the measurement only just reaches the threshold of `rule`, two-sided, taking its
+            error as normal with the width of the interval; None for an exact measurement.
     """
 
     what: str
@@ -51,6 +54,7 @@ class Finding(NamedTuple):
     high: float | None = None
     n: int | None = None
     seeds: int | None = None
+    p_value: float | None = None
 
 
 class Judged(NamedTuple):
@@ -99,13 +103,17 @@ def _list(findings: Sequence[Finding]) -> str:
 def above(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
     """Passes where the whole interval is above `threshold`, fails where all of it is below."""
     rule = f"whole interval above {threshold:g}"
-    return _interval(what, rule, measured, is_primary, lambda e: e.low > threshold, lambda e: e.high < threshold)
+    return _interval(
+        what, rule, measured, is_primary, lambda e: e.low > threshold, lambda e: e.high < threshold, [threshold]
+    )
 
 
 def below(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
     """Passes where the whole interval is below `threshold`, fails where all of it is above."""
     rule = f"whole interval below {threshold:g}"
-    return _interval(what, rule, measured, is_primary, lambda e: e.high < threshold, lambda e: e.low > threshold)
+    return _interval(
+        what, rule, measured, is_primary, lambda e: e.high < threshold, lambda e: e.low > threshold, [threshold]
+    )
 
 
 def at_least(what: str, measured: Estimate | None, size: float, beyond: float, *, is_primary: bool = False) -> Finding:
@@ -113,7 +121,7 @@ def at_least(what: str, measured: Estimate | None, size: float, beyond: float, *
     is below `size`."""
     rule = f"at least {size:g}, whole interval above {beyond:g}"
     passes = lambda e: e.value >= size and e.low > beyond  # noqa: E731
-    return _interval(what, rule, measured, is_primary, passes, lambda e: e.high < size)
+    return _interval(what, rule, measured, is_primary, passes, lambda e: e.high < size, [beyond])
 
 
 def equivalent(what: str, measured: Estimate | None, margin: float, *, is_primary: bool = False) -> Finding:
@@ -127,6 +135,7 @@ def equivalent(what: str, measured: Estimate | None, margin: float, *, is_primar
         is_primary,
         lambda e: -margin < e.low and e.high < margin,
         lambda e: e.low > margin or e.high < -margin,
+        [-margin, margin],
     )
 
 
@@ -142,9 +151,18 @@ def exactly_above(what: str, value: float | None, threshold: float, *, is_primar
     return Finding(what, f"more than {threshold:g} (exact)", outcome, is_primary, value)
 
 
-def _interval(what, rule, measured, is_primary, passes, fails) -> Finding:
+def _interval(
+    what: str,
+    rule: str,
+    measured: Estimate | None,
+    is_primary: bool,
+    passes: Callable[[Estimate], bool],
+    fails: Callable[[Estimate], bool],
+    thresholds: Sequence[float],
+) -> Finding:
     if measured is None:
         return Finding(what, rule, "missing", is_primary)
     outcome = "passes" if passes(measured) else "fails" if fails(measured) else "undecided"
     numbers = (measured.value, measured.low, measured.high, measured.num_sentences, measured.num_seeds)
-    return Finding(what, rule, outcome, is_primary, *numbers)
+    p_value = max(p_value_of(measured, threshold) for threshold in thresholds)
+    return Finding(what, rule, outcome, is_primary, *numbers, p_value)

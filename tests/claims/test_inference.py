@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from pipeline.claims.inference import bootstrap_over_seeds, difference_of, holm, mean_over, over_seeds, slope
+from pipeline.claims.inference import (
+    bootstrap_over_seeds,
+    difference_of,
+    holm,
+    mean_over,
+    over_seeds,
+    p_value_of,
+    slope,
+)
+from pipeline.statistics import Estimate
 
 
 def test_a_mean_has_an_interval_over_seeds_and_items():
@@ -51,3 +60,11 @@ def test_any_statistic_can_be_resampled():
 def test_holm_is_that_of_the_textbook():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_a_p_value_is_that_of_a_normal_error():
+    at_the_edge = Estimate(2.0, 1.0, 3.0, 100, 1, None)  # 95 % interval: 1 is reached with p = 0.05
+    assert p_value_of(at_the_edge, 1.0) == pytest.approx(0.05)
+    assert p_value_of(at_the_edge, 2.0) == 1.0
+    assert p_value_of(Estimate(2.0, 2.0, 2.0, 100, 1, None), 1.0) == 0.0
+    assert p_value_of(Estimate(2.0, -np.inf, np.inf, 1, 1, None), 1.0) == 1.0
