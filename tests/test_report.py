@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.report import length_table, markdown_table, results_table
-from scripts.publish import publish, with_tables
+from scripts.publish import publish, publish_claims, with_tables
 
 ROOT = Path(__file__).parent.parent
 
@@ -79,6 +79,37 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
 def test_an_unfinished_run_is_not_published(tmp_path):
     with pytest.raises(UserError, match="not finished"):
         publish([tmp_path], tmp_path / "results")
+
+
+def claim(name: str, verdict: str) -> dict:
+    finding = {"what": "a |difference|", "rule": "above 0", "outcome": "passes", "is_primary": True}
+    numbers = {"value": 1.5, "low": 1.0, "high": 2.0, "p_value": 0.01, "p_value_holm": 0.02}
+    return {
+        "claim": {"name": name, "title": "Title", "says": "Something."},
+        "verdict": verdict,
+        "why": "every finding passes",
+        "findings": [finding | numbers],
+        "profile": "quick",
+        "missing_jobs": [],
+    }
+
+
+def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path):
+    (tmp_path / "claims").mkdir()
+    for name, verdict in (("C0", "holds"), ("C2", "holds in part")):
+        (tmp_path / "claims" / f"{name}.json").write_text(json.dumps(claim(name, verdict)))
+        (tmp_path / "claims" / f"{name}.png").write_bytes(b"")
+    publish_claims(tmp_path / "claims", tmp_path / "results")
+    lines = with_tables("<!-- claims:all --><!-- end -->", tmp_path / "results").splitlines()
+    assert [line.split("|")[1].strip() for line in lines[4:6]] == ["C2 Title", "C0 Title"]
+    assert "**holds in part**" in lines[4]
+    assert "a \\|difference\\|: 1.5 [1, 2]" in lines[4]
+    assert "1.5 [1, 2], p 0.020" in (tmp_path / "results" / "claims" / "claims.md").read_text()
+
+
+def test_no_claims_are_not_published(tmp_path):
+    with pytest.raises(UserError, match="holds no claims; test them with make claims"):
+        publish_claims(tmp_path, tmp_path / "results")
 
 
 def test_the_tables_of_the_readme_are_those_of_the_results():

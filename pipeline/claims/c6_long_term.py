@@ -25,9 +25,9 @@ learned is a control: failing because one model was trained too little would mea
 
 What this does not show: natural text (`scripts.evaluate --concatenate` comes near it); generated sentences, where
 decoding adds errors; recall of more pairs than a state holds; other depths (a GRU has one layer here, the Transformer
-two, at equal parameters), residuals taken away, relative positions; keys and values in words of their own, which must
-be bound first: there, in trials, the GRUs learned sooner, so the task as it is favours the Transformer. Where all are at 100 % nothing is ranked: for that
-the margins (log-odds) are shown, and decide nothing, being a matter of scale too. Lengths beyond training stand apart.
+two, at equal parameters), residuals taken away, relative positions; keys and values in words of their own, to be bound
+first: there, in trials, the GRUs learned sooner, so the task as it is favours the Transformer. Where all are at 100 %
+nothing is ranked: the margins (log-odds) are shown for that, and decide nothing, being a matter of scale too.
 """
 
 from collections.abc import Sequence
