@@ -5,6 +5,7 @@ one formula. So one resampling serves them all (Koehn 2004), and two systems are
 by draw.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -98,7 +99,13 @@ def resampled(runs: Sequence[SumScore], draws: int = DRAWS, seeds_stream: int = 
     n = len(runs[0].sums)
     if any(len(run.sums) != n for run in runs):
         raise ValueError(f"runs must be scored on the same sentences, not on {[len(run.sums) for run in runs]}")
-    weights = np.random.default_rng(_SEED).multinomial(n, np.full(n, 1 / n), size=draws)  # (draws, n)
+    weights = _resampled_sentences(n, draws)
     scores = np.array([[run.formula(sums) for sums in weights @ run.sums] for run in runs])  # (runs, draws)
     seeds = np.random.default_rng([_SEED, 1 + seeds_stream]).integers(len(runs), size=(len(runs), draws))
     return np.take_along_axis(scores, seeds, axis=0).mean(0)
+
+
+@functools.lru_cache(maxsize=8)
+def _resampled_sentences(n: int, draws: int) -> np.ndarray:
+    """(draws, n): how often each sentence is in each draw; the same in every call."""
+    return np.random.default_rng(_SEED).multinomial(n, np.full(n, 1 / n), size=draws)

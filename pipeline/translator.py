@@ -119,7 +119,7 @@ class Translator:
             network.load_state_dict(weights)
         except UserError:
             raise
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError, ImportError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{path} does not make a model of {origin.class_path}: {reason}") from error
         if not all(value.isfinite().all() for value in weights.values()):

@@ -289,8 +289,8 @@ def test_maps_of_sentences_that_would_fill_the_memory_are_left_out(translator):
         (lambda c: c["hyper_parameters"].update(name=7), "is not a checkpoint of this project"),
         (lambda c: c["hyper_parameters"]["network"].update(class_path="pipeline.models.none.Net"), "No module named"),
         (lambda c: c["hyper_parameters"]["network"].update(class_path=7), "is not a checkpoint of this project"),
-        (lambda c: c["hyper_parameters"]["network"]["init_args"].update(num_heads=3), "is not a checkpoint"),
-        (lambda c: c["TranslationData"].update(tokenizer=b"junk"), "is not a checkpoint of this project"),
+        (lambda c: c["hyper_parameters"]["network"]["init_args"].update(num_heads=3), "does not make a model"),
+        (lambda c: c["TranslationData"].update(tokenizer=b"junk"), "tokenizer in .* is broken"),
         (lambda c: next(iter(c["state_dict"].values())).fill_(math.nan), "weights that are no numbers"),
     ],
 )
