@@ -19,12 +19,13 @@ both ways, is measured beside the first and decides nothing.
 Criterion: the exact part to 1e-6; C and H cost more than 1 BLEU each, a shuffled A more than 10 (primary). The fed-back
 Y costs more than 1 BLEU; AER is below 0.10, at least 0.15 below that of the diagonal, and above 0.70 before training.
 
-What this does not show: anything about natural text, on which nothing is tested here. Short sentences of a grammar
-with one translation each, word by word: no synonyms, no free translation, no subwords. What is replaced at test time
-meets a model that never saw it: the cost says what the trained model relies on, not what could be learnt without. AER
-scores one link per target word, so a perfect reader still has the error shown as "one link per word", and the article's
-own words without softmax are not tested. A weight is not what a word contributes (Kobayashi et al. 2020), and a state
-of the GRU knows its neighbours, so a weight on it is not a weight on a word alone.
+What this does not show: anything about natural text, on which nothing is tested here. Short sentences of a grammar with
+one translation each, word by word: no synonyms, no free translation, no subwords. What is replaced at test time meets a
+model that never saw it, zeros above all, so that 1 BLEU is a low bar: the cost says what the trained model relies on,
+not what could be learnt without. AER scores one link per target word, to words only (weight on EOS is left out), under
+teacher forcing, so a perfect reader still has the error shown as "one link per word", and the article's own words
+without softmax are not tested. A weight is not what a word contributes (Kobayashi et al. 2020), and a state of the GRU
+knows its neighbours, so a weight on it is not a weight on a word alone.
 """
 
 from collections.abc import Sequence

@@ -25,8 +25,8 @@ tokens (slope below 0.3) and lose nothing without positions (exact match within 
 What this does not show: a node of the graph is not a unit of time, so chains compare as they grow, not in height. Depth
 says what could be done at once, not that a machine does it: a softmax or a sum over n has itself O(log n) steps. Ratios
 of times depend on d, batch, kernels and hardware (one GRU layer is timed against two of the Transformer, of equal d,
-not of equal parameters), and other jobs on the machine disturb them. Lookup tables for
-positions, relative positions or a recurrent layer below would put the order back in as well.
+not of equal parameters), and other jobs on the machine disturb them. Lookup tables for positions, relative positions or
+a recurrent layer below would put the order back in as well.
 """
 
 from functools import partial
@@ -204,14 +204,15 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     ]
     for device in timed:
         found = times.get(device, {"encode": {}, "write": {}})
-        where = "on a GPU" if device == "cuda" else "on a CPU (thresholds for a GPU)"
+        where = "on a GPU" if device == "cuda" else "on a CPU"
         encoded = {model: growth_of_time(found["encode"].get(model), LENGTHS) for model in ENCODERS}
         written = growth_of_time(found["write"].get("transformer"), WRITTEN)
-        findings += [
-            verdict.above(f"encoding time {where}, log-log slope, GRU", encoded["fused"], 0.8),
-            verdict.below(f"encoding time {where}, log-log slope, self-attention", encoded["transformer"], 0.3),
-            verdict.below(f"literally: writing time {where}, log-log slope, Transformer", written, 0.3),
-        ]
+        if device == "cuda":  # the thresholds are a GPU's; a CPU's times stand in the figure and decide nothing
+            findings += [
+                verdict.above("encoding time on a GPU, log-log slope, GRU", encoded["fused"], 0.8),
+                verdict.below("encoding time on a GPU, log-log slope, self-attention", encoded["transformer"], 0.3),
+            ]
+        findings.append(verdict.below(f"literally: writing time {where}, log-log slope, Transformer", written, 0.3))
     findings += [
         verdict.exact("without positions, permuting words changes states by (largest)", order.get("without"), 1e-5),
         verdict.exactly_above("with positions, permuting words changes states by (largest)", order.get("with"), 0.1),

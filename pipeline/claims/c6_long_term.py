@@ -23,11 +23,13 @@ directions and attention, at the longest distance of training, by 5 points or mo
 whole interval is below 5 and the claim fails as stated, which is what the literature expects. That the Transformer has
 learned is a control: failing because one model was trained too little would mean nothing.
 
-What this does not show: natural text (`scripts.evaluate --concatenate` comes near it); generated sentences, where
-decoding adds errors; recall of more pairs than a state holds; other depths (a GRU has one layer here, the Transformer
-two, at equal parameters), residuals taken away, relative positions; keys and values in words of their own, to be bound
-first: there, in trials, the GRUs learned sooner, so the task as it is favours the Transformer. Where all are at 100 %
-nothing is ranked: the margins (log-odds) are shown for that, and decide nothing, being a matter of scale too.
+What this does not show: distance for a backward GRU: the far word stands near the start, where that GRU ends and hands
+its state to the decoder, so for a GRU of both directions it is a few steps away (one direction recalls worse); hard
+agreement: the subject has ids of its own, one bit is carried, and without attention all do it too; whether a word's own
+vector is kept: probes read the verb's state, and a GRU's is wider; natural text; other depths (a GRU has one layer
+here, the Transformer two, at equal parameters); keys and values in words of their own, to be bound first: there, in
+trials, the GRUs learned sooner, so the task as it is favours the Transformer. Where all are at 100 % the margins are
+shown, and decide nothing.
 """
 
 from collections.abc import Sequence

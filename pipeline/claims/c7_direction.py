@@ -20,9 +20,10 @@ chance where the cue comes later, and no recurrent encoder would read later word
 pass, the claim holds in part: of the states of a one-directional encoder, not of models with attention.
 
 What this does not show: how much the right context is worth in natural text (that needs trained translation models with
-a causal encoder, and word accuracies; no profile does it); other lengths than the one trained; more than one layer of
-GRU. At chance or at 100 % nothing is said of how fast each is learned. The last state of a model without attention also
-has read everything, so that the cue task, with one word to translate, is no test of its size (that is C1).
+a causal encoder); that attention is what sees the later cue in a GRU, whose last state suffices (without attention it
+is right as often); position, since the cue has ids of its own and a bag of words would do: the equivalence is one of
+two ceilings; the exact parts state wiring, and fail by a bug only; more than one layer of GRU. The cue task is no test
+of the size of a last state: that is C1.
 """
 
 from typing import Any

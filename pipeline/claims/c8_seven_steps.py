@@ -26,7 +26,10 @@ heads have 1 ± 0.1; removed means a weight of 0, and at most a tenth of the wei
 What this does not show: that √d_k is the best scale (1/d_k is trained too and decides nothing); deep models, other
 learning rates and longer training, in which W_Q and W_K may learn the scale by themselves; why it helps (saturation is
 measured apart from training); the usual smaller initial weights (torch's give Q and K a variance of 1/3, and unscaled
-scores a third of √d_k); whether weight is influence (Kobayashi et al. 2020: a value may be short).
+scores a third of √d_k), by which alone the untrained heads are off by ⅔; that saturation is what costs: a scale is also
+a learning rate of the scores, and 1/√d_k itself has not learned with every seed; words that have to do with each other
+within a sentence (the grammar links source and target, so weight is judged in cross-attention); whether weight is
+influence (Kobayashi et al. 2020: a value may be short).
 """
 
 import math
@@ -150,7 +153,9 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             min((run["smallest"] for run in heads), default=None),
             0.0,
         ),
-        verdict.below("weight on words without a link, best head", mean_over(_outside(heads)), 0.1),
+        verdict.below(
+            "cross-attention: weight on words without a link and EOS, best head", mean_over(_outside(heads)), 0.1
+        ),
     ]
     numbers = {
         "widths": WIDTHS,

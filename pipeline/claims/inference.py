@@ -66,10 +66,10 @@ def bootstrap_over_seeds(
 
 def p_value_of(measured: Estimate, threshold: float) -> float:
     """Two-sided p-value of the hypothesis that the true value is `threshold`, by a normal error as wide as the
-    interval; an interval without width is certain, and one without ends knows nothing."""
+    interval. Of an interval without width (seeds and items agreed) nothing can be said: it is not a number."""
     error = (measured.high - measured.low) / (2 * stats.norm.ppf(0.975))
     if error == 0:
-        return float(measured.value == threshold)
+        return float("nan")
     return float(2 * stats.norm.sf(abs(measured.value - threshold) / error))
 
 

@@ -142,11 +142,9 @@ def heads_run(d_model: int, steps: int, longest: int, sentences: int, seed: int)
     cross = torch.cat([m.weights for m in maps if m.kind == "cross"], dim=1)  # (batch, heads of all layers, tgt, src)
     outside = []
     for weights, pair in zip(cross, tests, strict=True):
-        linked: dict[int, list[int]] = {}
-        for link in pair.links:
-            if link.is_sure:
-                linked.setdefault(link.tgt, []).append(link.src)
-        outside += [(1 - weights[:, tgt, src].sum(1)).tolist() for tgt, src in linked.items()]
+        for tgt in sorted({link.tgt for link in pair.links if link.is_sure}):
+            linked = sorted({link.src for link in pair.links if link.tgt == tgt})  # possible ones are related too
+            outside.append((1 - weights[:, tgt, linked].sum(1)).tolist())
     return {
         "untrained": untrained,
         "trained": head_deviations(network, batch.src, batch.src_mask),

@@ -4,6 +4,7 @@ A claim has primary findings and others (sub-claims, controls). It *holds* if ev
 if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -42,7 +43,7 @@ class Finding(NamedTuple):
         n: Over how many items the interval was made; None for an exact measurement.
         seeds: Over how many seeds.
         p_value: Of the hypothesis that the measurement only just reaches the threshold of `rule`, two-sided, taking its
-            error as normal with the width of the interval; None for an exact measurement.
+            error as normal with the width of the interval; None for an exact measurement or no width.
     """
 
     what: str
@@ -86,7 +87,9 @@ def judge(findings: Sequence[Finding]) -> Judged:
         return Judged("undecided", f"the interval spans the threshold: {_list(unsure)}")
     failed = [f for f in others if f.outcome == "fails"]
     if failed:
-        return Judged("holds in part", f"but fails: {_list(failed)}")
+        unsure = [f for f in others if f.outcome == "undecided"]
+        also = f"; undecided: {_list(unsure)}" if unsure else ""
+        return Judged("holds in part", f"but fails: {_list(failed)}{also}")
     unsure = [f for f in others if f.outcome == "undecided"]
     if unsure:
         return Judged("undecided", f"the interval spans the threshold: {_list(unsure)}")
@@ -164,5 +167,6 @@ def _interval(
         return Finding(what, rule, "missing", is_primary)
     outcome = "passes" if passes(measured) else "fails" if fails(measured) else "undecided"
     numbers = (measured.value, measured.low, measured.high, measured.num_sentences, measured.num_seeds)
-    p_value = max(p_value_of(measured, threshold) for threshold in thresholds)
+    p_values = [p_value_of(measured, threshold) for threshold in thresholds]
+    p_value = None if any(map(math.isnan, p_values)) else max(p_values)
     return Finding(what, rule, outcome, is_primary, *numbers, p_value)
