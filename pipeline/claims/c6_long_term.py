@@ -28,8 +28,7 @@ its state to the decoder, so for a GRU of both directions it is a few steps away
 agreement: the subject has ids of its own, one bit is carried, and without attention all do it too; whether a word's own
 vector is kept: probes read the verb's state, and a GRU's is wider; natural text; other depths (a GRU has one layer
 here, the Transformer two, at equal parameters); keys and values in words of their own, to be bound first: there, in
-trials, the GRUs learned sooner, so the task as it is favours the Transformer. Where all are at 100 % the margins are
-shown, and decide nothing.
+trials, the GRUs learned sooner, so the task as it is favours the Transformer.
 """
 
 from collections.abc import Sequence
