@@ -8,6 +8,7 @@ CLAIMS ?=
 PROFILE ?= quick
 JOBS ?=
 RETRAIN ?=
+FAST ?=
 RUNS ?= runs
 PORT ?= 6006
 EXAMPLES ?= 1000
@@ -28,7 +29,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
-	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5"'
+	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)  ARGS="--trainer.max_epochs 5"'
 	@echo '  make evaluate and make translate take CORPUS, RUNS and ARGS="--beam 10"; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
@@ -60,7 +61,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 train: $(STAMP) ## train the three models side by side and compare them
-	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(ARGS)
+	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(if $(FAST),--model.fast true) $(ARGS)
 
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
 	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)

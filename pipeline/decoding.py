@@ -83,8 +83,9 @@ def greedy(
     log_prob = torch.zeros(len(src), device=src.device)
     state, ids = None, []
     for step in range(int(max_len.max())):
-        logits, _, state = network.decode(token, memory, state)
-        best, token = _best_tokens(logits, symbols.forbidden, 1)  # each (batch, 1)
+        output = network.decode(token, memory, state)
+        state = output.state
+        best, token = _best_tokens(output.logits, symbols.forbidden, 1)  # each (batch, 1)
         is_over = finished | (step >= max_len)
         log_prob = log_prob + best.squeeze(1).masked_fill(is_over, 0.0)
         token = token.masked_fill(is_over.unsqueeze(1), symbols.pad)
@@ -143,8 +144,8 @@ def beam_search(
     first_row = torch.arange(batch, device=device).unsqueeze(1) * beam
     state = None
     for step in range(int(max_len.max())):
-        logits, _, state = network.decode(token, memory, state)
-        best, tokens = _best_tokens(logits, symbols.forbidden, beam)
+        output = network.decode(token, memory, state)
+        best, tokens = _best_tokens(output.logits, symbols.forbidden, beam)
         best, tokens = best.view(batch, beam, -1), tokens.view(batch, beam, -1)  # (batch, beam, choices)
         # A finished hypothesis, and every one of a source that is done, goes on with one PAD that costs nothing.
         stays = finished | done.unsqueeze(1)
@@ -162,7 +163,7 @@ def beam_search(
         chosen = tokens.flatten(1).gather(1, choice)
         ids = torch.cat([ids.gather(1, row.unsqueeze(2).expand_as(ids)), chosen.unsqueeze(2)], 2)
         finished = finished.gather(1, row) | (chosen == symbols.eos)
-        state = network.reorder(state, (first_row + row).flatten())
+        state = network.reorder(output.state, (first_row + row).flatten())
         token = chosen.view(-1, 1)
 
         score = log_prob / length_penalty((ids != symbols.pad).sum(2), alpha)

@@ -12,9 +12,12 @@ from pipeline.circumstances import circumstances
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
+from pipeline.fast.dropout import use_fast_dropout
+from pipeline.fast.objective import chunked_objective
 from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
 from pipeline.models import Seq2Seq
-from pipeline.scoring import GREEDY, score_batch, token_nats
+from pipeline.objective import Objective, objective
+from pipeline.scoring import GREEDY, score_batch
 from pipeline.window import Window
 
 
@@ -33,6 +36,7 @@ class TranslationTask(pl.LightningModule):
         label_smoothing: In [0, 1): the share of probability that the objective spreads over the whole vocabulary
             (Szegedy et al. 2016, §7).
         seed: Of the dropout masks; each step draws from (seed, step, process) alone.
+        fast: Take the fast paths of `pipeline.fast`: the same objective in a fraction of the time and memory.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class TranslationTask(pl.LightningModule):
         weight_decay: float = 0.01,
         label_smoothing: float = 0.0,
         seed: int = 1,
+        fast: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
@@ -56,6 +61,9 @@ class TranslationTask(pl.LightningModule):
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
         self.seed = seed
+        self.fast = fast
+        if fast:
+            use_fast_dropout(network)
         # Kept in the checkpoint: a resumed run goes on counting.
         self.tokens_seen = 0
         self.seconds = 0.0
@@ -77,21 +85,24 @@ class TranslationTask(pl.LightningModule):
             torch.cuda.default_generators[self.device.index].manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits = self.network(batch.src, batch.src_mask, batch.tgt_in)
-        nats = token_nats(logits, batch.tgt_out).sum()
-        objective = nats
-        if self.label_smoothing:
-            # The smoothed target is (1 − ε) · reference + ε · uniform.
-            spread = torch.logsumexp(logits.float(), -1) - logits.float().mean(-1)
-            spread = (spread * (batch.tgt_out != PAD)).sum()
-            objective = (1 - self.label_smoothing) * nats + self.label_smoothing * spread
+        minimised, nats = self.objective_of(batch)
         self.trainer.datamodule.on_batch_consumed()
         self.tokens_seen += batch.num_tokens
         self._window.nats.append(nats.detach())
-        self._window.objectives.append(objective.detach())
+        self._window.objectives.append(minimised.detach())
         self._window.tokens += batch.num_tokens
         # The mean over the tokens of all processes: DDP averages gradients over processes, hence the factor.
-        return objective * (self.trainer.world_size / batch.num_tokens)
+        return minimised * (self.trainer.world_size / batch.num_tokens)
+
+    def objective_of(self, batch: Batch) -> Objective:
+        """The objective of a batch, by the fast path if that is wanted and the model has it."""
+        network = self.network
+        if self.fast and network.output_matrix is not None:
+            memory = network.encode(batch.src, batch.src_mask)
+            output = network.decode(batch.tgt_in, memory, need_logits=False).output
+            return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, self.label_smoothing)
+        logits = network(batch.src, batch.src_mask, batch.tgt_in)
+        return objective(logits, batch.tgt_out, self.label_smoothing)
 
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm=None

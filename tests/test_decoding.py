@@ -167,7 +167,7 @@ class Scripted(torch.nn.Module):
             script = self.probabilities[source]
             for token, probability in script[min(step, len(script) - 1)].items():
                 logits[row, 0, token] = torch.tensor(probability).log()
-        return logits, None, step + 1
+        return DecoderOutput(logits, None, step + 1)
 
     def reorder(self, state, rows):
         return state

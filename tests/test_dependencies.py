@@ -22,6 +22,8 @@ LEVELS = [
     {"pipeline.statistics"},
     {"pipeline.decoding", "pipeline.saliency", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
     {"pipeline.scoring"},
+    {"pipeline.objective"},
+    {"pipeline.fast"},
     {"pipeline.translator", "pipeline.task"},
     {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder", "pipeline.evaluation"},
     {"pipeline.panels"},

@@ -68,8 +68,9 @@ def test_each_of_the_n_best_has_its_own_map(tmp_path):
         memory = translator.network.encode(src, torch.ones_like(src, dtype=torch.bool))
         state, token, log_prob = None, BOS, 0.0
         for expected in translation.ids:
-            logits, _, state = translator.network.decode(torch.tensor([[token]]), memory, state)
-            log_prob += logits[0, -1].log_softmax(-1)[expected].item()
+            output = translator.network.decode(torch.tensor([[token]]), memory, state)
+            state = output.state
+            log_prob += output.logits[0, -1].log_softmax(-1)[expected].item()
             token = expected
         assert log_prob == pytest.approx(translation.log_prob, abs=1e-4)
 

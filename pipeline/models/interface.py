@@ -31,14 +31,16 @@ class DecoderOutput(NamedTuple):
     """What one call of `decode` gives.
 
     Attributes:
-        logits: (batch, tgt_len, vocab_size), before the softmax: the seed's Y.
+        logits: (batch, tgt_len, vocab_size), before the softmax: the seed's Y. None if they were not needed.
         alignment: (batch, tgt_len, memory_len), the seed's A; rows sum to 1. None unless asked for.
         state: Opaque; pass it back to continue where `tgt` ended, and to `reorder` to choose among its rows.
+        output: (batch, tgt_len, d), whose product with `output_matrix` the logits are; None if they are not one.
     """
 
-    logits: Tensor
+    logits: Tensor | None
     alignment: Tensor | None
     state: Any
+    output: Tensor | None = None
 
 
 class AttentionMap(NamedTuple):
@@ -79,7 +81,15 @@ class Seq2Seq(nn.Module, ABC):
         """Reads `vectors` (batch, src_len, d), as `embed_source` gives them."""
 
     @abstractmethod
-    def decode(self, tgt: Tensor, memory: Memory, state: Any = None, *, need_alignment: bool = False) -> DecoderOutput:
+    def decode(
+        self,
+        tgt: Tensor,
+        memory: Memory,
+        state: Any = None,
+        *,
+        need_alignment: bool = False,
+        need_logits: bool = True,
+    ) -> DecoderOutput:
         """Predicts the token after each token of `tgt` (batch, tgt_len).
 
         With `state=None`, `tgt` starts with BOS: the whole target at once in training. With the state of an earlier
@@ -93,6 +103,12 @@ class Seq2Seq(nn.Module, ABC):
     def reorder(self, state: Any, rows: Tensor) -> Any:
         """The state whose row i is row `rows[i]` of `state`, where each row stays with its source: search keeps some
         targets, twice perhaps, and drops others."""
+
+    @property
+    def output_matrix(self) -> Tensor | None:
+        """(vocab_size, d): logits are `DecoderOutput.output` · `output_matrix`ᵀ. None if they are made in another way;
+        then there is no fast loss (pipeline/fast/objective.py), and `need_logits` is always True."""
+        return None
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Teacher forcing: logits (batch, tgt_len, vocab_size) for every position of `tgt_in`."""

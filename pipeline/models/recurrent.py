@@ -71,8 +71,18 @@ class GRUSeq2Seq(Seq2Seq):
         states, last = self.encoder(vectors, src_mask)
         return hand_over(states, src_mask, last, self.memory)
 
+    @property
+    def output_matrix(self) -> Tensor:
+        return self.embedding.weight
+
     def decode(
-        self, tgt: Tensor, memory: Memory, state: Tensor | None = None, *, need_alignment: bool = False
+        self,
+        tgt: Tensor,
+        memory: Memory,
+        state: Tensor | None = None,
+        *,
+        need_alignment: bool = False,
+        need_logits: bool = True,
     ) -> DecoderOutput:
         batch, rows = len(memory.states), len(tgt)  # more rows than sources in beam search
         start = memory.summary.repeat_interleave(rows // batch, dim=0) if state is None else state
@@ -80,8 +90,10 @@ class GRUSeq2Seq(Seq2Seq):
         context, alignment = self.attend(rows_to_positions(hidden, batch), memory)
         context = positions_to_rows(context, rows)
         output = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # (rows, tgt_len, d_embed)
-        logits = self.embedding.logits(self.dropout(output))  # W_s
-        return DecoderOutput(logits, positions_to_rows(alignment, rows) if need_alignment else None, state.squeeze(0))
+        output = self.dropout(output)
+        logits = self.embedding.logits(output) if need_logits else None  # W_s
+        alignment = positions_to_rows(alignment, rows) if need_alignment else None
+        return DecoderOutput(logits, alignment, state.squeeze(0), output)
 
     def attend(self, hidden: Tensor, memory: Memory) -> Attended:
         """A and C for decoder states H (batch, tgt_len, d_model), from HS."""

@@ -148,12 +148,22 @@ class TransformerSeq2Seq(Seq2Seq):
         states, _ = self._encode(vectors, src_mask, need_weights=False)
         return hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
 
+    @property
+    def output_matrix(self) -> Tensor:
+        return self.embedding.weight
+
     def decode(
-        self, tgt: Tensor, memory: Memory, state: tuple[LayerState, ...] | None = None, *, need_alignment: bool = False
+        self,
+        tgt: Tensor,
+        memory: Memory,
+        state: tuple[LayerState, ...] | None = None,
+        *,
+        need_alignment: bool = False,
+        need_logits: bool = True,
     ) -> DecoderOutput:
         """As in `Seq2Seq`; with a state, `tgt` must be one token. The alignment is the mean over layers and heads."""
-        output, _ = self._decode(tgt, memory, state, need_weights=need_alignment)
-        return output
+        decoded, _ = self._decode(tgt, memory, state, need_weights=need_alignment, need_logits=need_logits)
+        return decoded
 
     def reorder(self, state: tuple[LayerState, ...], rows: Tensor) -> tuple[LayerState, ...]:
         return tuple(LayerState(KeyValue(target.key[rows], target.value[rows]), read) for target, read in state)
@@ -176,7 +186,13 @@ class TransformerSeq2Seq(Seq2Seq):
         return self.encoder_norm(states), all_weights
 
     def _decode(
-        self, tgt: Tensor, memory: Memory, state: tuple[LayerState, ...] | None, *, need_weights: bool
+        self,
+        tgt: Tensor,
+        memory: Memory,
+        state: tuple[LayerState, ...] | None,
+        *,
+        need_weights: bool,
+        need_logits: bool = True,
     ) -> tuple[DecoderOutput, list[Tensor]]:
         """The output, and the cross-attention weights of each layer (batch, num_heads, tgt_len, memory_len)."""
         states = self._embed(tgt, start=0 if state is None else state[0].target.key.size(2))
@@ -186,9 +202,10 @@ class TransformerSeq2Seq(Seq2Seq):
             (states, weights), kept = layer(states, memory, past, need_weights=need_weights)
             all_weights.append(weights)
             new_state.append(kept)
-        logits = self.embedding.logits(self.decoder_norm(states))
+        output = self.decoder_norm(states)
+        logits = self.embedding.logits(output) if need_logits else None
         alignment = torch.stack(all_weights).mean(dim=(0, 2)) if need_weights else None
-        return DecoderOutput(logits, alignment, tuple(new_state)), all_weights
+        return DecoderOutput(logits, alignment, tuple(new_state), output), all_weights
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         weight = self.embedding.weight

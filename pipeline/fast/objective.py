@@ -1,0 +1,84 @@
+"""The objective and its gradient, a few rows of logits at a time.
+
+The readable way (`pipeline.objective`) holds all logits, (batch, tgt_len, vocab_size), and reads or writes arrays of
+that size a dozen times, forward and backward. They do not fit in a cache, and a small model spends half of its time on
+them. Here a chunk of rows is made, turned into its share of the loss and of the gradient, and forgotten while it is
+still in the cache.
+"""
+
+import torch
+from torch import Tensor
+
+from pipeline.objective import Objective
+
+# Logits of one chunk, in numbers: with float32 as many bytes as a core's share of a cache, and still a good shape for a
+# matrix product. On a GPU, launches cost more than memory.
+CHUNK_SIZE = {"cpu": 1 << 21, "cuda": 1 << 26}
+
+
+def chunked_objective(output: Tensor, matrix: Tensor, tgt_out: Tensor, pad: int, label_smoothing: float) -> Objective:
+    """`pipeline.objective.objective` of the logits `output` · `matrix`ᵀ, without ever holding them all.
+
+    Products are computed in the precision of autocast where that is on, everything else in float32.
+
+    Args:
+        output: (batch, tgt_len, d).
+        matrix: (vocab_size, d).
+        tgt_out: (batch, tgt_len) ids; positions with `pad` count for nothing.
+        pad: The id of padding.
+        label_smoothing: ε in [0, 1).
+    """
+    real = (tgt_out != pad).flatten().nonzero().squeeze(1)
+    rows = output.flatten(0, 1).index_select(0, real)
+    objective, nats = _ChunkedObjective.apply(rows, matrix, tgt_out.flatten()[real], label_smoothing)
+    return Objective(objective, nats)
+
+
+class _ChunkedObjective(torch.autograd.Function):
+    """With e = exp(logits − max), s = Σ e, ε the smoothing and V the vocabulary's size, per row:
+
+        nats      = log s + max − logit of the expected token
+        objective = (1 − ε) · nats + ε · (log s + max − mean logit)
+        ∂ objective / ∂ logits = e / s − (1 − ε) · onehot − ε / V
+
+    Of the gradient only e is as wide as the vocabulary. What is multiplied with 1 / s, with one row of the matrix or
+    with the mean of all rows is added where it is narrow.
+    """
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, matrix: Tensor, expected: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        dtype = torch.get_autocast_dtype(rows.device.type)
+        is_mixed = torch.is_autocast_enabled(rows.device.type)
+        with torch.autocast(rows.device.type, enabled=False):
+            multiply = (lambda a, b: (a.to(dtype) @ b.to(dtype)).float()) if is_mixed else torch.matmul
+            wide_matrix = matrix.to(dtype) if is_mixed else matrix
+            rows, matrix_f = rows.float(), matrix.float()
+            mean_row = matrix_f.mean(0)
+            expected_rows = matrix_f[expected]
+            objective = nats = rows.new_zeros(())
+            grad_rows, grad_matrix = torch.empty_like(rows), torch.zeros_like(matrix_f)
+            size = max(1, CHUNK_SIZE.get(rows.device.type, 1 << 24) // len(matrix))
+            for chunk, expected_row, grad in zip(
+                rows.split(size), expected_rows.split(size), grad_rows.split(size), strict=True
+            ):
+                logits = multiply(chunk, wide_matrix.t())  # (size, vocab_size)
+                largest = logits.amax(1, keepdim=True)
+                e = logits.sub_(largest).exp_()
+                s = e.sum(1, keepdim=True)
+                log_sum = (s.log() + largest).squeeze(1)
+                chunk_nats = (log_sum - (chunk * expected_row).sum(1)).sum()
+                nats = nats + chunk_nats
+                objective = objective + (1 - smoothing) * chunk_nats + smoothing * (log_sum - chunk @ mean_row).sum()
+                torch.div(multiply(e, wide_matrix), s, out=grad)
+                grad_matrix += multiply(e.t(), chunk / s)
+            grad_rows.sub_(expected_rows, alpha=1 - smoothing).sub_(mean_row, alpha=smoothing)
+            grad_matrix.index_add_(0, expected, rows, alpha=smoothing - 1)
+            grad_matrix.sub_(rows.sum(0), alpha=smoothing / len(matrix))
+        ctx.save_for_backward(grad_rows, grad_matrix)
+        ctx.mark_non_differentiable(nats)
+        return objective, nats
+
+    @staticmethod
+    def backward(ctx, grad_objective: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        grad_rows, grad_matrix = ctx.saved_tensors
+        return grad_rows * grad_objective, grad_matrix * grad_objective, None, None
