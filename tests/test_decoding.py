@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.decoding import SearchLimits, Symbols, beam_search, greedy, length_penalty
+from pipeline.models import DecoderOutput
 from tests.conftest import VOCAB_SIZE, make_network
 
 BOS, EOS, PAD = 2, 3, 0
