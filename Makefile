@@ -23,7 +23,7 @@ STAMP := $(VENV)/.complete
 FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate translate claims test soak fuzz lint tensorboard clean
+.PHONY: help setup train evaluate claims bench translate test soak fuzz lint tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
@@ -68,6 +68,9 @@ evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, ali
 
 claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n
 	@$(BIN)/python -m scripts.claims $(CLAIMS) --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+
+bench: $(STAMP) ## measure how fast training and search are here: CORPUS=path/to/multi30k
+	@$(BIN)/python -m scripts.bench --corpus '$(if $(filter auto,$(CORPUS)),toy,$(CORPUS))' $(ARGS)
 
 translate: $(STAMP) ## type sentences and see what each model makes of them
 	@$(BIN)/python -m scripts.translate '$(FINISHED)' $(ARGS)

@@ -1,0 +1,1 @@
+"""How fast this project is, and how far from what the hardware can do."""

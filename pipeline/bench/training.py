@@ -1,0 +1,135 @@
+"""Training throughput: the pipeline's readable and fast ways beside a bare PyTorch loop, in turns.
+
+Machines are shared, so that speeds of different minutes cannot be compared: the ways take turns, a window of some steps
+each, round after round, and what is compared is the ratio within a round.
+"""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from pipeline.bench.reference import LABEL_SMOOTHING, LR, make_model, spread, training_batches
+from pipeline.data.batching import Batch
+from pipeline.data.datamodule import TranslationData
+from pipeline.models import Seq2Seq
+from pipeline.objective import objective
+from pipeline.task import TranslationTask
+
+WARM_UP = 2  # steps before each window
+
+
+class Way(NamedTuple):
+    """One way to train: through the pipeline or by the bare loop, by the fast paths or the readable ones."""
+
+    name: str
+    is_bare: bool = False
+    fast: bool = False
+    precision: str = "32-true"
+
+
+WAYS = (
+    Way("bare loop", is_bare=True),
+    Way("readable"),
+    Way("fast", fast=True),
+    Way("fast, bf16-mixed", fast=True, precision="bf16-mixed"),
+)
+
+
+def measure_training(data: TranslationData, model: str, rounds: int, steps: int) -> dict[str, Any]:
+    """Target tokens and sentences per second of each way.
+
+    Args:
+        data: Set up.
+        model: A name in `reference.MODELS`.
+        rounds: Windows per way.
+        steps: Optimiser steps per window.
+
+    Returns:
+        Way → {"tokens_per_second", "sentences_per_second", "times_bare_loop"}, each the spread over rounds.
+    """
+    networks = {way.name: make_model(model, data.vocab_size) for way in WAYS}
+    batches = training_batches(data, WARM_UP + steps)
+    measured = batches[WARM_UP:]
+    tokens, sentences = sum(b.num_tokens for b in measured), sum(len(b.src) for b in measured)
+    seconds: dict[str, list[float]] = {way.name: [] for way in WAYS}
+    for _ in range(rounds):
+        for way in WAYS:
+            run = _bare if way.is_bare else _through_pipeline
+            seconds[way.name].append(run(way, networks[way.name], data, batches))
+    bare = seconds[WAYS[0].name]
+    return {
+        name: {
+            "tokens_per_second": spread([tokens / s for s in of_way])._asdict(),
+            "sentences_per_second": spread([sentences / s for s in of_way])._asdict(),
+            "times_bare_loop": spread([b / s for b, s in zip(bare, of_way, strict=True)])._asdict(),
+        }
+        for name, of_way in seconds.items()
+    }
+
+
+def bare_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
+    """What any PyTorch loop does with these models: forward, backward, clip, update."""
+    logits = network(batch.src, batch.src_mask, batch.tgt_in)
+    loss = objective(logits, batch.tgt_out, LABEL_SMOOTHING).objective / batch.num_tokens
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, foreach=True)
+    optimizer.step()
+
+
+def make_optimizer(network: Seq2Seq) -> torch.optim.Optimizer:
+    """The optimiser of `TranslationTask`."""
+    return torch.optim.AdamW(network.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+
+
+def _bare(way: Way, network: Seq2Seq, data: TranslationData, batches: Sequence[Batch]) -> float:
+    optimizer = make_optimizer(network)
+    for index, batch in enumerate(batches):
+        if index == WARM_UP:
+            start = time.perf_counter()
+        bare_step(network, optimizer, batch)
+    return time.perf_counter() - start
+
+
+class _Stopwatch(pl.Callback):
+    """Starts after the warm-up and stops after the last step."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == WARM_UP:
+            self.start = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        self.seconds = time.perf_counter() - self.start
+
+
+def _through_pipeline(way: Way, network: Seq2Seq, data: TranslationData, batches: Sequence[Batch]) -> float:
+    """With the trainer's settings of configs/base.yaml and a log, but no validation and no checkpoint."""
+    stopwatch = _Stopwatch()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        task = TranslationTask(network, "bench", lr=LR, label_smoothing=LABEL_SMOOTHING, fast=way.fast)
+        # Plain settings, so that the logger writes no module.
+        task.hparams.clear()
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            precision=way.precision,
+            max_steps=len(batches),
+            limit_val_batches=0,
+            gradient_clip_val=1.0,
+            deterministic=True,
+            num_sanity_val_steps=0,
+            log_every_n_steps=20,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            logger=TensorBoardLogger(folder, name="", version=""),
+            callbacks=[stopwatch],
+        )
+        trainer.fit(task, data)
+    return stopwatch.seconds

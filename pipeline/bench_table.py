@@ -1,0 +1,117 @@
+"""The tables of `make bench`, from its JSON. No torch here."""
+
+from typing import Any
+
+from pipeline.plots import model_label
+from pipeline.report import markdown_table
+
+
+def bench_table(content: dict[str, Any]) -> str:
+    """All tables, as Markdown, with what they were measured on."""
+    reference, hardware = content["reference"], content["hardware"]
+    where = (
+        f"{hardware['processor']}, {reference['threads']} thread(s), commit `{(content['commit'] or 'unknown')[:10]}`; "
+        f"corpus {reference['corpus']}, {reference['vocab_size']:,} pieces, {reference['batch_tokens']:,} target "
+        f"tokens per batch; medians of {reference['rounds']} windows [smallest, largest]."
+    )
+    parts = [
+        f"Measured on {where}",
+        "### Training\n\n" + _training(content["training"]),
+        "### Search, test set\n\n" + _search(content["search"]),
+        "### Distance to the floor\n\n" + _floor(content),
+        "### Where the time of a step goes\n\n" + _profile(content["steps"]),
+        "### Target tokens per second by sentence length, readable step\n\n" + _lengths(content["by_length"]),
+        "### Preparing the corpus, from nothing\n\n" + _corpus(content["by_corpus_size"]),
+        "### Start-up and memory\n\n" + _processes(content),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _training(training: dict[str, Any]) -> str:
+    rows = [
+        [
+            model_label(model),
+            way,
+            _spread(of_way["tokens_per_second"]),
+            _spread(of_way["sentences_per_second"]),
+            _spread(of_way["times_bare_loop"], digits=2),
+        ]
+        for model, ways in training.items()
+        for way, of_way in ways.items()
+    ]
+    return markdown_table(["model", "way", "target tokens/s", "sentences/s", "times the bare loop"], rows, num_texts=2)
+
+
+def _search(search: dict[str, Any]) -> str:
+    rows = [
+        [model_label(model), name, _spread(found["sentences_per_second"]), f"{found['pieces_per_sentence']:.1f}"]
+        for model, searches in search.items()
+        for name, found in searches.items()
+    ]
+    return markdown_table(["model", "search", "sentences/s", "pieces per sentence"], rows, num_texts=2)
+
+
+def _floor(content: dict[str, Any]) -> str:
+    machine = content["ceilings"]
+    rows = [
+        [
+            model_label(model),
+            f"{step['gflop']:.1f}",
+            *(f"{1000 * seconds:.0f}" for seconds in step["floor_seconds"].values()),
+            *(_spread(way["times_floor"], digits=1) for way in step["ways"].values()),
+        ]
+        for model, step in content["steps"].items()
+    ]
+    header = ["model", "GFLOP per step", "products (ms)", "weights, optimiser (ms)", "readable ÷ floor", "fast ÷ floor"]
+    note = (
+        f"The floor is the time for a step's products at {machine['float32_gflops']:.0f} GFLOP/s (float32; bfloat16 "
+        f"reaches {machine['bfloat16_gflops']:.0f}) and for its weights and optimiser state at "
+        f"{machine['copy_gbytes_per_second']:.0f} GB/s, both measured in the same run."
+    )
+    return markdown_table(header, rows) + f"\n\n{note}"
+
+
+def _profile(steps: dict[str, Any]) -> str:
+    rows = [
+        [model_label(model), way, ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())]
+        for model, step in steps.items()
+        for way, shares in ((name, found["share_of_time"]) for name, found in step["ways"].items())
+    ]
+    return markdown_table(["model", "way", "operators that take most"], rows, num_texts=3)
+
+
+def _lengths(by_length: dict[str, Any]) -> str:
+    lengths = list(next(iter(by_length.values())))
+    rows = [
+        [model_label(model), *(f"{f['median']:,.0f}" for f in found.values())] for model, found in by_length.items()
+    ]
+    return markdown_table(["tokens per sentence", *lengths], rows)
+
+
+def _corpus(by_size: dict[str, Any]) -> str:
+    rows = [
+        [f"{int(size):,}", f"{f['prepare_seconds']:.1f}", f"{f['plan_epoch_seconds']:.2f}", f"{f['batches']:,}"]
+        for size, f in by_size.items()
+    ]
+    return markdown_table(["training pairs", "read, tokenize, encode (s)", "plan an epoch (s)", "batches"], rows, 0)
+
+
+def _processes(content: dict[str, Any]) -> str:
+    rows = [
+        [
+            model_label(model),
+            f"{found['start_up_seconds']:.1f}",
+            f"{found['peak_megabytes_readable']:,.0f}",
+            f"{found['peak_megabytes_fast']:,.0f}",
+        ]
+        for model, found in content["processes"].items()
+    ]
+    padding = content["padding"]
+    note = f"Padding: {100 * padding['src']:.1f} % of source and {100 * padding['tgt']:.1f} % of target positions."
+    header = ["model", "command to end of first step (s)", "peak memory, readable (MB)", "peak memory, fast (MB)"]
+    return markdown_table(header, rows) + f"\n\n{note}"
+
+
+def _spread(found: dict[str, float], digits: int = 0) -> str:
+    median, low, high = (f"{found[end]:,.{digits}f}" for end in ("median", "low", "high"))
+    return f"{median} [{low}, {high}]"

@@ -1,0 +1,124 @@
+"""Measures how fast this project trains and translates here, and how far that is from what the machine can do.
+
+    python -m scripts.bench --corpus path/to/multi30k            # some ten minutes on two CPU cores
+    python -m scripts.bench --corpus toy --rounds 1 --steps 2    # a look
+
+Everything is measured in one run, in turns: a window of --steps optimiser steps of the bare PyTorch loop, then of each
+way through the pipeline, --rounds times. Speeds depend on who else uses the machine; ratios within a round much less,
+so compare those. Writes bench.json and bench.md to --out.
+
+Reference models: Transformer 4 + 4 layers, d_model 128, d_ff 256, 4 heads; GRU with 256; 4,096 target tokens per batch.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.atomic import write_atomically
+from pipeline.bench.ceilings import ceilings, step_against_ceilings
+from pipeline.bench.process import measure_commands
+from pipeline.bench.reference import MODELS, share_of_padding
+from pipeline.bench.scaling import LENGTHS, by_corpus_size, by_length
+from pipeline.bench.searching import measure_search
+from pipeline.bench.training import measure_training
+from pipeline.bench_table import bench_table
+from pipeline.data.datamodule import TranslationData
+from pipeline.errors import UserError
+from pipeline.results import provenance, write_json
+
+MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
+_TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Everything that bench.json holds."""
+    torch.set_num_threads(options.threads)
+    started = time.perf_counter()
+    data = TranslationData(
+        options.corpus, vocab_size=options.vocab_size, batch_tokens=options.batch_tokens, cache_dir=options.cache_dir
+    )
+    data.setup()
+    content: dict[str, Any] = {
+        "reference": {
+            "corpus": data.corpus.name,
+            "vocab_size": options.vocab_size,
+            "batch_tokens": options.batch_tokens,
+            "threads": options.threads,
+            "rounds": options.rounds,
+            "steps_per_window": options.steps,
+        },
+        "set_up_seconds": time.perf_counter() - started,
+        "padding": share_of_padding(data),
+    }
+    content["training"] = {}
+    for model in MODELS:
+        _say(f"training, {model}")
+        content["training"][model] = measure_training(data, model, options.rounds, options.steps)
+    _say("search")
+    content["search"] = measure_search(data, options.search_steps, options.rounds)
+    _say("ceilings")
+    machine = content["ceilings"] = ceilings()
+    content["steps"] = {model: step_against_ceilings(data, model, machine, options.rounds) for model in MODELS}
+    _say("growth with length and corpus size")
+    lengths = [length for length in LENGTHS if length <= options.batch_tokens]
+    content["by_length"] = by_length(options.vocab_size, options.batch_tokens, lengths, options.rounds)
+    sizes = [size for size in (1000, 4000, 16000) if size < len(data.corpus.train)] + [len(data.corpus.train)]
+    content["by_corpus_size"] = by_corpus_size(data.corpus, (data.src, data.tgt), options.vocab_size, sizes)
+    _say("processes: start-up and memory")
+    shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
+    shared += ["--data.batch_tokens", str(options.batch_tokens), "--data.cache_dir", options.cache_dir]
+    content["processes"] = {
+        model: measure_commands(
+            config, shared + (_TRANSFORMER_SIZE if model == "transformer" else []), options.steps, options.threads
+        )
+        for model, config in MODEL_CONFIGS.items()
+    }
+    return content | provenance("scripts.bench")
+
+
+def _say(what: str) -> None:
+    print(f"measuring: {what} …", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", default="toy", help="toy, multi30k, a folder, or owner/name on the Hub")
+    parser.add_argument("--vocab_size", type=int, default=9728, help="rows of the joint vocabulary")
+    parser.add_argument("--batch_tokens", type=int, default=4096, help="most target tokens of a batch, with padding")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    parser.add_argument("--rounds", type=int, default=5, help="windows per way")
+    parser.add_argument("--steps", type=int, default=6, help="optimiser steps per window")
+    parser.add_argument("--search_steps", type=int, default=150, help="training steps before search is timed")
+    parser.add_argument("--cache_dir", default="data/cache", help="where tokenizers are kept")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
+    return parser
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    try:
+        for name in ("rounds", "steps", "search_steps", "threads"):
+            if getattr(options, name) < 1:
+                raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+        content = measure(options)
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_json(options.out / "bench.json", content)
+        table = bench_table(content)
+        write_atomically(options.out / "bench.md", lambda temporary: temporary.write_text(table, encoding="utf-8"))
+        print(f"{table}\nJSON and this table: {options.out}")
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

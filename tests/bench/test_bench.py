@@ -1,0 +1,74 @@
+"""`make bench` from end to end on a few sentences, and its arithmetic."""
+
+import json
+
+import pytest
+import torch
+
+from pipeline.bench import reference
+from pipeline.bench.process import run_command
+from pipeline.bench.reference import make_model, share_of_padding, spread
+from pipeline.bench.training import WAYS
+from pipeline.data.datamodule import TranslationData
+from pipeline.errors import UserError
+from pipeline.models import GRUSeq2Seq
+from scripts import bench
+from tests.commands import write_corpus
+
+
+@pytest.fixture
+def little(tmp_path):
+    return write_corpus(tmp_path / "little")
+
+
+def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reference, "MODELS", {"gru": lambda size: GRUSeq2Seq(size, "last", d_embed=8, d_model=12)})
+    for module in (bench, bench.sys.modules["pipeline.bench.searching"], bench.sys.modules["pipeline.bench.scaling"]):
+        monkeypatch.setattr(module, "MODELS", reference.MODELS)
+    monkeypatch.setattr(bench, "MODEL_CONFIGS", {"gru": "configs/model/gru.yaml"})
+    monkeypatch.setattr(bench, "LENGTHS", (8, 16))
+    sizes = ["--corpus", str(little), "--vocab_size", "700", "--batch_tokens", "64", "--cache_dir", str(tmp_path / "c")]
+    short = ["--rounds", "2", "--steps", "2", "--search_steps", "2", "--threads", "1", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["bench", *sizes, *short])
+    bench.main()
+    found = json.loads((tmp_path / "out" / "bench.json").read_text())
+    ways = found["training"]["gru"]
+    assert list(ways) == [way.name for way in WAYS]
+    assert ways["bare loop"]["times_bare_loop"] == {"median": 1, "low": 1, "high": 1, "n": 2}
+    for of_way in ways.values():
+        assert of_way["tokens_per_second"]["median"] > of_way["sentences_per_second"]["median"] > 0
+    assert found["search"]["gru"]["beam 5"]["sentences_per_second"]["median"] > 0
+    assert set(found["by_length"]["gru"]) == {"8", "16"}
+    assert found["steps"]["gru"]["ways"]["readable"]["times_floor"]["median"] > 1
+    assert found["by_corpus_size"]["60"]["batches"] > 1
+    assert 100 < found["processes"]["gru"]["peak_megabytes_readable"] < 4000
+    assert "| GRU, no attention | bare loop" in capsys.readouterr().out
+    assert (tmp_path / "out" / "bench.md").read_text().count("### ") == 7
+
+
+def test_a_spread_is_median_smallest_and_largest():
+    assert spread([3.0, 1.0, 2.0, 9.0]) == (2.5, 1.0, 9.0, 4)
+
+
+def test_the_share_of_padding_counts_what_is_not_a_token(little, tmp_path):
+    data = TranslationData(str(little), vocab_size=700, batch_tokens=1, cache_dir=str(tmp_path / "cache"))
+    data.setup()
+    one_sentence_per_batch = share_of_padding(data)
+    assert one_sentence_per_batch == {"src": 0.0, "tgt": 0.0}
+    data = TranslationData(str(little), vocab_size=700, batch_tokens=100_000, cache_dir=str(tmp_path / "cache"))
+    data.setup()
+    assert 0 < share_of_padding(data)["tgt"] < 1
+
+
+def test_reference_models_start_from_the_same_weights_every_time():
+    one, other = (make_model("gru_attention", 50).embedding.weight for _ in range(2))
+    assert torch.equal(one, other)
+
+
+def test_a_command_that_fails_says_what_it_said():
+    with pytest.raises(UserError, match="No module named"):
+        run_command("no_such_module", threads=1)
+
+
+def test_a_number_out_of_range_is_refused(refuse):
+    assert "--rounds is 0; it must be at least 1" in refuse(bench.main, "--rounds", "0")
