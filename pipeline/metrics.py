@@ -123,11 +123,11 @@ def sum_scores(
     found = {
         "nats_per_token": SumScore(forced[:, [0, 2]], _ratio),
         "token_accuracy": SumScore(forced[:, [1, 2]], _ratio),
-        "bleu": _sacrebleu_sums("bleu", hypotheses, references),
-        "chrf": _sacrebleu_sums("chrf", hypotheses, references),
+        "bleu": sacrebleu_score("bleu", hypotheses, references),
+        "chrf": sacrebleu_score("chrf", hypotheses, references),
     }
     if not is_synthetic and is_tokenised(references):
-        found["bleu_tok"] = _sacrebleu_sums("bleu_tok", hypotheses, references)
+        found["bleu_tok"] = sacrebleu_score("bleu_tok", hypotheses, references)
     if is_synthetic:
         equal = [[h == r, 1] for h, r in zip(hypotheses, references, strict=True)]
         found["exact_match"] = SumScore(np.array(equal, dtype=float).reshape(-1, 2), _ratio)
@@ -138,12 +138,17 @@ def _ratio(sums: np.ndarray) -> float:
     return sums[0] / sums[1]
 
 
-def _sacrebleu_sums(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> SumScore:
-    """sacreBLEU's counts of each sentence and its own formula: what its significance tests are made of, which take one
-    run of each system only. That they give sacreBLEU's own score is tested."""
+def sacrebleu_score(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> SumScore:
+    """One of `METRICS` as sacreBLEU's counts of each sentence and its own formula: what its significance tests are made
+    of, which take one run of each system only. That they give sacreBLEU's own score is tested."""
+    found = METRICS[name]._extract_corpus_statistics(list(hypotheses), [list(references)]) if hypotheses else []
+    return score_of_counts(name, found)
+
+
+def score_of_counts(name: str, counts: Sequence[Sequence[float]]) -> SumScore:
+    """One of `METRICS` from counts of sentences that `sacrebleu_score` has made: its `sums`."""
     metric = METRICS[name]
-    sums = metric._extract_corpus_statistics(list(hypotheses), [list(references)]) if hypotheses else []
-    return SumScore(np.array(sums, dtype=float), lambda total: metric._compute_score_from_stats(list(total)).score)
+    return SumScore(np.array(counts, dtype=float), lambda total: metric._compute_score_from_stats(list(total)).score)
 
 
 def is_tokenised(sentences: Sequence[str]) -> bool:

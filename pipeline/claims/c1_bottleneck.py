@@ -58,10 +58,17 @@ LABELS = {
 }
 
 
-# What the profiles differ in: all sizes are trained without and with attention, `size` in every way.
+# What the profiles differ in: all sizes are trained without and with attention, `size` in every way. Positions need
+# more seeds than the rest: their effect is small.
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"sizes": (16, 32, 64), "size": 64, "seeds": (1, 2, 3), "steps": 400, "pairs": 60},
-    "full": {"sizes": (32, 64, 128, 256, 512), "size": 128, "seeds": (1, 2, 3, 4, 5), "steps": 5000, "pairs": 200},
+    "quick": {
+        **{"sizes": (16, 32, 64), "size": 64, "steps": 400, "pairs": 200},
+        **{"seeds": (1, 2, 3), "position_seeds": (1, 2, 3, 4, 5)},
+    },
+    "full": {
+        **{"sizes": (32, 64, 128, 256, 512), "size": 128, "steps": 5000, "pairs": 200},
+        **{"seeds": (1, 2, 3, 4, 5), "position_seeds": (1, 2, 3, 4, 5)},
+    },
 }
 
 
@@ -108,7 +115,7 @@ def _grid(profile: str) -> dict[tuple[str, int, str], list[Job]]:
     return {
         (memory, size, order): [
             job(copy_run, memory=memory, d_model=size, order=order, steps=p["steps"], pairs=p["pairs"], seed=seed)
-            for seed in p["seeds"]
+            for seed in p["position_seeds" if (memory, size) == ("last", p["size"]) else "seeds"]
         ]
         for memory, size, order in cells
     }

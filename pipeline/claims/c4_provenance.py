@@ -38,14 +38,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import statistics
 from pipeline.claims import verdict
-from pipeline.claims.inference import mean_over
+from pipeline.claims.inference import difference_in, mean_over, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.provenance_jobs import COLUMNS, PAIRS, Role, provenance, tied_run
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.panels import BarPanel, MatrixPanel, Panel
-from pipeline.statistics import DRAWS, Estimate, SumScore
+from pipeline.statistics import Estimate, SumScore
 
 CLAIM = Claim(
     "C4",
@@ -166,15 +165,12 @@ def _of_provenance(depends: dict[Role, set[str]]) -> list[Finding]:
 
 
 def _nats(run: dict[str, Any]) -> SumScore:
-    return SumScore(np.column_stack([run["nats"], run["tokens"]]).astype(float), lambda sums: sums[0] / sums[1])
+    return ratio_score(run["nats"], run["tokens"])
 
 
 def _added(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> Estimate | None:
     """Nats per token of ours minus theirs, paired over sentences."""
-    if not (ours and theirs):
-        return None
-    found = statistics.difference([_nats(run) for run in ours], [_nats(run) for run in theirs], DRAWS)
-    return Estimate(found.value, found.low, found.high, len(ours[0]["nats"]), len(ours), None)
+    return difference_in([_nats(run) for run in ours], [_nats(run) for run in theirs])
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
