@@ -10,7 +10,7 @@ why unscaled dot products do worse with a large d_k. So three things are impreci
 that assumption only, one divides by the root (the result is not put under it), and softmax removes no word: every
 weight is above 0. Not among the seven steps: positions, masks, heads, W_O, residuals, normalisation, feed-forward.
 
-Set-up. Order: the steps one by one, as written above, against torch's attention and this project's. Standard deviation
+Set-up: order: the steps one by one, as written above, against torch's attention and this project's. Standard deviation
 and saturation: q and k of independent N(0, 1). Real heads: the same statistic in the encoder self-attention of a
 Transformer before and after training on sentences of the toy grammar. Effect: one-layer, one-head Transformers copy
 symbols; only d_k (the width of Q and K, nothing else) and the scale differ, and W_Q, W_K start so that components of Q

@@ -81,6 +81,17 @@ def test_what_only_shares_a_name_with_an_attribute_is_not_part_of_the_key(tmp_pa
     assert one.key() == before
 
 
+def test_the_device_is_no_part_of_the_key_but_is_written_down(tmp_path):
+    log = tmp_path / "log"
+    one, two = (job(counted, number=n, log=str(log)) for n in (1, 2))
+    run_jobs([one], tmp_path / "cache", workers=1, device="meta")
+    results, _ = run_jobs([one, two], tmp_path / "cache", workers=1, device="cpu")
+    assert calls(log) == ["1", "2"]
+    assert results.effort([one])["trained_on"] == ["meta"]
+    assert results.effort([one, two, two])["trained_on"] == ["cpu", "meta"]
+    assert results.effort([one, two, two])["jobs"] == 2
+
+
 def test_a_broken_result_is_made_again(tmp_path):
     log = tmp_path / "log"
     one = job(counted, number=1, log=str(log))
