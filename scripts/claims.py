@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from matplotlib.image import imread
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
@@ -142,11 +143,12 @@ def _write(page: ModuleType, content: dict[str, Any], out: Path) -> None:
     if of_text := content["numbers"].get("natural_text"):
         panels += natural_text_findings.draw(of_text)
     figure = panels_figure(f"{name} {page.CLAIM.title}: {content['verdict']}", panels)
-    figure.savefig(out / f"{name}.png", dpi=130)
+    path = out / f"{name}.png"
+    figure.savefig(path, dpi=130)
     for stale in (out / "events" / name).glob("events.out.*"):
         stale.unlink()
     with SummaryWriter(str(out / "events" / name)) as writer:
-        writer.add_figure(f"claims/{name}", figure)
+        writer.add_image(f"claims/{name}", imread(path), dataformats="HWC")
 
 
 def _parser() -> argparse.ArgumentParser:

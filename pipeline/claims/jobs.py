@@ -56,10 +56,8 @@ class Job(NamedTuple):
 
     def key(self) -> str:
         """Where its result is kept: a SHA-256 (hex) of what determines it."""
-        digest = hashlib.sha256(json.dumps([self.function, self.settings, torch.__version__]).encode())
-        for text in (*_sources(_load(self.function), set()), *_shared_code()):
-            digest.update(text.encode())
-        return digest.hexdigest()
+        parts = [self.function, self.settings, torch.__version__, _code_hash(self.function)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Failure(NamedTuple):
@@ -163,8 +161,10 @@ def _load(function: str) -> FunctionType:
 
 
 @functools.cache
-def _shared_code() -> list[str]:
-    return [path.read_text(encoding="utf-8") for pattern in _SHARED for path in sorted(_ROOT.glob(pattern))]
+def _code_hash(function: str) -> str:
+    """SHA-256 (hex) of all code that a job's result depends on; it does not change during a call."""
+    shared = (path.read_text(encoding="utf-8") for pattern in _SHARED for path in sorted(_ROOT.glob(pattern)))
+    return hashlib.sha256("".join([*_sources(_load(function), set()), *shared]).encode()).hexdigest()
 
 
 def _sources(function: Callable, seen: set[str]) -> list[str]:
