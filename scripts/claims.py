@@ -36,7 +36,7 @@ from pipeline.claims.natural_text import Text, find_text
 from pipeline.claims_table import claims_table
 from pipeline.data.loading import write_atomically
 from pipeline.errors import UserError
-from pipeline.panels import panels_figure
+from pipeline.panels import save_panels
 from pipeline.results import provenance, write_json
 
 # "C1" → "c1_bottleneck"; C0, the order of the models, is printed last.
@@ -141,14 +141,14 @@ def _write(page: ModuleType, content: dict[str, Any], out: Path) -> None:
     write_json(out / f"{name}.json", content)
     panels = page.draw(content["numbers"])
     if of_text := content["numbers"].get("natural_text"):
-        panels += natural_text_findings.draw(of_text)
-    figure = panels_figure(f"{name} {page.CLAIM.title}: {content['verdict']}", panels)
-    path = out / f"{name}.png"
-    figure.savefig(path, dpi=130)
-    for stale in (out / "events" / name).glob("events.out.*"):
-        stale.unlink()
-    with SummaryWriter(str(out / "events" / name)) as writer:
-        writer.add_image(f"claims/{name}", imread(path), dataformats="HWC")
+        panels = [*panels, *natural_text_findings.draw(of_text)]
+    path, events = out / f"{name}.png", out / "events" / name
+    is_new = save_panels(path, f"{name} {page.CLAIM.title}: {content['verdict']}", panels)
+    if is_new or not events.is_dir():
+        for stale in events.glob("events.out.*"):
+            stale.unlink()
+        with SummaryWriter(str(events)) as writer:
+            writer.add_image(f"claims/{name}", imread(path), dataformats="HWC")
 
 
 def _parser() -> argparse.ArgumentParser:
