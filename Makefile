@@ -7,6 +7,7 @@ ARGS ?=
 CLAIMS ?=
 PROFILE ?= quick
 JOBS ?=
+TEXT ?=
 RETRAIN ?=
 FAST ?=
 RUNS ?= runs
@@ -66,8 +67,8 @@ train: $(STAMP) ## train the three models side by side and compare them
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
 	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)
 
-claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n
-	@$(BIN)/python -m scripts.claims $(CLAIMS) --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n TEXT=path/to/multi30k
+	@$(BIN)/python -m scripts.claims $(CLAIMS) --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(if $(TEXT),--text '$(TEXT)') $(ARGS)
 
 bench: $(STAMP) ## measure how fast training and search are here: CORPUS=path/to/multi30k
 	@$(BIN)/python -m scripts.bench --corpus '$(if $(filter auto,$(CORPUS)),toy,$(CORPUS))' $(ARGS)

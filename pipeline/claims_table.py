@@ -36,6 +36,8 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
                 ],
             )
         )
+        if "natural_text" in content:
+            parts.append(_natural_text(content["natural_text"]))
         if content["missing_jobs"]:
             parts.append(f"{len(content['missing_jobs'])} jobs failed: {'; '.join(content['missing_jobs'])}.")
     profiles = sorted({content["profile"] for content in contents})
@@ -44,6 +46,15 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
         "p: that a primary finding only just reaches its threshold, corrected for all of them (Holm 1979)."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _natural_text(on: dict[str, Any] | None) -> str:
+    if on is None:
+        return (
+            "On natural text: not run, it needs a Multi30k folder (`make claims TEXT=path/to/multi30k`). "
+            "The verdict is formed from the findings above."
+        )
+    return f"On natural text: {on['corpus']}, {on['steps']} steps."
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

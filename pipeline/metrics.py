@@ -123,11 +123,11 @@ def sum_scores(
     found = {
         "nats_per_token": SumScore(forced[:, [0, 2]], _ratio),
         "token_accuracy": SumScore(forced[:, [1, 2]], _ratio),
-        "bleu": _sacrebleu_sums("bleu", hypotheses, references),
-        "chrf": _sacrebleu_sums("chrf", hypotheses, references),
+        "bleu": sacrebleu_score("bleu", hypotheses, references),
+        "chrf": sacrebleu_score("chrf", hypotheses, references),
     }
     if not is_synthetic and is_tokenised(references):
-        found["bleu_tok"] = _sacrebleu_sums("bleu_tok", hypotheses, references)
+        found["bleu_tok"] = sacrebleu_score("bleu_tok", hypotheses, references)
     if is_synthetic:
         equal = [[h == r, 1] for h, r in zip(hypotheses, references, strict=True)]
         found["exact_match"] = SumScore(np.array(equal, dtype=float).reshape(-1, 2), _ratio)
@@ -138,12 +138,34 @@ def _ratio(sums: np.ndarray) -> float:
     return sums[0] / sums[1]
 
 
-def _sacrebleu_sums(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> SumScore:
-    """sacreBLEU's counts of each sentence and its own formula: what its significance tests are made of, which take one
-    run of each system only. That they give sacreBLEU's own score is tested."""
-    metric = METRICS[name]
-    sums = metric._extract_corpus_statistics(list(hypotheses), [list(references)]) if hypotheses else []
-    return SumScore(np.array(sums, dtype=float), lambda total: metric._compute_score_from_stats(list(total)).score)
+def sacrebleu_score(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> SumScore:
+    """One of `METRICS` as sacreBLEU's counts of each sentence and its own formula: what its significance tests are made
+    of, which take one run of each system only. That they give sacreBLEU's own score is tested."""
+    found = METRICS[name]._extract_corpus_statistics(list(hypotheses), [list(references)]) if hypotheses else []
+    return score_of_counts(name, found)
+
+
+def score_of_counts(name: str, counts: Sequence[Sequence[float]]) -> SumScore:
+    """One of `METRICS` from counts of sentences that `sacrebleu_score` has made: its `sums`."""
+    if name != "chrf":
+        return SumScore(np.array(counts, dtype=float), _bleu)
+    formula = lambda sums: METRICS[name]._compute_score_from_stats(list(sums)).score  # noqa: E731
+    return SumScore(np.array(counts, dtype=float), lambda sums: np.apply_along_axis(formula, 0, sums))
+
+
+def _bleu(sums: np.ndarray) -> np.ndarray:
+    """sacreBLEU's formula, with its smoothing "exp", for many sums at once; that it is the same is tested.
+
+    Args:
+        sums: (10, …): length of translation and reference, right n-grams of n = 1 to 4, all n-grams of n = 1 to 4.
+    """
+    ours, reference, right, total = sums[0], sums[1], sums[2:6], sums[6:10]
+    halvings = np.cumsum(right == 0, axis=0)  # the first order without a right n-gram counts ½ of one, the next ¼, …
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precisions = np.where(right == 0, 0.5**halvings, right) / total
+        brevity = np.where(ours < reference, np.exp(1 - reference / ours), 1.0)
+        scores = 100 * brevity * np.exp(np.log(precisions).mean(0))
+    return np.where((right.sum(0) == 0) | (total == 0).any(0), 0.0, scores)
 
 
 def is_tokenised(sentences: Sequence[str]) -> bool:

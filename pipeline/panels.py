@@ -1,16 +1,22 @@
 """Figures of claims: panels of lines, matrices and bars, given as data and drawn in one style."""
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
+from PIL import Image
 
+from pipeline import plots
 from pipeline.plots import model_colour, use_fonts_for
 
+_MADE_OF = "Made of"  # in the PNG: the SHA-256 of what it was drawn from
 # For lines that are not one of the models, after the models' own colours.
 _FURTHER = ("#56B4E9", "#E69F00", "#666666", "#8C510A", "#332288")
 
@@ -87,6 +93,24 @@ def panels_figure(heading: str, panels: Sequence[Panel], columns: int = 3) -> Fi
         axis.set_visible(False)
     figure.suptitle(heading, fontsize=12)
     return figure
+
+
+def save_panels(path: Path, heading: str, panels: Sequence[Panel]) -> bool:
+    """Writes the figure as PNG, unless the one there was drawn from the same data by the same code; whether it did."""
+    code = [Path(file).read_text(encoding="utf-8") for file in (__file__, plots.__file__)]
+    made_of = hashlib.sha256(repr((heading, panels, matplotlib.__version__, code)).encode()).hexdigest()
+    if _made_of(path) == made_of:
+        return False
+    panels_figure(heading, panels).savefig(path, dpi=130, metadata={_MADE_OF: made_of})
+    return True
+
+
+def _made_of(path: Path) -> str | None:
+    try:
+        with Image.open(path) as image:
+            return image.info.get(_MADE_OF)
+    except OSError:  # there is none, or it is broken
+        return None
 
 
 def _draw_lines(axis: Axes, panel: LinePanel) -> None:

@@ -20,11 +20,11 @@ class SumScore(NamedTuple):
 
     Attributes:
         sums: (n, k), what each sentence adds.
-        formula: From the sum over sentences, (k,), to the score.
+        formula: From sums over sentences, (k, …), to scores (…): of one set of sentences, or of many at once.
     """
 
     sums: np.ndarray
-    formula: Callable[[np.ndarray], float]
+    formula: Callable[[np.ndarray], np.ndarray]
 
     @property
     def value(self) -> float:
@@ -100,7 +100,7 @@ def resampled(runs: Sequence[SumScore], draws: int = DRAWS, seeds_stream: int = 
     if any(len(run.sums) != n for run in runs):
         raise ValueError(f"runs must be scored on the same sentences, not on {[len(run.sums) for run in runs]}")
     weights = _resampled_sentences(n, draws)
-    scores = np.array([[run.formula(sums) for sums in weights @ run.sums] for run in runs])  # (runs, draws)
+    scores = np.array([run.formula((weights @ run.sums).T) for run in runs])  # (runs, draws)
     seeds = np.random.default_rng([_SEED, 1 + seeds_stream]).integers(len(runs), size=(len(runs), draws))
     return np.take_along_axis(scores, seeds, axis=0).mean(0)
 

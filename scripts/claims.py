@@ -2,6 +2,7 @@
 
     python -m scripts.claims                          # all claims, quick: minutes on two CPU cores
     python -m scripts.claims C1 C5 --profile full     # two of them with the full grids
+    python -m scripts.claims --text path/to/multi30k  # C0, C1 and C7 on natural text too
     python -m scripts.claims --jobs 8
 
 What is trained is kept in --cache under a hash of what determines it: an interrupted call goes on where it was, and a
@@ -21,18 +22,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+from matplotlib.image import imread
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import claims
-from pipeline.claims import verdict
+from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.inference import holm
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
+from pipeline.claims.natural_text import Text, find_text
 from pipeline.claims_table import claims_table
 from pipeline.data.loading import write_atomically
 from pipeline.errors import UserError
-from pipeline.panels import panels_figure
+from pipeline.panels import save_panels
 from pipeline.results import provenance, write_json
 
 # "C1" → "c1_bottleneck"; C0, the order of the models, is printed last.
@@ -49,15 +53,24 @@ def page_of(name: str) -> ModuleType:
     return importlib.import_module(f"pipeline.claims.{PAGES[name]}")
 
 
-def run(names: Sequence[str], profile: str, workers: int, cache: Path, out: Path) -> list[dict[str, Any]]:
-    """Runs, judges and writes the claims `names`; returns what the JSON files hold."""
+def run(
+    names: Sequence[str],
+    profile: str,
+    workers: int,
+    cache: Path,
+    out: Path,
+    text: Text | None = None,
+    device: str = "cpu",
+) -> list[dict[str, Any]]:
+    """Runs, judges and writes the claims `names`, on natural text where there is one; returns what the JSON files
+    hold."""
     pages = [page_of(name) for name in names]
-    jobs = [job for page in pages for job in page.jobs(profile)]
-    results, failures = _run_with_progress(jobs, cache, workers)
+    jobs = [job for page in pages for job in _jobs(page, profile, text)]
+    results, failures = _run_with_progress(jobs, cache, workers, device)
     for failure in failures:
         _report(failure)
     out.mkdir(parents=True, exist_ok=True)
-    contents = [_judge(page, results, failures, profile) for page in pages]
+    contents = [_judge(page, results, failures, profile, text) for page in pages]
     _correct_for_many(contents)
     for page, content in zip(pages, contents, strict=True):
         _write(page, content, out)
@@ -67,29 +80,50 @@ def run(names: Sequence[str], profile: str, workers: int, cache: Path, out: Path
     return contents
 
 
-def _run_with_progress(jobs: Sequence[Job], cache: Path, workers: int) -> tuple[Results, list[Failure]]:
+def _jobs(page: ModuleType, profile: str, text: Text | None) -> list[Job]:
+    """Those of the page, then those on natural text."""
+    on_text = natural_text.jobs(page.CLAIM.name, profile, text) if text and _is_on_text(page) else []
+    return [*page.jobs(profile), *on_text]
+
+
+def _is_on_text(page: ModuleType) -> bool:
+    return page.CLAIM.name in natural_text.MODELS_OF
+
+
+def _run_with_progress(jobs: Sequence[Job], cache: Path, workers: int, device: str) -> tuple[Results, list[Failure]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("jobs", total=len(dict.fromkeys(jobs)))
-        return run_jobs(jobs, cache, workers, on_done=lambda job: progress.advance(task))
+        return run_jobs(jobs, cache, workers, on_done=lambda job: progress.advance(task), device=device)
 
 
 def _report(failure: Failure) -> None:
     print(f"failed: {failure.job}\n{failure.error}", file=sys.stderr)
 
 
-def _judge(page: ModuleType, results: Results, failures: Sequence[Failure], profile: str) -> dict[str, Any]:
+def _judge(
+    page: ModuleType, results: Results, failures: Sequence[Failure], profile: str, text: Text | None
+) -> dict[str, Any]:
     findings, numbers = page.judge(results, profile)
+    of_text: dict[str, Any] = {}
+    if _is_on_text(page):
+        of_text = {"natural_text": text and {"corpus": text.name, "content_hash": text.content_hash}}
+    if text and of_text:
+        more, numbers["natural_text"] = natural_text_findings.judge(page.CLAIM.name, results, profile, text)
+        findings = [*findings, *more]
+        of_text["natural_text"] |= natural_text.PROFILES[profile]
     judged = verdict.judge(findings)
-    mine = set(page.jobs(profile))
+    mine = _jobs(page, profile, text)
     return {
         "claim": page.CLAIM._asdict(),
         "verdict": judged.verdict,
-        "why": judged.why,
+        "why": judged.why + ("; on natural text: not run" if of_text and not text else ""),
         "findings": [finding._asdict() for finding in findings],
         "numbers": numbers,
         "profile": profile,
         "settings": dict(page.PROFILES[profile]),
+        **of_text,
+        **results.effort(mine),
         "missing_jobs": [str(failure.job) for failure in failures if failure.job in mine],
         **provenance("scripts.claims"),
     }
@@ -105,12 +139,16 @@ def _correct_for_many(contents: Sequence[dict[str, Any]]) -> None:
 def _write(page: ModuleType, content: dict[str, Any], out: Path) -> None:
     name = page.CLAIM.name
     write_json(out / f"{name}.json", content)
-    figure = panels_figure(f"{name} {page.CLAIM.title}: {content['verdict']}", page.draw(content["numbers"]))
-    figure.savefig(out / f"{name}.png", dpi=130)
-    for stale in (out / "events" / name).glob("events.out.*"):
-        stale.unlink()
-    with SummaryWriter(str(out / "events" / name)) as writer:
-        writer.add_figure(f"claims/{name}", figure)
+    panels = page.draw(content["numbers"])
+    if of_text := content["numbers"].get("natural_text"):
+        panels = [*panels, *natural_text_findings.draw(of_text)]
+    path, events = out / f"{name}.png", out / "events" / name
+    is_new = save_panels(path, f"{name} {page.CLAIM.title}: {content['verdict']}", panels)
+    if is_new or not events.is_dir():
+        for stale in events.glob("events.out.*"):
+            stale.unlink()
+        with SummaryWriter(str(events)) as writer:
+            writer.add_image(f"claims/{name}", imread(path), dataformats="HWC")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,16 +158,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("claims", nargs="*", default=[], help=f"which: {' '.join(PAGES)}; default: all")
     parser.add_argument("--profile", choices=("quick", "full"), default="quick", help="size of the grids")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once (default: one per core)")
+    parser.add_argument("--text", help="natural text for C0, C1 and C7: a Multi30k folder, or multi30k from the Hub")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where trainings run (auto: a GPU if any)"
+    )
     parser.add_argument("--cache", type=Path, default=Path("runs/claims/cache"), help="where finished jobs are kept")
     parser.add_argument("--out", type=Path, help="where results are written (default: runs/claims/PROFILE)")
     return parser
+
+
+def _device(wanted: str) -> str:
+    """`auto` made one of cpu and cuda."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU here; leave --device out, or install torch with CUDA")
+    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main() -> None:
     options = _parser().parse_args()
     try:
         out = options.out or Path("runs/claims") / options.profile
-        run(options.claims or list(PAGES), options.profile, options.jobs, options.cache, out)
+        text = find_text(options.text, options.profile) if options.text else None
+        names = options.claims or list(PAGES)
+        run(names, options.profile, options.jobs, options.cache, out, text, _device(options.device))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,13 +1,16 @@
 import math
 
+import numpy as np
 import pytest
 import sacrebleu
 
 from pipeline.metrics import (
+    METRICS,
     SentenceScore,
     by_length,
     is_tokenised,
     perplexity,
+    score_of_counts,
     sum_scores,
     teacher_forced,
     translated,
@@ -71,6 +74,20 @@ def test_every_sum_score_gives_the_score_of_the_whole_corpus():
     assert found["bleu_tok"].value == pytest.approx(plain.score)
     assert "exact_match" not in found
     assert sum_scores(scores, references, is_synthetic=True)["exact_match"].value == 0.5
+
+
+def test_many_bleus_at_once_are_those_of_sacrebleu():
+    rng = np.random.default_rng(0)
+    total = rng.integers(1, 40, size=(300, 4))
+    total[:20, 3] = 0  # translations of three words
+    right = rng.integers(0, 1 + total // rng.integers(1, 30, size=(300, 1)))  # often none of some order
+    right[20:40] = 0
+    lengths = rng.integers(1, 60, size=(300, 2))
+    lengths[40, 0], total[40], right[40] = 0, 0, 0  # nothing at all
+    counts = np.column_stack([lengths, right, total]).astype(float)
+    expected = [METRICS["bleu"]._compute_score_from_stats(row.tolist()).score for row in counts]
+    assert len({score > 0 for score in expected}) == 2
+    np.testing.assert_allclose(score_of_counts("bleu", counts).formula(counts.T), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

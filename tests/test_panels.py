@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, panels_figure
+from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, panels_figure, save_panels
 
 LINES = LinePanel(
     "lines",
@@ -33,3 +33,15 @@ def test_a_model_has_its_colour_and_other_lines_get_others():
 @pytest.mark.parametrize("panel", [LINES._replace(lines=[]), MATRIX._replace(matrix=np.zeros((2, 2)))])
 def test_panels_without_numbers_are_drawn_empty(panel):
     panels_figure("", [panel]).canvas.draw()
+
+
+def test_a_figure_is_drawn_again_only_where_something_is_new(tmp_path):
+    path = tmp_path / "figure.png"
+    assert save_panels(path, "heading", [LINES, BARS])
+    first = path.read_bytes()
+    assert not save_panels(path, "heading", [LINES, BARS])
+    assert path.read_bytes() == first
+    assert save_panels(path, "another heading", [LINES, BARS])
+    assert save_panels(path, "another heading", [LINES._replace(marked=2.0), BARS])
+    path.write_bytes(b"broken")
+    assert save_panels(path, "heading", [LINES, BARS])

@@ -35,20 +35,15 @@ through time, not the passing of values: an untrained GRU already carries a few 
 them to find its place.
 """
 
-from itertools import count
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.gradient_models import answers_right, log_gradients, network_of, source_gradients, ways_back
+from pipeline.claims.gradient_jobs import COPIED, DISTANCES, LONGEST, LOOK_EVERY, copy_run, recall_run
 from pipeline.claims.inference import difference_of, mean_over, over_seeds
 from pipeline.claims.jobs import Job, Results, job
-from pipeline.claims.training import Training, batch_of, forced_nats, train
 from pipeline.claims.verdict import Claim, Finding
-from pipeline.data.batching import Batch, EncodedPair
-from pipeline.data.probes import copying, first_token
 from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, Panel
 from pipeline.statistics import Estimate
 
@@ -59,13 +54,8 @@ CLAIM = Claim(
     "learned quickly.",
 )
 
-ANSWERS, NOISE = 20, 20
-DISTANCES = (1, 2, 5, 10, 20, 30, 40, 50, 60)  # from the answer to the end of the source; all are trained
-NEAR, FAR, LONGEST = "1", "40", "60"  # g is compared at the first two, accuracy at the last
+NEAR, FAR = "1", "40"  # distances at which g is compared
 LEARNED = 0.9  # accuracy
-LOOK_EVERY = 10  # steps between two measurements of accuracy
-COPIED, MAPPED = 20, 12  # longest source of copying; length of the maps
-SYMBOLS = 20
 RECALLING = {
     "tanh": ("tanh network", None),
     "gru": ("GRU", "gru"),
@@ -80,60 +70,15 @@ COST = {"gru_attention": "gradients through time", "cut": "cut after one step"}
 WAYS = ("attention alone", "attention, then time", "decoder's start, then time")
 
 PROFILES: dict[str, dict[str, Any]] = {
-    "quick": {"seeds": (1, 2, 3), "d_model": 48, "steps": 300, "copy_steps": 400, "pairs": 40},
-    "full": {"seeds": (1, 2, 3, 4, 5), "d_model": 128, "steps": 5000, "copy_steps": 5000, "pairs": 200},
+    "quick": {
+        **{"d_model": 48, "seeds": (1, 2, 3), "steps": 300, "pairs": 40},
+        **{"copy_seeds": (1, 2, 3, 4, 5), "copy_steps": 400, "copy_pairs": 200},
+    },
+    "full": {
+        **{"d_model": 128, "seeds": (1, 2, 3, 4, 5), "steps": 5000, "pairs": 200},
+        **{"copy_seeds": (1, 2, 3, 4, 5), "copy_steps": 5000, "copy_pairs": 200},
+    },
 }
-
-
-def recall_run(model: str, d_model: int, steps: int, pairs: int, seed: int) -> dict[str, Any]:
-    """Trains one model on recalling; what reaches the answer from the loss, before and after.
-
-    Returns:
-        `before`, `after`: distance → log10 g of every test pair. `right`: 0 or 1 for every test pair at the longest
-        distance. `accuracy`: the same on average, every `LOOK_EVERY` steps of training. `ways`: distance → mean g along
-        each of `WAYS` after training, and `rest`: the largest share of a whole gradient that they leave (GRU with
-        attention only).
-    """
-    network = network_of(model, first_token.vocab_size(ANSWERS, NOISE), d_model, seed)
-    tests = {str(distance): _recall_batch(distance, pairs) for distance in DISTANCES}
-    before = {distance: log_gradients(network, batch) for distance, batch in tests.items()}
-    training = Training(steps, batch_size=32)
-    accuracy: list[float] = []
-    drawn = count()
-
-    def draw(rng: np.random.Generator) -> EncodedPair:
-        if next(drawn) % (LOOK_EVERY * training.batch_size) == 0:  # the first pair of every tenth step
-            accuracy.append(float(np.mean(answers_right(network, tests[LONGEST]))))
-        return first_token.draw(rng, int(rng.integers(1, int(LONGEST) + 1)), ANSWERS, NOISE)
-
-    train(network, draw, training, seed)
-    result = {
-        "before": before,
-        "after": {distance: log_gradients(network, batch) for distance, batch in tests.items()},
-        "right": answers_right(network, tests[LONGEST]),
-        "accuracy": accuracy,
-    }
-    return {**result, **ways_back(network, tests)} if model == "gru_attention" else result
-
-
-def copy_run(model: str, d_model: int, steps: int, pairs: int, seed: int) -> dict[str, Any]:
-    """Trains one model on copying; nats per token of every test pair, and the map of all g(t, j) on the average."""
-    network = network_of(model, copying.vocab_size(SYMBOLS), d_model, seed)
-
-    def draw(rng: np.random.Generator) -> EncodedPair:
-        return copying.draw(rng, int(rng.integers(1, COPIED + 1)), SYMBOLS)
-
-    train(network, draw, Training(steps, batch_size=32), seed)
-    rng = np.random.default_rng([0, COPIED])
-    nats = forced_nats(network, batch_of([copying.draw(rng, COPIED, SYMBOLS) for _ in range(pairs)])).mean(1)
-    batch = batch_of([copying.draw(rng, MAPPED, SYMBOLS) for _ in range(min(pairs, 20))])
-    rows = [source_gradients(network, batch, step).norm(dim=-1).mean(0)[:MAPPED] for step in range(MAPPED)]
-    return {"nats": nats.tolist(), "map": torch.stack(rows).tolist()}
-
-
-def _recall_batch(distance: int, pairs: int) -> Batch:
-    rng = np.random.default_rng([0, distance])
-    return batch_of([first_token.draw(rng, distance, ANSWERS, NOISE) for _ in range(pairs)])
 
 
 def jobs(profile: str) -> list[Job]:
@@ -145,15 +90,15 @@ def jobs(profile: str) -> list[Job]:
 def _grid(profile: str) -> tuple[dict[str, list[Job]], dict[str, list[Job]]]:
     """Model → one job per seed, for recalling and for copying. Two copying models are for the maps only."""
     p = PROFILES[profile]
-    same = {"d_model": p["d_model"], "pairs": p["pairs"]}
+    recalling = {name: p[name] for name in ("d_model", "steps", "pairs")}
+    copying_ = {"d_model": p["d_model"], "steps": p["copy_steps"], "pairs": p["copy_pairs"]}
     recalls = {
-        model: [job(recall_run, model=model, steps=p["steps"], seed=seed, **same) for seed in p["seeds"]]
-        for model in RECALLING
+        model: [job(recall_run, model=model, seed=seed, **recalling) for seed in p["seeds"]] for model in RECALLING
     }
     copies = {
         model: [
-            job(copy_run, model=model, steps=p["copy_steps"], seed=seed, **same)
-            for seed in (p["seeds"] if model in ("gru_attention", "cut") else p["seeds"][:1])
+            job(copy_run, model=model, seed=seed, **copying_)
+            for seed in (p["copy_seeds"] if model in ("gru_attention", "cut") else p["copy_seeds"][:1])
         ]
         for model in COPYING
     }

@@ -17,12 +17,12 @@ one token in a trained Transformer, and what it costs to make them equal: W_Q = 
 every self-attention, before training. Held equal: the other initial weights, the batches, the steps, the learning rate;
 the task is the toy grammar, short sentences, one id per word.
 
-Criterion (primary): in every cross-attention K and V depend on the source and not on the target, and Q on the target;
-in every encoder self-attention Q, K and V depend on source and positions and not on the target; Q, K and V of one
-self-attention depend on the same things. Literal sub-claims: Q of a cross-attention depends on the decoder's side
-alone; Q, K and V of every self-attention depend on no other word's embedding. Controls: in the first layer Q, K and V
-are linear maps of the normalised embedding + position to 1e-6; their cosines are below 0.5 in size; one map in the
-place of three costs nats.
+Criterion: in every cross-attention K and V depend on the source and not on the target, and Q on the target; in every
+encoder self-attention Q, K and V depend on source and positions and not on the target; Q, K and V of one self-attention
+depend on the same things (all primary). Literal sub-claims: Q of a cross-attention depends on the decoder's side alone;
+Q, K and V of every self-attention depend on no other word's embedding. Controls: in the first layer Q, K and V are
+linear maps of the normalised embedding + position to 1e-6; their cosines are below 0.5 in size; one map in the place of
+three costs nats.
 
 What this does not show: more than this code's wiring in the primary findings, which define the two kinds of attention
 and fail by a bug only; that Q·V and K·V are further apart than chance (√(2/πd), 0.14 at d = 32). The Jacobians are of
@@ -38,14 +38,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import statistics
 from pipeline.claims import verdict
-from pipeline.claims.inference import mean_over
+from pipeline.claims.inference import difference_in, mean_over, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.provenance_jobs import COLUMNS, PAIRS, Role, provenance, tied_run
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.panels import BarPanel, MatrixPanel, Panel
-from pipeline.statistics import DRAWS, Estimate, SumScore
+from pipeline.statistics import Estimate, SumScore
 
 CLAIM = Claim(
     "C4",
@@ -166,15 +165,12 @@ def _of_provenance(depends: dict[Role, set[str]]) -> list[Finding]:
 
 
 def _nats(run: dict[str, Any]) -> SumScore:
-    return SumScore(np.column_stack([run["nats"], run["tokens"]]).astype(float), lambda sums: sums[0] / sums[1])
+    return ratio_score(run["nats"], run["tokens"])
 
 
 def _added(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> Estimate | None:
     """Nats per token of ours minus theirs, paired over sentences."""
-    if not (ours and theirs):
-        return None
-    found = statistics.difference([_nats(run) for run in ours], [_nats(run) for run in theirs], DRAWS)
-    return Estimate(found.value, found.low, found.high, len(ours[0]["nats"]), len(ours), None)
+    return difference_in([_nats(run) for run in ours], [_nats(run) for run in theirs])
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:

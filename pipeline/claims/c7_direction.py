@@ -8,22 +8,24 @@ et al. 2017 find such encoders better, but not by a large margin. The Transforme
 encoder, a decoder that attends reads all of HS, and so all of the source. Two questions are therefore kept apart: what
 a *state* h_i can know, and what a *translation* can use.
 
-Set-up. States: J_ij = ‖∂h_i/∂x_j‖ (Frobenius norm), of random weights in double precision; which entries are 0 is a
+Set-up: states: J_ij = ‖∂h_i/∂x_j‖ (Frobenius norm), of random weights in double precision; which entries are 0 is a
 matter of the network's wiring, not of its weights. Translation: a homonym whose sense is decided by a cue up to 10
 words to its left or right (data/probes/cue.py), with GRU encoders of one and two directions, self-attention encoders
 full and causal, and decoders that read everything (attention), the last state (none), or only the homonym's own state:
-this last one turns the claim about states into behaviour. Held equal: parameters within 5 %, batches, steps, rate.
+this last one turns the claim about states into behaviour. Held equal: parameters within 5 %, batches, steps, rate. With
+a Multi30k folder, what reading both ways is worth on captions: natural_text.py.
 
-Criterion. Primary is what is exact: h_i of a one-directional GRU depends on no later word, h_i of a self-attention
+Criterion: primary is what is exact: h_i of a one-directional GRU depends on no later word, h_i of a self-attention
 encoder on every word. The claim as it is stated is a sub-claim: then a GRU with attention, one-directional, would be at
 chance where the cue comes later, and no recurrent encoder would read later words. If these fail and the primary ones
-pass, the claim holds in part: of the states of a one-directional encoder, not of models with attention.
+pass, the claim holds in part: of the states of a one-directional encoder, not of models with attention. The findings on
+captions stand in natural_text_findings.py; without a folder they are not made, and decide nothing.
 
-What this does not show: how much the right context is worth in natural text (that needs trained translation models with
-a causal encoder); that attention is what sees the later cue in a GRU, whose last state suffices (without attention it
-is right as often); position, since the cue has ids of its own and a bag of words would do: the equivalence is one of
-two ceilings; the exact parts state wiring, and fail by a bug only; more than one layer of GRU. The cue task is no test
-of the size of a last state: that is C1.
+What this does not show: how much the right context is worth in natural text, unless there is a folder; that attention
+is what sees the later cue in a GRU, whose last state suffices (without attention it is right as often); position, since
+the cue has ids of its own and a bag of words would do: the equivalence is one of two ceilings; the exact parts state
+wiring, and fail by a bug only; more than one layer of GRU. The cue task is no test of the size of a last state: that is
+C1.
 """
 
 from typing import Any
@@ -81,13 +83,8 @@ READERS = {
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {"d_model": 32, "layers": 2, "heads": 4, "steps": 250, "items": 200, "seeds": (1, 2, 3), "weights": 3},
     "full": {
-        "d_model": 64,
-        "layers": 2,
-        "heads": 4,
-        "steps": 2000,
-        "items": 400,
-        "seeds": (1, 2, 3, 4, 5),
-        "weights": 10,
+        **{"d_model": 64, "layers": 2, "heads": 4, "steps": 2000, "items": 400},
+        **{"seeds": (1, 2, 3, 4, 5), "weights": 10},
     },
 }
 

@@ -10,7 +10,7 @@ why unscaled dot products do worse with a large d_k. So three things are impreci
 that assumption only, one divides by the root (the result is not put under it), and softmax removes no word: every
 weight is above 0. Not among the seven steps: positions, masks, heads, W_O, residuals, normalisation, feed-forward.
 
-Set-up. Order: the steps one by one, as written above, against torch's attention and this project's. Standard deviation
+Set-up: order: the steps one by one, as written above, against torch's attention and this project's. Standard deviation
 and saturation: q and k of independent N(0, 1). Real heads: the same statistic in the encoder self-attention of a
 Transformer before and after training on sentences of the toy grammar. Effect: one-layer, one-head Transformers copy
 symbols; only d_k (the width of Q and K, nothing else) and the scale differ, and W_Q, W_K start so that components of Q
@@ -58,13 +58,14 @@ TARGET = 1.5  # nats per symbol, about half of what a guess costs: the steps to 
 
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
-        **{"draws": 20_000, "draw_seeds": (1, 2, 3, 4, 5), "seeds": (1, 2, 3)},
+        **{"draws": 20_000, "draw_seeds": (1, 2, 3, 4, 5), "copy_seeds": (1, 2, 3, 4, 5), "head_seeds": (1, 2, 3)},
         "copy": {"d_model": 64, "steps": 400, "pairs": 200},
         "widths": (16, 256),
         "heads": {"d_model": 64, "steps": 500, "longest": 16, "sentences": 100},
     },
     "full": {
-        **{"draws": 20_000, "draw_seeds": (1, 2, 3, 4, 5), "seeds": (1, 2, 3, 4, 5)},
+        **{"draws": 20_000, "draw_seeds": (1, 2, 3, 4, 5)},
+        **{"copy_seeds": (1, 2, 3, 4, 5), "head_seeds": (1, 2, 3, 4, 5)},
         "copy": {"d_model": 128, "steps": 3000, "pairs": 500},
         "widths": (16, 64, 256, 1024),
         "heads": {"d_model": 128, "steps": 10_000, "longest": 30, "sentences": 300},
@@ -84,14 +85,14 @@ def _independent(p: dict[str, Any]) -> list[Job]:
 
 
 def _heads(p: dict[str, Any]) -> list[Job]:
-    return [job(heads_run, **p["heads"], seed=seed) for seed in p["seeds"]]
+    return [job(heads_run, **p["heads"], seed=seed) for seed in p["head_seeds"]]
 
 
 def _copies(profile: str) -> dict[tuple[str, int], list[Job]]:
     """(scale, d_k) → one job per seed."""
     p = PROFILES[profile]
     return {
-        (scale, d_k): [job(copy_run, scale=scale, d_k=d_k, **p["copy"], seed=seed) for seed in p["seeds"]]
+        (scale, d_k): [job(copy_run, scale=scale, d_k=d_k, **p["copy"], seed=seed) for seed in p["copy_seeds"]]
         for scale in SCALES
         for d_k in p["widths"]
     }

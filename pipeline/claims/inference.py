@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import stats
 
-from pipeline.statistics import Difference, Estimate, SumScore, difference, estimate
+from pipeline.statistics import DRAWS as STANDARD
+from pipeline.statistics import Estimate, SumScore, difference, estimate
 
 DRAWS = 2000
 
@@ -17,10 +18,25 @@ def mean_over(runs: Sequence[Sequence[float]]) -> Estimate | None:
 
 def difference_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate | None:
     """The mean of ours minus that of theirs, paired over items: both were measured on the same ones."""
-    if not (len(ours) and len(theirs)):
+    return difference_in([_mean_score(values) for values in ours], [_mean_score(values) for values in theirs], DRAWS)
+
+
+def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = STANDARD) -> Estimate | None:
+    """Our score minus theirs on the same sentences; None where runs of either are missing."""
+    if not (ours and theirs):
         return None
-    found: Difference = difference([_mean_score(v) for v in ours], [_mean_score(v) for v in theirs], DRAWS)
-    return Estimate(found.value, found.low, found.high, len(ours[0]), min(len(ours), len(theirs)), None)
+    found = difference(ours, theirs, draws)
+    return Estimate(found.value, found.low, found.high, len(ours[0].sums), min(len(ours), len(theirs)), None)
+
+
+def ratio_score(sums: Sequence[float], counts: Sequence[float]) -> SumScore:
+    """The sum of `sums` over that of `counts`, both of each sentence: nats per token, for one."""
+    return SumScore(np.column_stack([sums, counts]).astype(float), lambda total: total[0] / total[1])
+
+
+def ends_of(found: Estimate) -> dict[str, float]:
+    """An estimate and its interval, as figures need them."""
+    return {"value": found.value, "low": found.low, "high": found.high}
 
 
 def over_seeds(values: Sequence[float]) -> Estimate | None:
@@ -85,5 +101,4 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _mean_score(values: Sequence[float]) -> SumScore:
-    sums = np.column_stack([values, np.ones(len(values))]).astype(float)
-    return SumScore(sums, lambda total: total[0] / total[1])
+    return ratio_score(values, np.ones(len(values)))

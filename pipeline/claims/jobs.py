@@ -5,10 +5,12 @@ what determines it: the function and what it calls, the settings, the code of mo
 """
 
 import dis
+import functools
 import hashlib
 import importlib
 import inspect
 import json
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,35 +20,44 @@ from typing import Any, NamedTuple
 import joblib
 import torch
 
+from pipeline.claims.training import training_on
 from pipeline.data.loading import write_atomically
 
 _ROOT = Path(__file__).parent.parent
 # What jobs are made of beside their own file.
 _SHARED = (
-    *("models/*.py", "data/probes/*.py", "data/batching.py", "decoding.py", "scoring.py"),
+    *("models/*.py", "data/probes/*.py", "data/batching.py", "data/tokenizer.py", "decoding.py", "scoring.py"),
     *("data/grammar.py", "data/phrases.py", "data/lexicon.py", "data/inflection.py", "claims/training.py"),
 )
 
 
 class Job(NamedTuple):
-    """One unit of work: `function(**settings)`, where `function` is "module:name" and settings are plain values."""
+    """One unit of work: `function(**settings, **places)`, where `function` is "module:name".
+
+    Attributes:
+        settings: Plain values that determine the result.
+        places: Those that only say where something lies that the settings determine by its content: no part of the key.
+    """
 
     function: str
     settings: tuple[tuple[str, Any], ...]
+    places: tuple[tuple[str, Any], ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
-        return dict(self.settings)
+        return dict(self.settings + self.places)
+
+    def at(self, **places: Any) -> "Job":
+        """The same job with its `places`."""
+        return self._replace(places=tuple(sorted(places.items())))
 
     def __str__(self) -> str:
         return f"{self.function.rpartition('.')[2]}({', '.join(f'{k}={v}' for k, v in self.settings)})"
 
     def key(self) -> str:
         """Where its result is kept: a SHA-256 (hex) of what determines it."""
-        digest = hashlib.sha256(json.dumps([self.function, self.settings, torch.__version__]).encode())
-        for text in (*_sources(_load(self.function), set()), *_shared_code()):
-            digest.update(text.encode())
-        return digest.hexdigest()
+        parts = [self.function, self.settings, torch.__version__, _code_hash(self.function)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Failure(NamedTuple):
@@ -56,20 +67,34 @@ class Failure(NamedTuple):
     error: str
 
 
+class Done(NamedTuple):
+    """A job that ran: what it gave, where its trainings ran, and how long it took."""
+
+    result: dict[str, Any]
+    device: str
+    seconds: float
+
+
 class Results:
     """What jobs gave; a job that failed or did not run is missing."""
 
-    def __init__(self, found: dict[Job, dict[str, Any]]) -> None:
+    def __init__(self, found: dict[Job, Done]) -> None:
         self._found = found
 
     def of(self, job: Job) -> dict[str, Any] | None:
         """The result of one job; None where it is missing."""
-        return self._found.get(job)
+        return self._found[job].result if job in self._found else None
 
     def seeds(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
         """The results of jobs that differ in their seed only; empty unless all are there."""
-        found = [self._found.get(job) for job in jobs]
+        found = [self.of(job) for job in jobs]
         return found if all(result is not None for result in found) else []
+
+    def effort(self, jobs: Iterable[Job]) -> dict[str, Any]:
+        """What these jobs took: `jobs`, `seconds` on the whole (other jobs ran beside them), `trained_on`."""
+        done = [self._found[job] for job in dict.fromkeys(jobs) if job in self._found]
+        seconds = round(sum(one.seconds for one in done), 1)
+        return {"jobs": len(done), "seconds": seconds, "trained_on": sorted({one.device for one in done})}
 
 
 def job(function: Callable[..., dict[str, Any]], **settings: Any) -> Job:
@@ -78,48 +103,55 @@ def job(function: Callable[..., dict[str, Any]], **settings: Any) -> Job:
 
 
 def run_jobs(
-    jobs: Iterable[Job], cache: Path, workers: int, on_done: Callable[[Job], None] = lambda job: None
+    jobs: Iterable[Job],
+    cache: Path,
+    workers: int,
+    on_done: Callable[[Job], None] = lambda job: None,
+    device: str = "cpu",
 ) -> tuple[Results, list[Failure]]:
     """Runs what is not kept yet, `workers` at once (joblib processes; a joblib.parallel_config around this call takes
     them to other backends and machines), and reads the rest from `cache`. A job that fails takes no other with it.
 
     Args:
+        device: Where trainings run: cpu, or cuda, which all workers share.
         on_done: Called after each job, kept ones included.
     """
     wanted = list(dict.fromkeys(jobs))
     paths = {job: cache / f"{job.key()}.json" for job in wanted}
     kept = {job: _read(path) for job, path in paths.items()}
-    found = {job: result for job, result in kept.items() if result is not None}
+    found = {job: done for job, done in kept.items() if done is not None}
     for job in found:
         on_done(job)
     failures = []
     missing = [job for job in wanted if job not in found]
-    calls = (joblib.delayed(_run)(job, paths[job]) for job in missing)
-    for job, result, error in joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(calls):
-        if error is None:
-            found[job] = result
+    calls = (joblib.delayed(_run)(job, paths[job], device) for job in missing)
+    for job, done in joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(calls):
+        if isinstance(done, Done):
+            found[job] = done
         else:
-            failures.append(Failure(job, error))
+            failures.append(done)
         on_done(job)
     return Results(found), failures
 
 
-def _run(job: Job, path: Path) -> tuple[Job, dict[str, Any] | None, str | None]:
+def _run(job: Job, path: Path, device: str) -> tuple[Job, Done | Failure]:
     torch.set_num_threads(1)  # many small jobs side by side: threads would only wait for each other
+    start = time.monotonic()
     try:
-        result = _load(job.function)(**job.options)
-        text = json.dumps(result)
+        with training_on(device):
+            result = _load(job.function)(**job.options)
+        text = json.dumps(Done(result, device, time.monotonic() - start)._asdict())
     except Exception:
-        return job, None, traceback.format_exc()
+        return job, Failure(job, traceback.format_exc())
     write_atomically(path, lambda temporary: temporary.write_text(text))
-    return job, json.loads(text), None
+    return job, Done(**json.loads(text))
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """A result that is kept; None where there is none, or a file that was broken from outside."""
+def _read(path: Path) -> Done | None:
+    """What is kept of a job; None where there is nothing, or a file that was broken from outside."""
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        return Done(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
@@ -128,8 +160,11 @@ def _load(function: str) -> FunctionType:
     return getattr(importlib.import_module(module), name)
 
 
-def _shared_code() -> list[str]:
-    return [path.read_text(encoding="utf-8") for pattern in _SHARED for path in sorted(_ROOT.glob(pattern))]
+@functools.cache
+def _code_hash(function: str) -> str:
+    """SHA-256 (hex) of all code that a job's result depends on; it does not change during a call."""
+    shared = (path.read_text(encoding="utf-8") for pattern in _SHARED for path in sorted(_ROOT.glob(pattern)))
+    return hashlib.sha256("".join([*_sources(_load(function), set()), *shared]).encode()).hexdigest()
 
 
 def _sources(function: Callable, seen: set[str]) -> list[str]:

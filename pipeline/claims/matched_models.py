@@ -10,23 +10,33 @@ from pipeline.models.interface import Handover
 LARGEST_MISMATCH = 0.05  # of the Transformer's parameters
 
 
-def transformer(vocab_size: int, d_model: int, heads: int, layers: int) -> TransformerSeq2Seq:
-    """The Transformer that the others are matched to, d_ff = 2 · d_model, without dropout."""
-    return TransformerSeq2Seq(vocab_size, "all", d_model, 2 * d_model, heads, layers, dropout=0.0)
+def transformer(vocab_size: int, d_model: int, heads: int, layers: int, dropout: float = 0.0) -> TransformerSeq2Seq:
+    """The Transformer that the others are matched to, d_ff = 2 · d_model."""
+    return TransformerSeq2Seq(vocab_size, "all", d_model, 2 * d_model, heads, layers, dropout)
 
 
-def causal_transformer(vocab_size: int, d_model: int, heads: int, layers: int) -> CausalTransformer:
+def causal_transformer(
+    vocab_size: int, d_model: int, heads: int, layers: int, dropout: float = 0.0
+) -> CausalTransformer:
     """The same with an encoder that reads to the left only."""
-    return CausalTransformer(vocab_size, "all", d_model, 2 * d_model, heads, layers, dropout=0.0)
+    return CausalTransformer(vocab_size, "all", d_model, 2 * d_model, heads, layers, dropout)
 
 
-def gru(vocab_size: int, memory: Handover, bidirectional: bool, d_embed: int, layers: int) -> GRUSeq2Seq:
+def gru(
+    vocab_size: int,
+    memory: Handover,
+    bidirectional: bool,
+    d_embed: int,
+    layers: int,
+    dropout: float = 0.0,
+    network_class: type[GRUSeq2Seq] = GRUSeq2Seq,
+) -> GRUSeq2Seq:
     """The GRU model with token vectors as wide as those of a Transformer of d_model = `d_embed` and so many `layers`,
     and with the state, an even number wide, that brings its parameters nearest to that Transformer's."""
     wanted = num_parameters(transformer(vocab_size, d_embed, 1, layers))
     sizes = range(2, 16 * d_embed, 2)
     size = min(sizes, key=lambda d_model: abs(_gru_parameters(d_embed, d_model, bidirectional) - wanted))
-    network = GRUSeq2Seq(vocab_size, memory, d_embed, size, bidirectional, dropout=0.0)
+    network = network_class(vocab_size, memory, d_embed, size, bidirectional, dropout)
     mismatch = abs(num_parameters(network) / wanted - 1)
     assert mismatch <= LARGEST_MISMATCH, f"no GRU within {LARGEST_MISMATCH:.0%} of {wanted} parameters"
     return network

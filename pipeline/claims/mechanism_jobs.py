@@ -26,6 +26,7 @@ from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
 from pipeline.data.tokenizer import BOS, EOS, PAD, UNK
 from pipeline.decoding import Symbols, greedy
+from pipeline.metrics import sacrebleu_score
 from pipeline.models import DecoderOutput, GRUSeq2Seq, Memory
 
 # The values of `ablation`: what is replaced in a trained model.
@@ -142,10 +143,11 @@ def trained_run(
         encoder: "one way" or "both ways".
 
     Returns:
-        `references` and `tokens`, of each test sentence; `replaced`: ablation → `nats` (teacher-forced, summed over
-        each sentence's tokens) and `hypotheses`. `links`: "predicting", "input" and "untrained" (read where a word is
-        predicted) → for each sentence phenomenon → `AlignmentCounts`. `offsets`: likewise → how often the strongest
-        word is that far from the nearest sure link, from -2 to 2 (the rest further), of all target words with one.
+        `tokens` of each test sentence; `replaced`: ablation → `nats` (teacher-forced, summed over each sentence's
+        tokens) and `bleu` (sacreBLEU's counts of each greedy translation). `links`: "predicting", "input" and
+        "untrained" (read where a word is predicted) → for each sentence phenomenon → `AlignmentCounts`. `offsets`:
+        likewise → how often the strongest word is that far from the nearest sure link, from -2 to 2 (the rest further),
+        of all target words with one.
         `example`: words, weights and gold of one sentence.
     """
     task = sentences(num_train, num_test, longest)
@@ -162,9 +164,10 @@ def trained_run(
         ablated = AblatedGRU(ablation, task.vocabulary.size, "all", **settings).eval()
         ablated.load_state_dict(network.state_dict())
         found = greedy(ablated, batch.src, batch.src_mask, symbols(task.vocabulary.size))
+        translations = [task.vocabulary.decode(ids) for ids in found.ids[:, 0].tolist()]
         measured[ablation] = {
             "nats": forced_nats(ablated, batch).sum(1).tolist(),
-            "hypotheses": [task.vocabulary.decode(ids) for ids in found.ids[:, 0].tolist()],
+            "bleu": sacrebleu_score("bleu", translations, [pair.tgt for pair in task.test]).sums.tolist(),
         }
     read = {
         name: _read(maps, task.test, "input" if name == "input" else "predicting") for name, maps in weights.items()
@@ -172,7 +175,6 @@ def trained_run(
     links = {name: [strongest_links(a[:, :-1]) for a in maps] for name, maps in read.items()}
     shown = next((i for i, pair in enumerate(task.test) if _is_telling(pair)), 0)
     return {
-        "references": [pair.tgt for pair in task.test],
         "tokens": [len(pair.tgt.split()) + 1 for pair in task.test],
         "replaced": measured,
         "links": {name: _counts(of_map, task.test) for name, of_map in links.items()},

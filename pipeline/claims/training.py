@@ -1,6 +1,11 @@
-"""Training of tiny models on probe tasks: the same loss as `pipeline.task`, without what only long trainings need."""
+"""Training of tiny models on probe tasks: the same loss as `pipeline.task`, without what only long trainings need.
 
-from collections.abc import Callable, Sequence
+Trainings may run on a GPU (`training_on`); all else that jobs do is on the CPU, where `train` leaves its network.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +19,22 @@ from pipeline.models import Seq2Seq
 from pipeline.scoring import token_nats
 
 Draw = Callable[[np.random.Generator], EncodedPair]
+DrawBatch = Callable[[np.random.Generator], Batch]
+
+_device = ContextVar("device", default="cpu")
+
+
+@contextmanager
+def training_on(device: str) -> Iterator[None]:
+    """Inside, `train` trains on `device`; like torch's own `with torch.device(…)`, but for trainings alone.
+
+    Which device it is changes the last digits, not what is measured: so it is no setting of a job.
+    """
+    token = _device.set(device)
+    try:
+        yield
+    finally:
+        _device.reset(token)
 
 
 class Training(NamedTuple):
@@ -32,6 +53,16 @@ def train(network: Seq2Seq, draw: Draw, training: Training, seed: int) -> list[f
     Args:
         draw: Draws one pair; all of a batch are drawn from one generator, so a seed and a step decide the batch.
     """
+
+    def draw_batch(rng: np.random.Generator) -> Batch:
+        return batch_of([draw(rng) for _ in range(training.batch_size)])
+
+    return train_on_batches(network, draw_batch, training, seed)
+
+
+def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training, seed: int) -> list[float]:
+    """The same on batches that are drawn whole; `training.batch_size` says nothing then."""
+    network.to(_device.get())
     optimizer = torch.optim.AdamW(network.parameters(), lr=training.lr, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, training))
     network.train()
@@ -39,7 +70,7 @@ def train(network: Seq2Seq, draw: Draw, training: Training, seed: int) -> list[f
     for step in range(training.steps):
         rng = np.random.default_rng([seed, step])
         torch.manual_seed(seed * 1_000_003 + step)
-        batch = batch_of([draw(rng) for _ in range(training.batch_size)])
+        batch = batch_to(draw_batch(rng), _device.get())
         nats = token_nats(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out).sum() / batch.num_tokens
         optimizer.zero_grad()
         nats.backward()
@@ -47,7 +78,7 @@ def train(network: Seq2Seq, draw: Draw, training: Training, seed: int) -> list[f
         optimizer.step()
         schedule.step()
         history.append(nats.item())
-    network.eval()
+    network.eval().to("cpu")
     return history
 
 
@@ -60,6 +91,11 @@ def _rate(step: int, training: Training) -> float:
 def batch_of(pairs: Sequence[EncodedPair]) -> Batch:
     """Pairs as one padded batch, in their order."""
     return make_batch(pairs, range(len(pairs)))
+
+
+def batch_to(batch: Batch, device: str | torch.device) -> Batch:
+    """The same batch on `device`."""
+    return Batch(*(part.to(device) if isinstance(part, Tensor) else part for part in batch))
 
 
 @torch.no_grad()

@@ -168,7 +168,7 @@ def error_rate_score(counts: Counts, phenomenon: str | None = None) -> SumScore:
     return SumScore(np.array(rows, dtype=float), _error_rate)
 
 
-def _error_rate(sums: np.ndarray) -> float:
-    counts = AlignmentCounts(*sums)
-    # A resampled set may happen to hold no word of a rare phenomenon.
-    return counts.error_rate if counts.proposed + counts.sure else float("nan")
+def _error_rate(sums: np.ndarray) -> np.ndarray:
+    """Not a number where a resampled set happens to hold no word of a rare phenomenon."""
+    with np.errstate(invalid="ignore"):
+        return AlignmentCounts(*sums).error_rate

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.claims import c0_order as page
+from pipeline.metrics import sacrebleu_score
 from tests.claims.synthetic import ran, verdict_of
 
 REFERENCES = [" ".join(f"w{(7 * n + place) % 90}" for place in range(8)) for n in range(60)]
@@ -20,9 +21,8 @@ def answer(**errors):
         return {
             "nats": (9 * nats + rng.normal(0, 0.01, len(REFERENCES))).tolist(),
             "tokens": [9] * len(REFERENCES),
-            "correct": [8] * len(REFERENCES),
-            "hypotheses": texts,
-            "references": REFERENCES,
+            "bleu": sacrebleu_score("bleu", texts, REFERENCES).sums.tolist(),
+            "exact": [int(ours == right) for ours, right in zip(texts, REFERENCES, strict=True)],
             "src_words": [8 + n % 3 for n in range(len(REFERENCES))],
             "parameters": 1000,
             "history": [2.0, 1.0],
@@ -31,7 +31,7 @@ def answer(**errors):
     return of
 
 
-NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5}
+NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5, "bigru": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5}
     [
         (answer(**NONE, all=0.2, transformer=0.05), "holds"),
         (answer(**NONE, all=(0.2, 0.1), transformer=(0.05, 0.2)), "holds in part"),
+        (answer(**NONE | {"bigru": 0.01}, all=0.2, transformer=0.05), "holds in part"),
         (answer(**NONE, all=0.05, transformer=0.2), "fails"),
         (answer(**NONE | {"uniform": 0.1}, all=0.3, transformer=0.05), "fails"),
         (answer(**NONE, all=0.2, transformer=0.2), "undecided"),
@@ -83,9 +84,9 @@ def small(job):
     return job._replace(settings=tuple((key, sizes.get(key, value)) for key, value in job.settings))
 
 
-@pytest.mark.parametrize("model", ["uniform", "transformer"])
+@pytest.mark.parametrize("model", ["uniform", "bigru", "transformer"])
 def test_a_run_gives_what_the_page_reads(model):
     job = next(job for job in page.jobs("quick") if job.options["model"] == model)
-    result = ran(page, small(job))
-    assert len(result["nats"]) == len(result["hypotheses"]) == len(result["references"]) == 4
+    result = ran(small(job))
+    assert len(result["nats"]) == len(result["bleu"]) == len(result["exact"]) == 4
     assert page.sums_of(result)["bleu"].value >= 0

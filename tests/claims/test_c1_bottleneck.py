@@ -53,7 +53,7 @@ def test_half_is_crossed_between_two_lengths():
 def test_a_run_gives_what_the_page_reads():
     job = page.jobs("quick")[0]
     small = job._replace(settings=tuple((k, {"steps": 2, "pairs": 3, "d_model": 8}.get(k, v)) for k, v in job.settings))
-    result = ran(page, small)
+    result = ran(small)
     assert set(result["exact"]) == {str(length) for length in page.LENGTHS}
     assert np.shape(result["by_position"]) == (3, page.POSITIONS_AT)
 
@@ -61,4 +61,4 @@ def test_a_run_gives_what_the_page_reads():
 def test_a_test_pair_is_the_same_in_every_run():
     job = page.jobs("quick")[0]
     small = tuple((k, {"steps": 0, "pairs": 3, "d_model": 8}.get(k, v)) for k, v in job.settings)
-    assert ran(page, job._replace(settings=small)) == ran(page, job._replace(settings=small))
+    assert ran(job._replace(settings=small)) == ran(job._replace(settings=small))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipeline.claims import c2_gradient_paths as page
+from pipeline.claims import gradient_jobs
 from pipeline.claims import gradient_models as models
 from pipeline.claims.training import batch_of
 from pipeline.data.probes import first_token
@@ -24,7 +25,10 @@ def answer(falls_after=VANISHES, learned_at=(200, 50), cut_costs=0.0, seen=0.3):
         rng = np.random.default_rng([options["seed"], len(model)])
         if name == "copy_run":
             costs = cut_costs if model == "cut" else 0.0
-            return {"nats": (0.1 + costs + rng.normal(0, 0.01, 20)).tolist(), "map": np.eye(page.MAPPED).tolist()}
+            return {
+                "nats": (0.1 + costs + rng.normal(0, 0.01, 20)).tolist(),
+                "map": np.eye(gradient_jobs.MAPPED).tolist(),
+            }
         attentive = model in ("gru_attention", "uniform", "transformer", "cut")
         before = STAYS if attentive else seen if model == "tanh" else VANISHES
         after = STAYS if attentive else falls_after
@@ -137,7 +141,7 @@ def test_open_gates_keep_more_of_the_past(batch):
 @pytest.mark.parametrize("model", ["tanh", "gru_attention", "transformer"])
 def test_a_recall_run_gives_what_the_page_reads(model):
     job = next(job for job in page.jobs("quick") if job.options.get("model") == model)
-    result = ran(page, job._replace(settings=tuple((k, SMALL.get(k, v)) for k, v in job.settings)))
+    result = ran(job._replace(settings=tuple((k, SMALL.get(k, v)) for k, v in job.settings)))
     assert set(result["before"]) == set(result["after"]) == {str(d) for d in page.DISTANCES}
     assert {page.NEAR, page.FAR, page.LONGEST} <= set(result["after"])
     assert np.shape(result["before"]["1"]) == (3,)
@@ -148,6 +152,6 @@ def test_a_recall_run_gives_what_the_page_reads(model):
 
 def test_a_copy_run_gives_what_the_page_reads():
     job = next(job for job in page.jobs("quick") if job.function.endswith("copy_run"))
-    result = ran(page, job._replace(settings=tuple((k, SMALL.get(k, v)) for k, v in job.settings)))
+    result = ran(job._replace(settings=tuple((k, SMALL.get(k, v)) for k, v in job.settings)))
     assert np.shape(result["nats"]) == (3,)
-    assert np.shape(result["map"]) == (page.MAPPED, page.MAPPED)
+    assert np.shape(result["map"]) == (gradient_jobs.MAPPED, gradient_jobs.MAPPED)

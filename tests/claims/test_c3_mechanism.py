@@ -6,10 +6,12 @@ import torch
 
 from pipeline.claims import c3_mechanism as page
 from pipeline.claims.mechanism_jobs import ABLATIONS, AblatedGRU, baselines, exactness, replaced, trained_run
+from pipeline.metrics import sacrebleu_score
 from pipeline.models import GRUSeq2Seq
 from tests.claims.synthetic import verdict_of
 
 SENTENCES = 30
+REFERENCES = [f"der Hund {index} schläft im Garten ." for index in range(SENTENCES)]
 MASK = torch.arange(7) < torch.tensor([[7], [4], [1]])
 
 
@@ -25,6 +27,9 @@ def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, m
     def counts(wrong):
         return [{"word": [100, 100, 100 * (1 - wrong), 100 * (1 - wrong)]}] * SENTENCES
 
+    def counts_of(translations):
+        return sacrebleu_score("bleu", translations, REFERENCES).sums.tolist()
+
     def of(name, options):
         if name in missing:
             return None
@@ -33,15 +38,13 @@ def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, m
         if name == "baselines":
             links = {"diagonal": counts(diagonal), "one link per word": counts(0.0)}
             return {"links": links, "offsets": {key: [0, 0, 1, 0, 0] for key in links}}
-        references = [f"der Hund {index} schläft im Garten ." for index in range(SENTENCES)]
         links = {"predicting": counts(error(options["seed"])), "input": counts(0.9), "untrained": counts(0.9)}
         return {
-            "references": references,
             "tokens": [8] * SENTENCES,
             "replaced": {
-                ablation: {"nats": [1.0] * SENTENCES, "hypotheses": references}
+                ablation: {"nats": [1.0] * SENTENCES, "bleu": counts_of(REFERENCES)}
                 if ablation in ("none", *harmless)
-                else {"nats": [9.0] * SENTENCES, "hypotheses": ["?"] * SENTENCES}
+                else {"nats": [9.0] * SENTENCES, "bleu": counts_of(["?"] * SENTENCES)}
                 for ablation in ABLATIONS
             },
             "links": links,
@@ -126,7 +129,7 @@ def test_runs_give_what_the_page_reads():
     base = baselines(**size)
     answers = {"exactness": exactness(), "baselines": base, "trained_run": run}
     assert verdict_of(page, lambda name, options: answers[name]) in ("holds", "holds in part", "fails", "undecided")
-    assert len(run["references"]) == len(run["replaced"]["no C"]["hypotheses"]) == len(run["links"]["input"]) == 6
+    assert len(run["tokens"]) == len(run["replaced"]["no C"]["bleu"]) == len(run["links"]["input"]) == 6
     assert np.shape(run["example"]["weights"]) == (len(run["example"]["tgt"]), len(run["example"]["src"]))
     wrong = {name: sum(c[0] - c[3] for by in of for c in by.values()) for name, of in base["links"].items()}
     assert wrong["one link per word"] < wrong["diagonal"]

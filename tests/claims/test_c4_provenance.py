@@ -15,11 +15,6 @@ SENTENCES = 20
 EXACTLY = provenance()
 
 
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch):
-    monkeypatch.setattr(page, "DRAWS", 100)
-
-
 def literal():
     """The matrix as the article would have it: a query knows no source, self-attention no other word."""
     exactly = copy.deepcopy(EXACTLY)

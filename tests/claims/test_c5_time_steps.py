@@ -7,8 +7,7 @@ from torch import nn
 
 from pipeline.claims import c5_time_steps as page
 from pipeline.claims import time_steps_models as models
-from pipeline.claims.jobs import Results
-from tests.claims.synthetic import ran, verdict_of
+from tests.claims.synthetic import ran, results_of, verdict_of
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +64,7 @@ def test_one_missing_measurement_is_undecided():
 
 def test_a_gpu_is_timed_and_drawn_too(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    found = {job: answer()(job.function.rpartition(":")[2], job.options) for job in page.jobs("quick")}
-    findings, numbers = page.judge(Results(found), "quick")
+    findings, numbers = page.judge(results_of(page.jobs("quick"), answer()), "quick")
     assert sum("on a GPU" in finding.what and "CPU" not in finding.what for finding in findings) == 3
     assert len(page.draw(numbers)) == 8
 
@@ -139,7 +137,7 @@ def test_runs_give_what_the_page_reads(monkeypatch):
         name: job._replace(settings=tuple((k, small.get(k, v)) for k, v in job.settings))
         for name, job in wanted.items()
     }
-    found = {name.rpartition(":")[2]: ran(page, job) for name, job in shrunk.items() if "exact" not in name}
+    found = {name.rpartition(":")[2]: ran(job) for name, job in shrunk.items() if "exact" not in name}
     assert all(np.shape(found["time_run"]["encode"][model]) == (2, 2) for model in page.ENCODERS)
     assert all(np.min(found["time_run"]["write"][model]) > 0 for model in page.WRITERS)
     assert len(found["order_run"]["exact"]) == 3

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipeline.claims import c6_long_term as page
+from pipeline.claims.long_term_jobs import CONTROL_HALF
 from pipeline.claims.long_term_models import build, layer_states, read_off
 from pipeline.claims.matched_models import num_parameters
 from pipeline.claims.training import batch_of
@@ -14,7 +15,9 @@ from tests.claims.synthetic import ran, verdict_of
 LAYERS = {"transformer": 3}  # with the token vectors; a GRU has 2
 
 
-def answer(transformer=1.0, recurrent=1.0, beyond=None, number_in_gru=1.0, noun_kept=0.5, items=60, missing=None):
+def answer(
+    transformer=1.0, recurrent=1.0, beyond=None, number_in_gru=1.0, noun_kept=0.5, hard=0.4, items=60, missing=None
+):
     """Results with these accuracies; `beyond` is the Transformer's outside its lengths of training."""
 
     def of(name, options):
@@ -22,7 +25,7 @@ def answer(transformer=1.0, recurrent=1.0, beyond=None, number_in_gru=1.0, noun_
             return None
         rng = np.random.default_rng([options["seed"], len(options["model"])])
         is_transformer = options["model"] == "transformer"
-        share = transformer if is_transformer else recurrent
+        share = transformer if is_transformer else hard if options["model"] == "last" else recurrent
         far = share if beyond is None or not is_transformer else beyond
 
         def draws(p):
@@ -41,6 +44,7 @@ def answer(transformer=1.0, recurrent=1.0, beyond=None, number_in_gru=1.0, noun_
             "parameters": 1,
             "last_nats": 0.1,
             "margin": margin,
+            "before": {str(before): draws(share) for before in page.BEFORE},
             "attractors": {str(count): draws(share) for count in range(agreement.MOST_BETWEEN + 1)},
             "probes": {d: {what: read(what) for what in page.PROBED} for d in distances},
         }
@@ -53,6 +57,7 @@ def answer(transformer=1.0, recurrent=1.0, beyond=None, number_in_gru=1.0, noun_
     [
         (answer(recurrent=0.5, number_in_gru=0.4, noun_kept=1.0), "holds"),
         (answer(recurrent=0.5), "holds in part"),
+        (answer(recurrent=0.5, hard=1.0), "holds in part"),
         (answer(recurrent=0.5, beyond=0.1, number_in_gru=0.4, noun_kept=1.0), "holds in part"),
         (answer(), "fails"),
         (answer(transformer=0.5), "fails"),
@@ -79,7 +84,7 @@ def small(task, model):
 @pytest.mark.parametrize("model", page.MODELS)
 def test_a_run_gives_what_the_page_reads(task, model):
     job = small(task, model)
-    result = ran(page, job)
+    result = ran(job)
     assert set(result["margin"]) == {str(distance) for distance in job.options["distances"]}
     assert all(len(margins) == 4 for margins in result["margin"].values())
     if task == "agreement":
@@ -90,7 +95,7 @@ def test_a_run_gives_what_the_page_reads(task, model):
 
 def test_a_run_is_the_same_twice():
     job = small("agreement", "transformer")
-    assert ran(page, job) == ran(page, job)
+    assert ran(job) == ran(job)
 
 
 @pytest.mark.parametrize("profile", ["quick", "full"])
@@ -123,4 +128,4 @@ def test_the_last_layer_is_what_the_decoder_reads(model):
 
 
 def test_half_of_the_nouns_are_in_the_control_half():
-    assert len(set(page.CONTROL_HALF)) == agreement.NOUNS / 2
+    assert len(set(CONTROL_HALF)) == agreement.NOUNS / 2

@@ -71,7 +71,7 @@ def test_a_state_depends_on_later_words_exactly_where_its_network_is_wired_so(st
 def test_a_run_gives_what_the_page_reads(encoder, reads):
     job = next(j for j in page.jobs("quick") if (j.options.get("encoder"), j.options.get("reads")) == (encoder, reads))
     small = job._replace(settings=tuple((name, SMALL.get(name, value)) for name, value in job.settings))
-    result = ran(page, small)
+    result = ran(small)
     assert set(result["right"]) == {str(offset) for offset in page.OFFSETS}
     assert all(len(right) == SMALL["items"] for right in result["right"].values())
 

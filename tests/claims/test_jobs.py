@@ -1,8 +1,18 @@
 """Jobs are done once, and one that fails takes no other with it."""
 
-from pipeline.claims.jobs import Job, job, run_jobs
+import pytest
+
+from pipeline.claims.jobs import Job, _code_hash, job, run_jobs
 
 SCALE = 2
+
+
+@pytest.fixture(autouse=True)
+def code_may_change():
+    """Between tests, which a real call does not do."""
+    _code_hash.cache_clear()
+    yield
+    _code_hash.cache_clear()
 
 
 def counted(number: int, log: str) -> dict:
@@ -71,6 +81,7 @@ def test_the_key_changes_with_settings_code_and_what_the_code_reads(tmp_path, mo
     assert one.key() != job(fails, number=1).key()
     before = one.key()
     monkeypatch.setattr("tests.claims.test_jobs.SCALE", 3)  # read by `double`, which `counted` calls
+    _code_hash.cache_clear()
     assert one.key() != before
 
 
@@ -78,7 +89,19 @@ def test_what_only_shares_a_name_with_an_attribute_is_not_part_of_the_key(tmp_pa
     one = job(counted, number=1, log="x")
     before = one.key()
     monkeypatch.setattr("tests.claims.test_jobs.write", fails, raising=False)  # `file.write` is something else
+    _code_hash.cache_clear()
     assert one.key() == before
+
+
+def test_the_device_is_no_part_of_the_key_but_is_written_down(tmp_path):
+    log = tmp_path / "log"
+    one, two = (job(counted, number=n, log=str(log)) for n in (1, 2))
+    run_jobs([one], tmp_path / "cache", workers=1, device="meta")
+    results, _ = run_jobs([one, two], tmp_path / "cache", workers=1, device="cpu")
+    assert calls(log) == ["1", "2"]
+    assert results.effort([one])["trained_on"] == ["meta"]
+    assert results.effort([one, two, two])["trained_on"] == ["cpu", "meta"]
+    assert results.effort([one, two, two])["jobs"] == 2
 
 
 def test_a_broken_result_is_made_again(tmp_path):

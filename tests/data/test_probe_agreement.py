@@ -33,6 +33,14 @@ def test_attractors_are_of_the_other_number(attractors):
         assert numbers == [1 - sentence.is_plural] * attractors
 
 
+def test_the_subject_stands_anywhere_whatever_its_distance():
+    for distance in (1, 20):
+        sentences = [probe.draw(np.random.default_rng(seed), distance) for seed in range(300)]
+        before = [sentence.verb - distance for sentence in sentences]
+        assert set(before) == set(range(probe.MOST_BEFORE + 1))
+    assert probe.draw(np.random.default_rng(0), 6, before=4).verb == 10
+
+
 def test_more_attractors_than_fit_are_refused():
     with pytest.raises(ValueError, match="distance"):
         probe.draw(np.random.default_rng(0), 3, 3)

@@ -21,6 +21,18 @@ def test_the_answer_stands_with_its_key_at_the_distance(distance):
         assert question.pair.tgt.tolist() == [question.right]
 
 
+def test_the_answer_stands_anywhere_whatever_its_distance():
+    for distance in (4, 20):
+        lengths = [len(probe.draw(np.random.default_rng(seed), distance).pair.src) for seed in range(300)]
+        assert {length - distance - 2 for length in lengths} == set(range(probe.MOST_BEFORE + 1))
+    assert len(probe.draw(np.random.default_rng(0), 6, before=4).pair.src) == 4 + 6 + 2
+
+
+def test_the_other_keys_need_room():
+    with pytest.raises(ValueError, match="distance 2 needs 2 words or more before the answer, not 1"):
+        probe.draw(np.random.default_rng(0), 2, before=1)
+
+
 def test_a_distance_of_nothing_is_refused():
     with pytest.raises(ValueError, match="0"):
         probe.draw(np.random.default_rng(0), 0)

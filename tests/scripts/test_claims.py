@@ -4,8 +4,9 @@ import json
 from types import MappingProxyType
 
 import pytest
+import torch
 
-from pipeline.claims import verdict
+from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.jobs import job
 from pipeline.claims.verdict import Claim
 from pipeline.errors import UserError
@@ -80,6 +81,50 @@ def test_a_failed_job_is_reported_and_the_verdict_says_so(tmp_path, capsys):
     assert "1 jobs failed: test_claims:measure(seed=13)" in (tmp_path / "out" / "claims.md").read_text()
 
 
+def test_a_claim_on_natural_text_says_so_when_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setitem(natural_text.MODELS_OF, "C9", ("all",))
+    claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "C9.json").read_text())
+    assert content["verdict"] == "holds"
+    assert content["why"].endswith("on natural text: not run")
+    assert content["natural_text"] is None
+    assert "it needs a Multi30k folder" in (tmp_path / "out" / "claims.md").read_text()
+
+
+def test_natural_text_adds_jobs_findings_and_panels(tmp_path, monkeypatch):
+    extra = job(measure, seed=5)
+    failing = verdict.exact("captions: error", 3.0, 1.0)
+    monkeypatch.setitem(natural_text.MODELS_OF, "C9", ("all",))
+    monkeypatch.setattr(natural_text, "jobs", lambda claim, profile, text: [extra])
+    monkeypatch.setattr(natural_text_findings, "judge", lambda *args: ([failing], {"errors": [3.0]}))
+    monkeypatch.setattr(natural_text_findings, "draw", Page.draw)
+    text = natural_text.Text("a/folder", "captions", "abc")
+    claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out", text)
+    content = json.loads((tmp_path / "out" / "C9.json").read_text())
+    assert sorted(CALLS) == [1, 2, 5]
+    assert (content["verdict"], content["why"]) == ("holds in part", "but fails: captions: error")
+    assert content["natural_text"]["corpus"] == "captions"
+    assert content["numbers"]["natural_text"] == {"errors": [3.0]}
+    assert "a/folder" not in json.dumps(content)
+    assert "On natural text: captions" in (tmp_path / "out" / "claims.md").read_text()
+
+
+def test_what_the_jobs_took_and_where_they_ran_is_written_down(tmp_path):
+    claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "C9.json").read_text())
+    assert (content["jobs"], content["trained_on"]) == (2, ["cpu"])
+    assert content["seconds"] >= 0
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert claims._device("auto") == "cpu"
+    with pytest.raises(UserError, match="torch finds no GPU"):
+        claims._device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert claims._device("auto") == "cuda"
+
+
 def test_an_unknown_claim_is_named_with_those_that_exist(monkeypatch):
     monkeypatch.undo()
     with pytest.raises(UserError, match=r"no claim 'C99'; there are .*C1"):
@@ -93,6 +138,7 @@ def test_every_page_is_complete(monkeypatch):
         assert name == page.CLAIM.name
         assert page.PROFILES.keys() == {"quick", "full"}
         assert page.__doc__.startswith(f"{name}: ")
-        assert "does not show" in page.__doc__
+        for heading in ("Set-up", "Criterion", "What this does not show"):
+            assert f"\n\n{heading}: " in page.__doc__
         for profile in page.PROFILES:
             assert page.jobs(profile)

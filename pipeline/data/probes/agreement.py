@@ -9,8 +9,9 @@ number, are attractors.
              before       subject (singular), then 6 − 1 words    verb          flipped form: open
 
 Every noun is singular or plural with even odds, whatever the others are: neither the nearest noun, nor the first, nor
-the majority tells the answer. It is scored as in LingEval97 (Sennrich 2017): is the right form more likely than the
-flipped one? Nothing is decoded, and chance is one half.
+the majority tells the answer. How many words stand before the subject has nothing to do with the distance: a far
+subject is not always near the start, where a backward reader ends. It is scored as in LingEval97 (Sennrich 2017): is
+the right form more likely than the flipped one? Nothing is decoded, and chance is one half.
 """
 
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from pipeline.data.tokenizer import EOS
 
 NOUNS, ADVERBS, VERBS = 8, 8, 4
 MOST_BETWEEN = 4  # nouns between the subject and the verb
+MOST_BEFORE = 10  # words before the subject
 
 FIRST_NOUN = EOS + 1  # nominative: singular, plural, singular, plural, …
 FIRST_OBLIQUE = FIRST_NOUN + 2 * NOUNS  # likewise
@@ -46,20 +48,23 @@ class Sentence(NamedTuple):
     is_plural: bool
 
 
-def draw(rng: np.random.Generator, distance: int, attractors: int | None = None) -> Sentence:
+def draw(rng: np.random.Generator, distance: int, attractors: int | None = None, before: int | None = None) -> Sentence:
     """One sentence whose verb stands `distance` (1 or more) after its subject.
 
     Args:
         attractors: How many nouns stand between them, all of the other number; None draws how many, up to
             `MOST_BETWEEN` and what has room, and the number of each.
+        before: How many words stand before the subject, at most two of them nouns; None draws it, up to `MOST_BEFORE`.
     """
     if attractors is not None and attractors > distance - 1:
         raise ValueError(f"{attractors} attractors need a distance of {attractors + 1} or more, not {distance}")
     noun, is_plural, verb = int(rng.integers(NOUNS)), int(rng.integers(2)), int(rng.integers(VERBS))
     between = int(rng.integers(min(MOST_BETWEEN, distance - 1) + 1)) if attractors is None else attractors
-    before = _words(rng, int(rng.integers(3)), int(rng.integers(3)), None)
+    start = int(rng.integers(MOST_BEFORE + 1)) if before is None else before
+    nouns = int(rng.integers(min(2, start) + 1))
+    first = _words(rng, nouns, start - nouns, None)
     after = _words(rng, between, distance - 1 - between, None if attractors is None else 1 - is_plural)
-    source = [*before, FIRST_NOUN + 2 * noun + is_plural, *after, FIRST_VERB + verb, EOS]
+    source = [*first, FIRST_NOUN + 2 * noun + is_plural, *after, FIRST_VERB + verb, EOS]
     right = FIRST_FORM + 2 * verb + is_plural
     wrong = FIRST_FORM + 2 * verb + 1 - is_plural
     pair = EncodedPair(torch.tensor(source), torch.tensor([right]))

@@ -9,7 +9,8 @@ Worked example with four keys and `distance` 5, from the word that holds key and
 Every key occurs once before it is asked for, every value is drawn on its own, and the words of the other keys stand on
 either side: nothing but the right word tells the answer. It is the associative recall by which Zoology (HazyResearch)
 tells attention from memories of a fixed size, made small: one question, and key and value are one word, so that the
-binding of neighbours is not what is learned.
+binding of neighbours is not what is learned. How many words stand before the right one has nothing to do with the
+distance (as far as the other keys have room): it is not always near the start, where a backward reader ends.
 """
 
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from pipeline.data.tokenizer import EOS
 
 KEYS, VALUES, FILLERS = 6, 6, 6
 PAIRS = 4  # keys in a sentence
+MOST_BEFORE = 10  # words before the one that is asked for
 
 FIRST_PAIR = EOS + 1  # key 0 with each value, key 1 with each value, …
 FIRST_KEY = FIRST_PAIR + KEYS * VALUES
@@ -37,16 +39,25 @@ class Question(NamedTuple):
     right: int
 
 
-def draw(rng: np.random.Generator, distance: int) -> Question:
-    """One question whose answer stands `distance` (1 or more) before the key that is asked for."""
+def draw(rng: np.random.Generator, distance: int, before: int | None = None) -> Question:
+    """One question whose answer stands `distance` (1 or more) before the key that is asked for.
+
+    Args:
+        before: How many words stand before the answer; None draws it, up to `MOST_BEFORE`.
+    """
     if distance < 1:
         raise ValueError(f"distance is {distance}; it must be 1 or more")
+    least = max(0, PAIRS - distance)  # so that the other keys have room
+    start = int(rng.integers(least, MOST_BEFORE + 1)) if before is None else before
+    if start < least:
+        raise ValueError(f"distance {distance} needs {least} words or more before the answer, not {start}")
     keys, values = rng.permutation(KEYS)[:PAIRS], rng.integers(VALUES, size=PAIRS)
     words = FIRST_PAIR + VALUES * keys + values
-    later = int(rng.integers(min(PAIRS - 1, distance - 1) + 1))  # of the other keys, those after the one asked for
-    before = _spread(rng, words[1 + later :], int(rng.integers(4)))
+    # Of the other keys, those after the one that is asked for.
+    later = int(rng.integers(max(0, PAIRS - 1 - start), min(PAIRS - 1, distance - 1) + 1))
+    first = _spread(rng, words[1 + later :], start - (PAIRS - 1 - later))
     after = _spread(rng, words[1 : 1 + later], distance - 1 - later)
-    source = [*before, int(words[0]), *after, FIRST_KEY + int(keys[0]), EOS]
+    source = [*first, int(words[0]), *after, FIRST_KEY + int(keys[0]), EOS]
     right = FIRST_VALUE + int(values[0])
     return Question(EncodedPair(torch.tensor(source), torch.tensor([right])), right)
 
