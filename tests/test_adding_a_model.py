@@ -7,14 +7,13 @@ import sys
 import pytest
 import torch
 
-from pipeline import models
 from pipeline.translator import Translator
 from scripts import train
-from tests.commands import GRU_SIZES, ROOT, SMALL, write_corpus
+from tests.commands import GRU_SIZES, SMALL, write_corpus
 from tests.conftest import D_MODEL, VOCAB_SIZE
+from tests.documents import FOURTH_MODEL, forget_fourth_model, text_of, write_fourth_model
 from tests.models import test_contract
 
-PAGE = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
 PROMISES = [
     promise
     for name, promise in vars(test_contract).items()
@@ -22,21 +21,11 @@ PROMISES = [
 ]
 
 
-def file_of_the_page(name: str) -> str:
-    """The block under the line that is nothing but the file's name."""
-    return re.search(rf"^`{re.escape(name)}`\n\n```\w+\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[1]
-
-
 @pytest.fixture
 def model_file(tmp_path, monkeypatch):
     """The page's Python file, found as if it stood in pipeline/models/."""
-    folder = tmp_path / "models"
-    folder.mkdir()
-    (folder / "convolution.py").write_text(file_of_the_page("pipeline/models/convolution.py"), encoding="utf-8")
-    monkeypatch.setattr(models, "__path__", [*models.__path__, str(folder)])
-    yield folder / "convolution.py"
-    sys.modules.pop("pipeline.models.convolution")
-    del models.convolution
+    yield write_fourth_model(tmp_path, monkeypatch)
+    forget_fourth_model(sys.modules)
 
 
 @pytest.fixture
@@ -78,12 +67,11 @@ def test_a_state_knows_two_words_to_either_side(network):
 
 
 def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp_path, monkeypatch, capsys):
-    config = tmp_path / "conv.yaml"
-    config.write_text(file_of_the_page("configs/model/conv.yaml"), encoding="utf-8")
     corpus = write_corpus(tmp_path / "little")
     folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache"), "--runs_dir", str(tmp_path)]
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["train", "fit", *SMALL[:4], "-c", str(config), *SMALL[4:], *GRU_SIZES, *folders])
+    files = [*SMALL[:4], "-c", "configs/model/conv.yaml", *SMALL[4:]]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train", "fit", *files, *GRU_SIZES, *folders])
     train.main()
     assert re.search(r"^\| conv +\|", capsys.readouterr().out, re.MULTILINE)
     checkpoint = tmp_path / "little" / "conv" / "seed1" / "checkpoints" / "best.ckpt"
@@ -91,6 +79,6 @@ def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp
 
 
 def test_the_line_for_the_tests_of_the_contract_makes_the_model(network):
-    line = re.search(r'^    "conv": lambda: (.*),$', PAGE, re.MULTILINE)[1]
+    line = re.search(r'^    "conv": lambda: (.*),$', text_of(FOURTH_MODEL), re.MULTILINE)[1]
     names = {"ConvSeq2Seq": type(network), "VOCAB_SIZE": VOCAB_SIZE, "D_MODEL": D_MODEL}
     assert type(eval(line, names)) is type(network)  # our own page
