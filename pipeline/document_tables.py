@@ -25,10 +25,10 @@ def scores(results: Sequence[dict[str, Any]]) -> str:
 
 
 def times(results: Sequence[dict[str, Any]]) -> str:
-    """How long trainings took, a row per corpus and machine; and whether any machine had a GPU."""
+    """How long trainings took, a row per corpus and machine, the toy corpus first; and whether any had a GPU."""
     models = list(dict.fromkeys(result["model"] for result in in_order(results)))
     seconds: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for result in results:
+    for result in sorted(results, key=lambda result: not result["corpus"]["is_synthetic"]):
         place = (result["corpus"]["name"], _machine(result["hardware"]))
         seconds.setdefault(place, {}).setdefault(result["model"], []).append(result["seconds"])
     rows = []
@@ -41,22 +41,32 @@ def times(results: Sequence[dict[str, Any]]) -> str:
 
 
 def runs_made(results: Sequence[dict[str, Any]]) -> str:
-    """What each run's numbers were made by."""
+    """What each run's numbers were made by: a table, then the commands and the versions of libraries."""
     results = in_order(results)
+    labels = run_labels(results)
     rows = [
         [
             label,
-            f"`{result['command']}`",
+            str(result["seed"]),
             _commit(result),
             _machine(result["hardware"]),
             f"{_minutes(result['seconds'])} min",
             f"`{result['corpus']['content_hash'][:10]}`",
-            ", ".join(f"{name} {number}" for name, number in result["versions"].items() if number),
         ]
-        for label, result in zip(run_labels(results), results, strict=True)
+        for label, result in zip(labels, results, strict=True)
     ]
-    header = ["run", "command", "commit", "machine", "training", "text (SHA-256)", "versions"]
-    return markdown_table(header, rows, len(header))
+    header = ["run", "seed", "commit", "machine", "training", "text (SHA-256)"]
+    commands = [f"- {label}: `{result['command']}`" for label, result in zip(labels, results, strict=True)]
+    versions = {
+        ", ".join(f"{name} {number}" for name, number in result["versions"].items() if number) for result in results
+    }
+    return "\n\n".join(
+        [
+            markdown_table(header, rows, len(header)),
+            "\n".join(commands),
+            f"With {'; or with '.join(sorted(versions))}.",
+        ]
+    )
 
 
 def verdicts(contents: Sequence[dict[str, Any]]) -> str:

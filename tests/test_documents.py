@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.document_tables import NO_GPU, scores, times, verdicts
+from pipeline.document_tables import NO_GPU, runs_made, scores, times, verdicts
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError
 from pipeline.korean import CELLS, SAYS, SENTENCES, TITLES, in_korean
@@ -45,7 +45,7 @@ def dated(content: dict) -> dict:
     ("mark", "row"),
     [
         ("results:toy", ["GRU + attention", "1,234,567"]),
-        ("made:toy", ["GRU + attention", "`python -m scripts.train fit`", "0.5 min", "`ababababab`"]),
+        ("made:toy", ["GRU + attention", "`0123456789`", "a processor, 2 thread(s)", "0.5 min", "`ababababab`"]),
         ("published:toy", ["theirs", "33.7", "B-tok", "a paper"]),
         ("claims:all", ["C2 Title", "Something.", "**holds in part**"]),
         ("made:claims", ["C2", "`a \\| command`", "quick", "`unknown`", "2000-01-31", "a processor, 1 thread(s)"]),
@@ -84,6 +84,12 @@ def test_times_are_means_per_machine_and_say_whether_there_was_a_gpu():
     table = times([run("gru", 60), run("transformer", 6, gpu="a GPU")])
     assert [cell.strip() for cell in table.splitlines()[3].split("|")[2:-1]] == ["a GPU", "–", "0.1", "0.1"]
     assert NO_GPU not in table
+
+
+def test_commands_and_versions_stand_under_the_table_of_what_made_the_runs():
+    text = runs_made([run("gru", 90), run("transformer", 30, versions={"torch": "2.12.0"})])
+    assert "- Transformer: `python -m scripts.train fit`" in text
+    assert text.endswith("With torch 2.12.0; or with torch 2.13.0.")
 
 
 def test_scores_of_several_machines_name_them_all():
