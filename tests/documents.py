@@ -34,11 +34,8 @@ def text_of(page: Path) -> str:
 
 
 def commands_of(page: Path) -> list[Command]:
-    """The commands in blocks without a language, and those within sentences, in the page's order.
-
-    >>> [command.words for command in commands_of(a page with "make help  # what there is")]
-    [("make", "help")]
-    """
+    """The commands in blocks without a language, and those within sentences, in the page's order: of the line
+    `make claims CLAIMS="C1 C5"  # two of them`, the words are "make", "claims" and "CLAIMS=C1 C5"."""
     text = text_of(page)
     found = [(block.start(), _lines(block[2])) for block in _FENCED.finditer(text) if not block[1]]
     outside = _FENCED.sub(lambda block: " " * len(block[0]), text)
