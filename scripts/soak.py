@@ -247,14 +247,18 @@ def _name(case: Case) -> str:
     return f"{case.model}, {case.processes} process{'es' if case.processes > 1 else ''}"
 
 
-def main() -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.soak", description=__doc__)
     parser.add_argument("--kills", type=int, default=54, help="in all, shared among models and numbers of processes")
     parser.add_argument("--minutes", type=float, default=60, help="after which nothing more is killed")
     parser.add_argument("--models", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--processes", nargs="+", type=int, default=(1, 2))
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the signals")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    options = _parser().parse_args()
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     torch.set_num_threads(1)  # and so no threads that a fork would lose
     random_ = random.Random(options.seed)

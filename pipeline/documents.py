@@ -1,0 +1,91 @@
+"""Documents with generated tables: what stands between two marks is made from the JSON in `results/`, never typed.
+
+    <!-- results:toy -->     …  <!-- end -->     in English
+    <!-- results:toy ko -->  …  <!-- end -->     in Korean
+
+No torch here.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.document_tables import claims_made, runs_made, scores, times, verdicts
+from pipeline.errors import UserError
+from pipeline.korean import in_korean
+from pipeline.published_scores import published_scores
+
+_MARKED = re.compile(r"<!-- (?P<what>\w+):(?P<name>\w+)(?P<korean> ko)? -->.*?<!-- end -->", flags=re.DOTALL)
+
+
+def documents(root: Path) -> list[Path]:
+    """The files that may hold generated tables, in the repository `root`."""
+    return [*sorted(root.glob("README*.md")), *sorted((root / "docs").glob("*.md"))]
+
+
+def with_tables(text: str, results_folder: Path) -> str:
+    """`text` with what stands between each mark and `<!-- end -->` made anew from the published JSON.
+
+    A mark has what is made and of what: `results:CORPUS` (scores), `made:CORPUS` (how they were made),
+    `published:CORPUS` (beside scores of others), `claims:all`, `made:claims`, `times:all`.
+
+    Raises:
+        UserError: A mark asks for something that cannot be made, or nothing is published of it.
+    """
+
+    def made(place: re.Match) -> str:
+        what, name = place["what"], place["name"]
+        table = _maker(what, name)(results_folder)
+        mark = place[0].partition(" -->")[0] + " -->"
+        return f"{mark}\n\n{in_korean(table) if place['korean'] else table}\n\n<!-- end -->"
+
+    return _MARKED.sub(made, text)
+
+
+def _maker(what: str, name: str) -> Callable[[Path], str]:
+    if (what, name) == ("claims", "all"):
+        return lambda folder: verdicts(read_claims(folder))
+    if (what, name) == ("made", "claims"):
+        return lambda folder: claims_made(read_claims(folder))
+    if (what, name) == ("times", "all"):
+        return lambda folder: times([r for f in sorted(folder.iterdir()) if _is_corpus(f) for r in read_results(f)])
+    if what == "results":
+        return lambda folder: scores(read_results(folder / name))
+    if what == "made":
+        return lambda folder: runs_made(read_results(folder / name))
+    if what == "published":
+        return lambda folder: published_scores(
+            _read(folder / "published.json"), read_results(folder / name), read_evaluations(folder, name)
+        )
+    raise UserError(f"<!-- {what}:{name} --> names no table; pipeline/documents.py lists those that there are")
+
+
+def read_claims(results_folder: Path) -> list[dict[str, Any]]:
+    """All published claims, C1 first and C0, the order of the models, last."""
+    paths = sorted((results_folder / "claims").glob("C*.json"), key=lambda path: (path.stem < "C1", path.stem))
+    return [_read(path) for path in paths]
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """All published results of a corpus."""
+    paths = sorted(folder.glob("*-seed*.json"))
+    if not paths:
+        raise UserError(
+            f"{folder} holds no results; publish some: python -m scripts.publish runs/{folder.name}/*/seed1"
+        )
+    return [_read(path) for path in paths]
+
+
+def read_evaluations(results_folder: Path, corpus: str) -> list[dict[str, Any]]:
+    """What `make evaluate` left of a corpus and of its other forms (`multi30k`, `multi30k_tok`); may be none."""
+    return [_read(path) for path in sorted(results_folder.glob(f"{corpus}*/evaluation/evaluation.json"))]
+
+
+def _is_corpus(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.glob("*-seed*.json"))
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

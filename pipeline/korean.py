@@ -1,0 +1,100 @@
+"""Generated tables in Korean: what stands in the cells and sentences of the English ones, put into Korean."""
+
+import re
+
+from pipeline.document_tables import NO_GPU
+from pipeline.report import markdown_table
+
+# A cell that is one of these, or one of these in bold.
+CELLS = {
+    "model": "모델",
+    "parameters": "매개변수",
+    "steps": "학습 스텝",
+    "target tokens": "목표 토큰",
+    "nats/token train": "nats/토큰 학습",
+    "val": "검증",
+    "test": "평가",
+    "exact match": "완전 일치",
+    "tokens right": "맞힌 토큰",
+    "source words": "원문 단어 수",
+    "sentences": "문장 수",
+    "GRU, no attention": "GRU, 어텐션 없음",
+    "GRU + attention": "GRU + 어텐션",
+    "GRU, mean of states": "GRU, 은닉 상태의 평균",
+    "Transformer": "트랜스포머",
+    "minutes of training": "학습 시간(분)",
+    "on": "장비",
+    "together": "합계",
+    "claim": "주장",
+    "the article says, in short": "주장의 요지",
+    "verdict": "판정",
+    "findings that pass": "통과한 검증 항목",
+    "fail": "실패",
+    "open": "미정",
+    "holds": "성립",
+    "holds in part": "부분적으로 성립",
+    "fails": "성립하지 않음",
+    "undecided": "판정 보류",
+}
+TITLES = {
+    "C0": "세 모델의 순서",
+    "C1": "병목",
+    "C2": "기울기 소실",
+    "C3": "HS, H, A, C, Y",
+    "C4": "Q, K, V의 출처",
+    "C5": "타임 스텝",
+    "C6": "장기 의존성",
+    "C7": "방향성",
+    "C8": "일곱 단계와 √d_k",
+}
+# What each claim says, after `Claim.says`.
+SAYS = {
+    "C0": "어텐션은 어텐션이 없는 모델보다, 셀프 어텐션은 어텐션보다 번역을 잘합니다.",
+    "C1": "마지막 은닉 상태 하나로는 문장 앞부분의 정보를 잃으며, 모든 은닉 상태를 읽는 어텐션이 이를 해결합니다.",
+    "C2": "어텐션을 쓰면 값과 기울기가 타임 스텝을 거치지 않으므로 기울기가 소실되지 않고, 먼 단어도 빨리 배웁니다.",
+    "C3": "H와 HS의 유사도 A가 단어의 대응을 알려 주고, C = A·HS를 H와 이어 출력 Y를 만들며, Y가 다음 입력이 됩니다.",
+    "C4": "어텐션의 Q는 디코더에서, K와 V는 인코더에서 오고, 셀프 어텐션의 Q, K, V는 모두 같은 임베딩에서 옵니다.",
+    "C5": "순환 신경망은 타임 스텝을 차례로 밟지만, 셀프 어텐션은 모든 단어를 한꺼번에 다루어 그것이 무의미합니다.",
+    "C6": "순환 신경망에서는 어텐션이 있어도 앞의 정보가 반드시 희미해지고, 셀프 어텐션은 그것을 온전히 보존합니다.",
+    "C7": "순환 신경망에 얹은 어텐션은 한 방향만 보아 뒤에 올 단어를 쓰지 못하고, 셀프 어텐션은 양쪽을 다 봅니다.",
+    "C8": "점수를 √d_k로 나누면 표준편차가 1이 되고, 소프트맥스 뒤 V를 곱하면 관련 없는 단어는 제거됩니다.",
+}
+SENTENCES = {
+    "Sentences translated exactly right, by source length:": "완전히 맞게 번역한 문장의 비율(원문 길이별):",
+    "BLEU, by source length:": "BLEU(원문 길이별):",
+    "Test set, greedy search; seed ": "평가 데이터, 그리디 탐색. 시드 ",
+    "`nats/token` is teacher-forced, per target token.": "`nats/토큰`은 교사 강요(teacher forcing) 손실입니다.",
+    ", commit ": ", 커밋 ",
+    " thread(s)": "스레드",
+    NO_GPU: "GPU에서는 아직 재지 않았습니다.",
+}
+
+
+def in_korean(text: str) -> str:
+    """Tables and sentences of `pipeline.document_tables` in Korean; what has no Korean here stays as it is."""
+    return "\n\n".join(_table(part) if part.startswith("|") else _sentence(part) for part in text.split("\n\n"))
+
+
+def _table(table: str) -> str:
+    header, rule, *rows = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.split("\n"))
+    num_texts = sum(not cell.endswith(":") for cell in rule)
+    return markdown_table([_cell(cell) for cell in header], [_row(row) for row in rows], num_texts)
+
+
+def _row(row: list[str]) -> list[str]:
+    """A row; where it is a claim's, its second cell is what the claim says."""
+    name = row[0].split(" ")[0]
+    if name in TITLES:
+        return [f"{name} {TITLES[name]}", SAYS[name], *map(_cell, row[2:])]
+    return [_cell(cell) for cell in row]
+
+
+def _cell(cell: str) -> str:
+    bare = cell.strip("*")
+    return cell.replace(bare, CELLS[bare]) if bare in CELLS else _sentence(cell)
+
+
+def _sentence(text: str) -> str:
+    for english, korean in SENTENCES.items():
+        text = text.replace(english, korean)
+    return text

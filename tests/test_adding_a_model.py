@@ -1,0 +1,84 @@
+"""The fourth model of docs/adding-a-model.md works as the page says: one file, one YAML, and nothing else."""
+
+import inspect
+import re
+import sys
+
+import pytest
+import torch
+
+from pipeline.translator import Translator
+from scripts import train
+from tests.commands import GRU_SIZES, SMALL, write_corpus
+from tests.conftest import D_MODEL, VOCAB_SIZE
+from tests.documents import FOURTH_MODEL, forget_fourth_model, text_of, write_fourth_model
+from tests.models import test_contract
+
+PROMISES = [
+    promise
+    for name, promise in vars(test_contract).items()
+    if name.startswith("test_") and set(inspect.signature(promise).parameters) == {"network", "sentences"}
+]
+
+
+@pytest.fixture
+def model_file(tmp_path, monkeypatch):
+    """The page's Python file, found as if it stood in pipeline/models/."""
+    yield write_fourth_model(tmp_path, monkeypatch)
+    forget_fourth_model(sys.modules)
+
+
+@pytest.fixture
+def network(model_file):
+    """Stands in for the fixture of tests/conftest.py, which goes through the shipped models."""
+    from pipeline.models.convolution import ConvSeq2Seq
+
+    torch.manual_seed(0)
+    return ConvSeq2Seq(VOCAB_SIZE, "all", d_embed=6, d_model=D_MODEL).eval()
+
+
+def test_there_are_promises_to_keep():
+    assert len(PROMISES) >= 12
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_the_model_of_the_page_keeps_what_every_model_promises(promise, network, sentences):
+    promise(network, sentences)
+
+
+def test_without_the_line_that_the_page_points_at_padding_is_seen(model_file, sentences):
+    code = model_file.read_text(encoding="utf-8")
+    without = "".join(line for line in code.splitlines(keepends=True) if "masked_fill" not in line)
+    assert without != code
+    model_file.write_text(without, encoding="utf-8")
+    from pipeline.models.convolution import ConvSeq2Seq
+
+    torch.manual_seed(0)
+    broken = ConvSeq2Seq(VOCAB_SIZE, "all", d_embed=6, d_model=D_MODEL).eval()
+    with pytest.raises(AssertionError):
+        test_contract.test_padding_is_invisible_to_every_model(broken, sentences)
+
+
+def test_a_state_knows_two_words_to_either_side(network):
+    vectors = torch.randn(1, 9, 6, requires_grad=True)
+    states = network.encode_vectors(vectors, torch.ones(1, 9, dtype=torch.bool)).states
+    (gradient,) = torch.autograd.grad(states[0, 4].sum(), vectors)
+    assert gradient[0].abs().sum(1).ne(0).nonzero().flatten().tolist() == [2, 3, 4, 5, 6]
+
+
+def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp_path, monkeypatch, capsys):
+    corpus = write_corpus(tmp_path / "little")
+    folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache"), "--runs_dir", str(tmp_path)]
+    files = [*SMALL[:4], "-c", "configs/model/conv.yaml", *SMALL[4:]]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train", "fit", *files, *GRU_SIZES, *folders])
+    train.main()
+    assert re.search(r"^\| conv +\|", capsys.readouterr().out, re.MULTILINE)
+    checkpoint = tmp_path / "little" / "conv" / "seed1" / "checkpoints" / "best.ckpt"
+    assert type(Translator.load(checkpoint).network).__name__ == "ConvSeq2Seq"
+
+
+def test_the_line_for_the_tests_of_the_contract_makes_the_model(network):
+    line = re.search(r'^    "conv": lambda: (.*),$', text_of(FOURTH_MODEL), re.MULTILINE)[1]
+    names = {"ConvSeq2Seq": type(network), "VOCAB_SIZE": VOCAB_SIZE, "D_MODEL": D_MODEL}
+    assert type(eval(line, names)) is type(network)  # our own page

@@ -1,0 +1,183 @@
+"""The documents are true as far as a machine can tell: tables, commands, links.
+
+What is proven of a command here is that it would start: its make target, variables, script, options and the files that
+it names exist (`make -n` and the scripts' own parsers). That the scripts do what the pages say is for the tests of each
+script; the commands of the lesson and of docs/evaluating.md are run, on small models, in tests/test_lesson.py; those of
+docs/scaling.md that start several processes are only parsed.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.documents import with_tables
+from scripts.train import TranslationCLI
+from tests.commands import ROOT
+from tests.documents import PAGES, commands_of, forget_fourth_model, write_fourth_model
+
+COMMANDS = [command for page in PAGES for command in commands_of(page)]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+# What a reader brings along.
+READERS_OWN = {"path/to/folder", "owner/name", "my.en", "my.de", "sentences.txt"}
+# Where commands of a page are cut, and what else begins one.
+_SHELL = {"|", "<", ">", "&&"}
+_LAUNCHERS = {".venv/bin/python", "python", "torchrun", "srun"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_table_is_what_the_published_json_says(page):
+    text = page.read_text(encoding="utf-8")
+    assert with_tables(text, ROOT / "results") == text, "run python -m scripts.publish"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_picture_of_a_page_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    assert links, "not even one back"
+    for link in links:
+        if "://" in link:
+            continue
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name} links to {link}"
+        if heading:
+            assert heading in headings(target), f"{page.name} links to {link}"
+
+
+def headings(page: Path) -> set[str]:
+    """The names that GitHub gives the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_page_has_commands_and_the_lessons_have_the_same():
+    assert {command.page for command in COMMANDS} == {page.name for page in PAGES}
+    english, korean = ([c.words for c in COMMANDS if c.page == name] for name in ("lesson.md", "lesson.ko.md"))
+    assert english == korean
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch):
+    """Checks a command, in a folder with the configurations and with the fourth model of its page."""
+    write_fourth_model(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(TranslationCLI, "_run_subcommand", lambda self, subcommand: None)
+    yield check_words
+    forget_fourth_model(sys.modules)
+
+
+@pytest.mark.parametrize("words", dict.fromkeys(command.words for command in COMMANDS), ids=shlex.join)
+def test_every_command_of_a_page_would_start(words, check):
+    check(words)
+
+
+def check_words(words: tuple[str, ...]) -> None:
+    """Refuses what would not start, and what it does not know how to check."""
+    for part in parts(words):
+        if part[0] == "make":
+            check_make(part)
+        elif part[0] in _LAUNCHERS:
+            check_module(part)
+        elif part[0] == "diff":
+            assert all((ROOT / name).is_file() for name in part[1:])
+        else:
+            assert part[0] in ("echo", "cd", "sha256sum") or part[0] in READERS_OWN, f"{part[0]} is not checked here"
+        for word in part:
+            check_run_folder(word)
+
+
+def parts(words: tuple[str, ...]) -> list[list[str]]:
+    """The programs of a line, without the variables set for them alone; a file that is read is a part of its own."""
+    found: list[list[str]] = [[]]
+    for word in words:
+        if word in _SHELL:
+            found.append([])
+        elif found[-1] or not re.match(r"[A-Z_]+=", word):
+            found[-1].append(word)
+    return found
+
+
+def check_make(words: list[str]) -> None:
+    targets = [word for word in words[1:] if "=" not in word]
+    variables = [word.partition("=")[0] for word in words[1:] if "=" in word]
+    assert len(targets) == 1
+    assert re.search(rf"^{targets[0]}:.*## ", MAKEFILE, re.MULTILINE), f"make {targets[0]} is not in the Makefile"
+    for variable in variables:
+        assert re.search(rf"^{variable} \?=", MAKEFILE, re.MULTILINE), f"{variable}= is not in the Makefile"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    dry = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+    for line in dry.stdout.splitlines():
+        if "-m scripts." in line:
+            check_module([word for word in shlex.split(line) if word not in _SHELL])
+
+
+def check_module(words: list[str]) -> None:
+    module, *arguments = words[words.index("-m") + 1 :]
+    if module == "pytest":
+        assert (ROOT / arguments[0]).is_file()
+        return
+    main = import_module(module)
+    parse = TranslationCLI if module == "scripts.train" else main._parser().parse_args
+    if "--help" in arguments:
+        with pytest.raises(SystemExit) as exit_:
+            parse(arguments)
+        assert exit_.value.code == 0
+        return
+    options = parse(arguments)
+    if module == "scripts.train_all":
+        assert options.corpus in {"auto", "toy", "multi30k"} | READERS_OWN
+        corpus = main._corpus_config(options.corpus)
+        for model in options.models.split():
+            files = ["configs/base.yaml", str(corpus), f"configs/model/{model}.yaml"]
+            TranslationCLI(["fit", *(word for file in files for word in ("-c", file)), *options.arguments])
+    if module == "scripts.claims":
+        assert set(options.claims) <= set(main.PAGES)
+
+
+def check_run_folder(word: str) -> None:
+    """A folder under runs/ is one that the commands of these pages make."""
+    if not word.startswith("runs/"):
+        return
+    room, *rest = Path(word).parts[1:]
+    assert room in ("toy", "multi30k", "claims", "comparison"), word
+    if room in ("toy", "multi30k") and rest:
+        model, *seed = rest
+        assert model == "*" or Path(f"configs/model/{model}.yaml").is_file(), word
+        assert not seed or re.fullmatch(r"seed\d+", seed[0]), word
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "make trian",
+        "make train CORPSU=toy",
+        "make train MODELS=lstm",
+        "make train ARGS=--model.lrr=1",
+        "make claims CLAIMS=C17",
+        ".venv/bin/python -m scripts.align runs/toy",
+        ".venv/bin/python -m scripts.evaluate runs/tyo",
+        ".venv/bin/python -m scripts.compare runs/toy/lstm/seed1",
+        ".venv/bin/python -m scripts.train fit -c configs/model/lstm.yaml",
+        ".venv/bin/python -m pytest tests/test_nothing.py",
+        "diff configs/model/gru.yaml configs/model/lstm.yaml",
+        "bash run.sh",
+    ],
+)
+def test_a_wrong_command_is_found(line, check):
+    with pytest.raises((AssertionError, SystemExit)):
+        check(tuple(shlex.split(line)))
+
+
+def test_the_citation_names_the_version_of_the_package():
+    version = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version
+    assert f"Version {version}}}" in (ROOT / "README.md").read_text(encoding="utf-8")

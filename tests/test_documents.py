@@ -1,0 +1,159 @@
+"""What stands between marks is made from JSON, in the language of the mark."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.document_tables import NO_GPU, runs_made, scores, times, verdicts
+from pipeline.documents import documents, read_claims, with_tables
+from pipeline.errors import UserError
+from pipeline.korean import CELLS, SAYS, SENTENCES, TITLES, in_korean
+from pipeline.published_scores import published_scores
+from tests.commands import ROOT
+from tests.test_report import claim, results
+
+
+def run(model: str, seconds: float, gpu: str | None = None, **more) -> dict:
+    corpus = {"name": "toy", "is_synthetic": True, "content_hash": "ab" * 32}
+    hardware = {"gpu": gpu, "processor": "a processor", "threads": 2}
+    made = {"command": "python -m scripts.train fit", "versions": {"torch": "2.13.0", "datasets": None}}
+    return results(model) | {"seconds": seconds, "corpus": corpus, "hardware": hardware} | made | more
+
+
+@pytest.fixture
+def published(tmp_path) -> Path:
+    """A results folder with two runs of the toy corpus, a claim, and a published score."""
+    for folder in ("toy", "claims"):
+        (tmp_path / folder).mkdir()
+    for content in (run("gru", 90), run("gru_attention", 30)):
+        (tmp_path / "toy" / f"{content['model']}-seed1.json").write_text(json.dumps(content))
+    (tmp_path / "claims" / "C2.json").write_text(json.dumps(dated(claim("C2", "holds in part"))))
+    others = {"system": "theirs", "year1": "33.7", "metric": "B-tok", "source": "a paper"}
+    content = {"tests": {"year1": "test of year 1", "year2": "test of year 2"}, "results_test": "year1"}
+    metrics = {"B-tok": "tokenised", "13a": "cased"}
+    (tmp_path / "published.json").write_text(json.dumps(content | {"metrics": metrics, "systems": [others]}))
+    return tmp_path
+
+
+def dated(content: dict) -> dict:
+    hardware = {"gpu": None, "processor": "a processor", "threads": 1}
+    return content | {"command": "a | command", "date": "2000-01-31", "commit": None, "hardware": hardware}
+
+
+@pytest.mark.parametrize(
+    ("mark", "row"),
+    [
+        ("results:toy", ["GRU + attention", "1,234,567"]),
+        ("made:toy", ["GRU + attention", "`0123456789`", "a processor, 2 thread(s)", "0.5 min", "`ababababab`"]),
+        ("published:toy", ["theirs", "33.7", "B-tok", "a paper"]),
+        ("claims:all", ["C2 Title", "Something.", "**holds in part**"]),
+        ("made:claims", ["C2", "`a \\| command`", "quick", "`unknown`", "2000-01-31", "a processor, 1 thread(s)"]),
+        ("times:all", ["toy", "a processor, 2 thread(s)", "1.5", "0.5", "2.0"]),
+    ],
+)
+def test_each_mark_has_its_table_and_what_is_outside_stays(mark, row, published):
+    text = with_tables(f"before\n<!-- {mark} -->stale<!-- end -->\nafter", published)
+    assert text.startswith(f"before\n<!-- {mark} -->\n\n|")
+    assert text.endswith("\n\n<!-- end -->\nafter")
+    assert "stale" not in text
+    lines = [[cell.strip() for cell in line.replace("\\|", "¦").split("|")] for line in text.splitlines()]
+    assert any({cell.replace("\\|", "¦") for cell in row} <= set(line) for line in lines), text
+
+
+def test_making_tables_again_changes_nothing(published):
+    once = with_tables("<!-- results:toy --><!-- end --> <!-- times:all ko --><!-- end -->", published)
+    assert with_tables(once, published) == once
+
+
+@pytest.mark.parametrize("mark", ["result:toy", "claims:C1", "times:toy"])
+def test_a_mark_that_names_no_table_is_an_error(mark, published):
+    with pytest.raises(UserError, match="names no table"):
+        with_tables(f"<!-- {mark} --><!-- end -->", published)
+
+
+def test_a_corpus_without_results_is_an_error_that_says_how_to_publish(published):
+    with pytest.raises(UserError, match=r"python -m scripts.publish runs/captions/\*/seed1"):
+        with_tables("<!-- results:captions --><!-- end -->", published)
+
+
+def test_times_are_means_per_machine_and_say_whether_there_was_a_gpu():
+    table = times([run("gru", 60), run("gru", 120), run("gru_attention", 30)])
+    assert [cell.strip() for cell in table.splitlines()[2].split("|")[3:-1]] == ["1.5", "0.5", "2.0"]
+    assert table.endswith(NO_GPU)
+    table = times([run("gru", 60), run("transformer", 6, gpu="a GPU")])
+    assert [cell.strip() for cell in table.splitlines()[3].split("|")[2:-1]] == ["a GPU", "–", "0.1", "0.1"]
+    assert NO_GPU not in table
+
+
+def test_commands_and_versions_stand_under_the_table_of_what_made_the_runs():
+    text = runs_made([run("gru", 90), run("transformer", 30, versions={"torch": "2.12.0"})])
+    assert "- Transformer: `python -m scripts.train fit`" in text
+    assert text.endswith("With torch 2.12.0; or with torch 2.13.0.")
+
+
+def test_scores_of_several_machines_name_them_all():
+    text = scores([run("gru", 60), run("transformer", 6, gpu="a GPU", commit=None)])
+    assert "seed 1, commit `0123456789`, `unknown`, a GPU; a processor, 2 thread(s)." in text
+
+
+def test_verdicts_count_findings_by_their_outcome():
+    content = claim("C2", "undecided")
+    finding = content["findings"][0]
+    outcomes = ["passes", "passes", "passes", "undecided", "undecided", "fails"]
+    table = verdicts([content | {"findings": [finding | {"outcome": outcome} for outcome in outcomes]}])
+    assert [cell.strip() for cell in table.splitlines()[2].split("|")[4:-1]] == ["3", "1", "2"]
+
+
+def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluation_adds_its_own():
+    others = {"tests": {"a": "A", "b": "B"}, "results_test": "b", "metrics": {"13a": "cased", "B-tok": "tokenised"}}
+    estimate = {"value": 41.25, "low": 40.0, "high": 42.5}
+    evaluation = {
+        "search": {"beam": 5},
+        "scores": {"models": {"gru": {"seeds": [1, 2], "bleu": estimate | {"value": 1.0}, "bleu_tok": estimate}}},
+    }
+    table = published_scores(others | {"systems": []}, [run("gru", 60)], [evaluation])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:4]]
+    assert rows[0][:4] == ["**this project: GRU, no attention**", "", "**91.2**", "13a"]
+    assert rows[1][1:4] == ["", "**41.2 [40.0, 42.5]**", "B-tok"]
+    assert rows[1][4] == "`make evaluate`: beam 5, mean of 2 seeds"
+    assert table.endswith("- **13a**: cased\n- **B-tok**: tokenised")
+
+
+def test_a_korean_table_has_the_same_numbers_under_korean_words():
+    english = scores([run("gru", 60), run("transformer", 60)])
+    korean = in_korean(english)
+    for word in ("GRU, no attention", "Transformer", "parameters", "source words", "thread", "greedy"):
+        assert word in english
+        assert word not in korean
+
+    def numbers(text: str) -> list[str]:
+        return [cell for line in text.splitlines() for cell in line.split("|") if any(map(str.isdigit, cell))]
+
+    assert [cell.strip() for cell in numbers(english)[:-1]] == [cell.strip() for cell in numbers(korean)[:-1]]
+    assert korean.splitlines()[1].count(":") == english.splitlines()[1].count(":")
+
+
+def test_every_claim_and_verdict_has_its_korean():
+    contents = read_claims(ROOT / "results")
+    assert {content["claim"]["name"] for content in contents} == TITLES.keys() == SAYS.keys()
+    for verdict in ("holds", "holds in part", "fails", "undecided"):
+        korean = in_korean(verdicts([content | {"verdict": verdict} for content in contents]))
+        assert korean.count(f"**{CELLS[verdict]}**") == len(contents)
+        for content in contents:
+            assert content["claim"]["says"] not in korean
+
+
+def test_nothing_english_is_left_in_what_the_korean_documents_show():
+    results_folder = ROOT / "results"
+    for mark in ("claims:all", "times:all", "results:toy", "results:multi30k"):
+        shown = with_tables(f"<!-- {mark} ko --><!-- end -->", results_folder)
+        for english in (*SENTENCES, *(f"| {cell} " for cell in CELLS)):
+            assert english not in shown
+
+
+def test_the_documents_are_the_readmes_and_those_in_docs(tmp_path):
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "README.ko.md", "OTHER.md", "docs/a.md"):
+        (tmp_path / name).touch()
+    assert [path.name for path in documents(tmp_path)] == ["README.ko.md", "README.md", "a.md"]
