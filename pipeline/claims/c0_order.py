@@ -61,7 +61,7 @@ MODELS = {
     "mean": ("no attention (mean of states)", "gru_mean"),
     "uniform": ("equal weights", None),
     "all": ("GRU with attention", "gru_attention"),
-    "bigru": ("GRU ⇄ with attention", None),
+    "bigru": ("GRU ⇄ with attention", "gru_attention"),
     "transformer": ("Transformer", "transformer"),
 }
 WITHOUT = ("last", "mean", "uniform")
@@ -270,7 +270,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "source length (words)",
             "nats per token, teacher-forced",
             [
-                Line(MODELS[model][0], part["words"], part["value"], part["low"], part["high"], model=MODELS[model][1])
+                Line(MODELS[model][0], *part.values(), model=MODELS[model][1], dashed=model == "all")
                 for model, part in zip(present, of_length, strict=True)
             ],
         )
@@ -287,6 +287,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
                     [numbers["steps"] * (tenth + 0.5) / curve.shape[1] for tenth in range(curve.shape[1])],
                     *(end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0))),
                     model=MODELS[model][1],
+                    dashed=model == "all",
                 )
                 for model, curve in curves.items()
             ],
