@@ -22,14 +22,14 @@ STAMP := $(VENV)/.complete
 FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate translate claims test soak fuzz lint tensorboard clean
+.PHONY: help setup train evaluate translate claims report test soak fuzz lint tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5"'
-	@echo '  make evaluate and make translate take CORPUS, RUNS and ARGS="--beam 10"; ARGS="--help" says what else'
+	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS="--beam 10"; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it
@@ -70,6 +70,9 @@ claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n
 
 translate: $(STAMP) ## type sentences and see what each model makes of them
 	@$(BIN)/python -m scripts.translate '$(FINISHED)' $(ARGS)
+
+report: $(STAMP) ## one HTML file with everything that was trained and measured: report/index.html
+	@$(BIN)/python -m scripts.report '$(FINISHED)' --claims '$(RUNS)/claims' $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
