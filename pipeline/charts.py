@@ -1,4 +1,4 @@
-"""Charts as numbers: where lines, bands and ticks stand on a drawing area. Templates draw them as SVG. No torch here."""
+"""Charts as numbers: where lines, bands and ticks stand on a drawing area. Templates draw them as SVG."""
 
 import math
 from collections.abc import Sequence
@@ -73,22 +73,17 @@ def loss_chart(title: str, lines: Sequence[StepLine], y_label: str) -> Chart:
     values = [value for _, value in points if value > 0]
     low, high = math.log10(min(values)), math.log10(max(values))
 
-    def place(step: float, value: float) -> Mark:
-        return Mark(
-            _x(step / last),
-            _y((math.log10(value) - low) / ((high - low) or 1)),
-            None,
-            None,
-            f"step {step:,}: {value:.3g}",
-        )
+    def height(value: float) -> float:
+        return _y((math.log10(value) - low) / ((high - low) or 1))
+
+    def mark(step: float, value: float) -> Mark:
+        return Mark(_x(step / last), height(value), None, None, f"step {step:,}: {value:.3g}")
 
     drawn = [
-        DrawnLine(line.label, model_colour(line.model), [[place(*p) for p in line.points if p[1] > 0]], line.is_faint)
+        DrawnLine(line.label, model_colour(line.model), [[mark(*p) for p in line.points if p[1] > 0]], line.is_faint)
         for line in lines
     ]
-    y_ticks = [
-        Tick(_y((math.log10(value) - low) / ((high - low) or 1)), (f"{value:g}",)) for value in _log_ticks(low, high)
-    ]
+    y_ticks = [Tick(height(value), (f"{value:g}",)) for value in _log_ticks(low, high)]
     x_ticks = [Tick(_x(step / last), (f"{step:,.0f}",)) for step in _even_ticks(last)]
     return Chart(title, "optimiser steps", y_label, x_ticks, y_ticks, drawn)
 

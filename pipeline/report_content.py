@@ -197,7 +197,7 @@ def _own_score(results: dict[str, Any], measure: str) -> float:
 def _lengths(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None, free: str) -> list[Chart]:
     charts = []
     for measure in (free, "nats_per_token"):
-        heading, how, is_share = _MEASURES[measure]
+        heading, _, is_share = _MEASURES[measure]
         title, top = f"{heading} by source length", 100 if is_share else None
         if evaluation is None:
             charts.append(length_chart(title, report.curves_by_length(results, measure), heading, top))

@@ -16,7 +16,7 @@ from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
 from pipeline.plots import PanelMap, alignment_panel, curves_figure
-from pipeline.report import in_order, curves_by_length, length_table, results_table, run_labels, what_is_equal
+from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
 from pipeline.results import read_translations
 from pipeline.translator import Translator, mean_cross_map
 

@@ -36,8 +36,9 @@ def write_report(runs: Path, claims: Path, out: Path) -> None:
         if not _is_up_to_date(folder / "explorer.json", folders):
             print(f"computing the maps of {folder} …", flush=True)
             _compute_maps(folder)
+    reports = [corpus_report(folder, folders) for folder, folders in corpora.items()]
     page = report_page(
-        [corpus_report(folder, folders) for folder, folders in corpora.items()],
+        sorted(reports, key=lambda corpus: (not corpus.is_synthetic, corpus.name)),
         claim_reports([claims / "full", claims / "quick"], PUBLISHED_CLAIMS),
         time.strftime("%Y-%m-%d"),
     )

@@ -49,8 +49,6 @@
     }
     const isVector = weights[0].length === 1 && sentence.src.length > 1;
     const keys = isVector ? [VECTOR] : sentence.src;
-    panel.classList.toggle("dense", keys.length > 16);
-    panel.classList.toggle("densest", keys.length > 34);
     const table = make("table", make("div", panel, { className: "map" }), { className: isVector ? "one" : "" });
     table.setAttribute("aria-label", `${model.label}: rows are written words, columns are read words`);
     const top = make("tr", make("thead", table));
@@ -71,7 +69,7 @@
         if (!isVector && chosen.kind !== "encoder" && goldOf.has(`${k} ${q}`)) cell.className = goldOf.get(`${k} ${q}`);
       });
     });
-    make("p", panel, { className: "reads" });
+    make("p", panel, { className: "reads", ariaLive: "polite" });
     const text = make("p", panel, { className: "text" });
     if (!isVector) sentence.src.forEach((word) => { make("span", text, { textContent: word }); text.append(" "); });
     if (isVector) text.textContent = "The decoder reads one vector for the whole sentence at every word: there is no choice to see.";
@@ -80,6 +78,13 @@
   }
 
   let panels = [];
+
+  /** Gives all maps headings of one height, so that rows of one word are level. */
+  function alignTops() {
+    const tops = [...at("panels").querySelectorAll("thead tr")];
+    const height = Math.max(0, ...tops.map((top) => top.offsetHeight));
+    tops.forEach((top) => { top.style.height = `${height}px`; });
+  }
 
   /** Lights a row up in every map, with the words it reads. */
   function light(row) {
@@ -92,7 +97,7 @@
       if (!weights || !weights[row]) return;
       panel.querySelectorAll("tbody tr").forEach((tr, place) => tr.classList.toggle("lit", place === row));
       [panel.querySelectorAll("thead span"), isVector ? [] : panel.querySelectorAll(".text span")].forEach((spans) =>
-        spans.forEach((span, k) => span.style.setProperty("--a", (0.85 * weights[row][k]) / 100)),
+        spans.forEach((span, k) => span.style.setProperty("--a", (0.6 * weights[row][k]) / 100)),
       );
       const ranked = keys.map((key, k) => [weights[row][k], key]).sort((a, b) => b[0] - a[0]);
       const read = ranked.slice(0, 3).filter(([weight]) => weight >= 5);
@@ -107,7 +112,11 @@
     const { sentences, models } = corpora[chosen.corpus];
     const { links, tgt } = sentences[chosen.sentence];
     at("panels").replaceChildren();
+    const { src, tgt: written } = sentencesOf(models[0]);
+    const longest = Math.max(src.length, written.length);
+    at("panels").className = `panels ${longest > 34 ? "densest" : longest > 16 ? "dense" : ""}`;
     panels = models.map((model) => drawPanel(model, links));
+    alignTops();
     at("target").replaceChildren();
     make("span", at("target"), { className: "small", textContent: chosen.kind === "encoder" ? "reading word" : "written word" });
     const words = rowsOf(sentencesOf(models[0]));
