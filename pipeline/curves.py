@@ -18,9 +18,9 @@ def scalar_curves(run: Path, tags: Sequence[str]) -> dict[str, list[list[float]]
     events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
     events.Reload()
     logged = [tag for tag in tags if tag in events.Tags()["scalars"]]
-    return {tag: _thinned([[event.step, event.value] for event in events.Scalars(tag)]) for tag in logged}
+    return {tag: _thinned({event.step: event.value for event in events.Scalars(tag)}) for tag in logged}
 
 
-def _thinned(points: list[list[float]]) -> list[list[float]]:
-    parts = np.array_split(np.array(points), min(len(points), _MOST_POINTS))
+def _thinned(values: dict[int, float]) -> list[list[float]]:
+    parts = np.array_split(np.array(sorted(values.items())), min(len(values), _MOST_POINTS))
     return [[round(step), float(f"{value:.5g}")] for step, value in (part.mean(0).tolist() for part in parts)]
