@@ -29,7 +29,8 @@ help: ## list the targets
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  ARGS="--trainer.max_epochs 5"'
-	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS="--beam 10"; ARGS="--help" says what else'
+	@echo '  make evaluate, make translate and make report take CORPUS and RUNS; make evaluate and make translate also'
+	@echo '                   ARGS="--beam 10"; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it

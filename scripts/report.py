@@ -19,7 +19,7 @@ from pipeline.atomic import write_atomically
 from pipeline.errors import UserError
 from pipeline.pages import report_page
 from pipeline.report_claims import claim_reports
-from pipeline.report_content import corpus_report, find_corpora
+from pipeline.report_content import corpus_report, find_corpora, read_json
 
 PUBLISHED_CLAIMS = Path("results/claims")
 _LARGEST = 5_000_000  # bytes, of a page that can still be mailed
@@ -50,7 +50,10 @@ def write_report(runs: Path, claims: Path, out: Path) -> None:
 
 
 def _is_up_to_date(path: Path, runs: Sequence[Path]) -> bool:
-    return path.is_file() and all((run / "results.json").stat().st_mtime < path.stat().st_mtime for run in runs)
+    """Whether the explorer's data are of just these runs, as they are now."""
+    if not path.is_file() or len(read_json(path)["curves"]) != len(runs):
+        return False
+    return all((run / "results.json").stat().st_mtime < path.stat().st_mtime for run in runs)
 
 
 def _compute_maps(folder: Path) -> None:

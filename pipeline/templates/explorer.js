@@ -45,8 +45,10 @@
     if (!weights) {
       const text = "No self-attention: this encoder reads the source word by word, each state from the one before it.";
       make("p", panel, { className: "none", textContent: text });
-      return { panel, weights, keys: [] };
+      return { panel, weights };
     }
+    // A gradient reaches every word, so that no share is large: saliency is dark where the map has most.
+    const full = chosen.kind === "saliency" ? Math.max(...weights.flat()) || 1 : 100;
     const isVector = weights[0].length === 1 && sentence.src.length > 1;
     const keys = isVector ? [VECTOR] : sentence.src;
     const table = make("table", make("div", panel, { className: "map" }), { className: isVector ? "one" : "" });
@@ -65,7 +67,7 @@
       make("th", row, { scope: "row", textContent: word });
       keys.forEach((key, k) => {
         const cell = make("td", row, { title: `${word} ← ${key}: ${(weights[q][k] / 100).toFixed(2)}` });
-        cell.style.setProperty("--a", (weights[q][k] / 100).toFixed(3));
+        cell.style.setProperty("--a", (weights[q][k] / full).toFixed(3));
         if (!isVector && chosen.kind !== "encoder" && goldOf.has(`${k} ${q}`)) cell.className = goldOf.get(`${k} ${q}`);
       });
     });
@@ -74,7 +76,7 @@
     if (!isVector) sentence.src.forEach((word) => { make("span", text, { textContent: word }); text.append(" "); });
     if (isVector) text.textContent = "The decoder reads one vector for the whole sentence at every word: there is no choice to see.";
     make("p", panel, { className: "small", textContent: `its own translation: ${sentence.translation}` });
-    return { panel, weights, keys, isVector };
+    return { panel, weights, keys, full, isVector };
   }
 
   let panels = [];
@@ -93,11 +95,11 @@
       button.setAttribute("aria-pressed", place === row);
       button.tabIndex = place === row ? 0 : -1;
     });
-    panels.forEach(({ panel, weights, keys, isVector }) => {
+    panels.forEach(({ panel, weights, keys, full, isVector }) => {
       if (!weights || !weights[row]) return;
       panel.querySelectorAll("tbody tr").forEach((tr, place) => tr.classList.toggle("lit", place === row));
       [panel.querySelectorAll("thead span"), isVector ? [] : panel.querySelectorAll(".text span")].forEach((spans) =>
-        spans.forEach((span, k) => span.style.setProperty("--a", (0.6 * weights[row][k]) / 100)),
+        spans.forEach((span, k) => span.style.setProperty("--a", (0.6 * weights[row][k]) / full)),
       );
       const ranked = keys.map((key, k) => [weights[row][k], key]).sort((a, b) => b[0] - a[0]);
       const read = ranked.slice(0, 3).filter(([weight]) => weight >= 5);

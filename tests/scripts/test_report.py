@@ -152,6 +152,13 @@ def test_a_newer_run_has_its_maps_computed(folder, monkeypatch, tmp_path):
     assert asked == [folder / "runs" / "little"]
 
 
+def test_maps_of_a_run_that_is_gone_are_computed_anew(folder, tmp_path):
+    shutil.copytree(folder / "runs" / "little", tmp_path / "little")
+    runs = sorted(tmp_path.glob("little/*/seed1"))
+    assert report._is_up_to_date(tmp_path / "little" / "explorer.json", runs)
+    assert not report._is_up_to_date(tmp_path / "little" / "explorer.json", runs[1:])
+
+
 def test_without_runs_the_command_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match="train the models first: make train"):
         write_report(tmp_path, tmp_path, tmp_path / "index.html")
@@ -190,6 +197,8 @@ ACTIONS = """
     choose("sentence", String([...at("sentence").options].findIndex((option) => option.text.includes("the dog"))));
     seen.vector = texts(".panel:nth-child(1) thead span");
     seen.columns = texts(".panel:nth-child(2) thead span");
+    // Upright, Hangul would stand on its head in a heading that is turned round.
+    seen.turned = getComputedStyle(document.querySelector(".panel:nth-child(2) thead th")).textOrientation;
     seen.framed = document.querySelectorAll(".panel:nth-child(2) .gold, .panel:nth-child(2) .possible").length;
     const row = document.querySelector('.panel:nth-child(3) tr[data-row="2"] td');
     row.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
@@ -231,6 +240,7 @@ def test_the_explorer_answers_to_pointer_keys_and_switches(page, folder, tmp_pat
     assert seen["start"] == ["GRU, no attention", "GRU + attention", "Transformer"]
     assert seen["vector"] == ["one vector"]
     assert seen["columns"] == ["the", "dog", "sleeps", ".", "</s>"]
+    assert seen["turned"] == "sideways"
     assert seen["framed"] == 2
     assert seen["lit"] == ["schläft"] * 3
     assert seen["pressed"] == ["schläft"]
