@@ -6,9 +6,13 @@
 Shown is what is there: finished runs with their curves and maps, their evaluation (make evaluate), the claims
 (make claims; where they have not been tested here, the published results), and what has not been run yet. The maps are
 computed by scripts.explorer, in a process of its own, where they are missing or older than the runs.
+
+With --bertviz, the attention of the shown sentences is also written for BertViz, https://github.com/jessevig/bertviz: a
+file for each model and sentence, to bertviz/ beside the page; pipeline/bertviz.py says how to draw them.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -16,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.atomic import write_atomically
+from pipeline.bertviz import bertviz_arguments
 from pipeline.errors import UserError
 from pipeline.pages import report_page
 from pipeline.report_claims import claim_reports
@@ -49,6 +54,19 @@ def write_report(runs: Path, claims: Path, out: Path) -> None:
         print("note: that is more than can be mailed; report on one corpus at a time, with CORPUS=")
 
 
+def write_bertviz(runs: Path, out: Path) -> None:
+    """Writes the attention of the shown sentences to the folder `out`, as `bertviz_arguments` gives it."""
+    for folder in find_corpora(runs):
+        for model in read_json(folder / "explorer.json")["models"]:
+            for number, sentence in enumerate(model["sentences"], 1):
+                arguments = bertviz_arguments(sentence)
+                if arguments:
+                    out.mkdir(parents=True, exist_ok=True)
+                    path = out / f"{folder.name}-{model['name']}-{number}.json"
+                    path.write_text(json.dumps(arguments, ensure_ascii=False), encoding="utf-8")
+    print(f"attention for BertViz: {out}")
+
+
 def _is_up_to_date(path: Path, runs: Sequence[Path]) -> bool:
     """Whether the explorer's data are of just these runs, as they are now."""
     if not path.is_file() or len(read_json(path)["curves"]) != len(runs):
@@ -72,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=Path("report/index.html"), help="file to write (default: report/index.html)"
     )
+    parser.add_argument("--bertviz", action="store_true", help="also write the attention in BertViz's form")
     return parser
 
 
@@ -79,6 +98,8 @@ def main() -> None:
     options = _parser().parse_args()
     try:
         write_report(options.runs, options.claims, options.out)
+        if options.bertviz:
+            write_bertviz(options.runs, options.out.parent / "bertviz")
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -105,7 +105,7 @@
       const read = ranked.slice(0, 3).filter(([weight]) => weight >= 5);
       const word = panel.querySelectorAll("tbody th")[row].textContent;
       panel.querySelector(".reads").textContent =
-        `${word} ← ` + read.map(([weight, key]) => `${key} ${(weight / 100).toFixed(2)}`).join(", ");
+        `${word} ← ` + read.map(([weight, key]) => `${key} ${(weight / 100).toFixed(2)}`).join(" · ");
     });
   }
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,9 +18,10 @@ from pipeline.claim_texts import claim_texts
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
 from pipeline.evaluation_tables import length_curves
+from pipeline.pages import _inline
 from pipeline.report_claims import claim_reports
 from scripts import report
-from scripts.report import write_report
+from scripts.report import write_bertviz, write_report
 from tests.commands import ROOT
 from tests.tiny_runs import finish_run, write_corpus, write_run
 
@@ -128,7 +130,7 @@ def test_intervals_come_from_the_evaluation_and_an_old_one_is_said_to_be_old(fol
 
 def test_rendering_again_needs_no_torch_and_computes_no_maps(folder, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from scripts.report import write_report\n"
+        "import sys; from pathlib import Path; from scripts.report import write_bertviz, write_report\n"
         "import scripts.report; scripts.report.PUBLISHED_CLAIMS = Path('none')\n"
         f"write_report(Path({str(folder / 'runs')!r}), Path('none'), Path({str(tmp_path / 'again.html')!r}))\n"
         "sys.exit('torch' in sys.modules)"
@@ -162,6 +164,26 @@ def test_maps_of_a_run_that_is_gone_are_computed_anew(folder, tmp_path):
 def test_without_runs_the_command_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match="train the models first: make train"):
         write_report(tmp_path, tmp_path, tmp_path / "index.html")
+
+
+def test_prose_may_be_marked_but_brings_no_markup():
+    marked = _inline("**a** of `b < c` is *so* <i>d</i> 2 * 3 * 4")
+    assert marked == ("<strong>a</strong> of <code>b &lt; c</code> is <em>so</em> &lt;i&gt;d&lt;/i&gt; 2 * 3 * 4")
+
+
+def test_bertviz_gets_a_tensor_per_layer_for_models_with_attention(folder, tmp_path):
+    write_bertviz(folder / "runs", tmp_path / "bertviz")
+    names = sorted(path.name for path in (tmp_path / "bertviz").iterdir())
+    assert names == [f"little-{model}-{n}.json" for model in ("gru_attention", "transformer") for n in (1, 2, 3)]
+    (arguments,) = (
+        content
+        for path in (tmp_path / "bertviz").glob("*transformer*")
+        if (content := json.loads(path.read_text(encoding="utf-8")))["encoder_tokens"][0] == "the"
+    )
+    assert arguments["decoder_tokens"] == ["der", "Hund", "schläft", ".", "</s>"]
+    assert [np.shape(layer) for layer in arguments["cross_attention"]] == [(1, 2, 5, 5)] * 2
+    assert [np.shape(layer) for layer in arguments["encoder_attention"]] == [(1, 2, 5, 5)] * 2
+    assert np.sum(arguments["cross_attention"][1], axis=-1) == pytest.approx(1, abs=0.03)
 
 
 def outcome_in_browser(page: str, tmp_path, actions: str) -> dict:
