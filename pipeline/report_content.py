@@ -20,6 +20,7 @@ _MEASURES = {
     "chrf": ("chrF2", "translated freely; higher is better", False),
     "exact_match": ("Exact match (%)", "translated freely; higher is better", True),
 }
+_ENDS = ("value", "low", "high")
 
 
 class Score(NamedTuple):
@@ -185,9 +186,6 @@ def _scores(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None
         digits = "%.3f" if measure == "nats_per_token" else "%.1f"
         groups.append(Scores(heading, how, digits, top, of_models))
     return groups
-
-
-_ENDS = ("value", "low", "high")
 
 
 def _own_score(results: dict[str, Any], measure: str) -> float:

@@ -35,7 +35,7 @@
 
   const rowsOf = (sentence) => (chosen.kind === "encoder" ? sentence.src : sentence.tgt);
 
-  function drawPanel(model, links) {
+  function drawPanel(model, { links, tgt: reference }) {
     const sentence = sentencesOf(model);
     const weights = weightsOf(model);
     const panel = make("section", at("panels"), { className: "panel" });
@@ -75,7 +75,8 @@
     const text = make("p", panel, { className: "text" });
     if (!isVector) sentence.src.forEach((word) => { make("span", text, { textContent: word }); text.append(" "); });
     if (isVector) text.textContent = "The decoder reads one vector for the whole sentence at every word: there is no choice to see.";
-    make("p", panel, { className: "small", textContent: `its own translation: ${sentence.translation}` });
+    const isRight = sentence.translation === reference ? " (exactly the reference)" : "";
+    make("p", panel, { className: "small", textContent: `its own translation${isRight}: ${sentence.translation}` });
     return { panel, weights, keys, full, isVector };
   }
 
@@ -91,9 +92,11 @@
   /** Lights a row up in every map, with the words it reads. */
   function light(row) {
     chosen.row = row;
-    [...at("target").querySelectorAll("button")].forEach((button, place) => {
+    const words = at("target");
+    [...words.querySelectorAll("button")].forEach((button, place) => {
       button.setAttribute("aria-pressed", place === row);
       button.tabIndex = place === row ? 0 : -1;
+      if (place === row) words.scrollTop = button.offsetTop - words.clientHeight / 2;
     });
     panels.forEach(({ panel, weights, keys, full, isVector }) => {
       if (!weights || !weights[row]) return;
@@ -112,19 +115,19 @@
   /** Draws the maps of the chosen sentence anew. */
   function draw() {
     const { sentences, models } = corpora[chosen.corpus];
-    const { links, tgt } = sentences[chosen.sentence];
+    const pair = sentences[chosen.sentence];
     at("panels").replaceChildren();
     const { src, tgt: written } = sentencesOf(models[0]);
     const longest = Math.max(src.length, written.length);
     at("panels").className = `panels ${longest > 34 ? "densest" : longest > 16 ? "dense" : ""}`;
-    panels = models.map((model) => drawPanel(model, links));
+    panels = models.map((model) => drawPanel(model, pair));
     alignTops();
     at("target").replaceChildren();
     make("span", at("target"), { className: "small", textContent: chosen.kind === "encoder" ? "reading word" : "written word" });
     const words = rowsOf(sentencesOf(models[0]));
     words.forEach((word, row) => make("button", at("target"), { type: "button", textContent: word, value: row }));
-    at("gold").hidden = !links.length || chosen.kind === "encoder";
-    at("reference").textContent = tgt;
+    at("gold").hidden = !pair.links.length || chosen.kind === "encoder";
+    at("reference").textContent = pair.tgt;
     light(Math.min(chosen.row, words.length - 1));
   }
 

@@ -204,6 +204,7 @@ def outcome_in_browser(page: str, tmp_path, actions: str) -> dict:
     done = subprocess.run(
         [
             *(BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+            "--window-size=390,844",  # Chromium makes it 500 at least
             *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'user'}"),
             *("--virtual-time-budget=5000", "--dump-dom", path.as_uri()),
         ],
@@ -250,6 +251,7 @@ ACTIONS = """
     at("sentence").dispatchEvent(new Event("change"));
     seen.hostile = texts("#target button")[0];
     seen.hacked = window.hacked === 1 || document.querySelectorAll("img[src=x], #explorer b").length > 0;
+    seen.width = [document.documentElement.scrollWidth, window.innerWidth];
     at("theme").click();
     seen.theme = document.documentElement.style.colorScheme;
 """
@@ -286,3 +288,4 @@ def test_the_explorer_answers_to_pointer_keys_and_switches(page, folder, tmp_pat
     assert seen["hostile"] == "<b>fett</b>"
     assert seen["hacked"] is False
     assert seen["theme"] == "dark"
+    assert seen["width"][0] <= seen["width"][1] < 600, "the page is wider than a narrow window"
