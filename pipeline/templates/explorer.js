@@ -17,6 +17,8 @@
   const shorter = (text) => (text.length > 80 ? text.slice(0, 78) + " …" : text);
   const heads = (maps) => maps.flatMap((map) => map.heads);
 
+  const middle = (element) => element.getBoundingClientRect().top + element.offsetHeight / 2;
+
   /** The mean of equally large maps: (maps, queries, keys) → (queries, keys). */
   function mean(maps) {
     return maps[0].map((row, q) => row.map((_, k) => maps.reduce((sum, map) => sum + map[q][k], 0) / maps.length));
@@ -96,7 +98,8 @@
     [...words.querySelectorAll("button")].forEach((button, place) => {
       button.setAttribute("aria-pressed", place === row);
       button.tabIndex = place === row ? 0 : -1;
-      if (place === row) words.scrollTop = button.offsetTop - words.clientHeight / 2;
+      // Not scrollIntoView, which would move the page as well.
+      if (place === row) words.scrollTop += middle(button) - middle(words);
     });
     panels.forEach(({ panel, weights, keys, full, isVector }) => {
       if (!weights || !weights[row]) return;
