@@ -24,14 +24,15 @@ STAMP := $(VENV)/.complete
 FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train evaluate claims bench translate test soak fuzz lint tensorboard clean
+.PHONY: help setup train evaluate claims bench report translate test soak fuzz lint tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)  ARGS="--trainer.max_epochs 5"'
-	@echo '  make evaluate and make translate take CORPUS, RUNS and ARGS="--beam 10"; ARGS="--help" says what else'
+	@echo '  make evaluate, make translate and make report take CORPUS and RUNS; make evaluate and make translate also'
+	@echo '                   ARGS="--beam 10"; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it
@@ -75,6 +76,9 @@ bench: $(STAMP) ## measure how fast training and search are here: CORPUS=path/to
 
 translate: $(STAMP) ## type sentences and see what each model makes of them
 	@$(BIN)/python -m scripts.translate '$(FINISHED)' $(ARGS)
+
+report: $(STAMP) ## one HTML file with everything that was trained and measured: report/index.html
+	@$(BIN)/python -m scripts.report '$(FINISHED)' --claims '$(RUNS)/claims' $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -1,12 +1,26 @@
 """HTML pages that need nothing beside themselves: no server, no network."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from pipeline.plots import PanelMap
+from pipeline import charts
+from pipeline.plots import MODEL_COLOURS, PanelMap
 from pipeline.printable import printable
+from pipeline.report_claims import ClaimReport
+from pipeline.report_content import CorpusReport
+
+
+def _inline(text: str) -> Markup:
+    """Our own prose with its marks, **strong**, *emphasis* and `code`; all else is escaped."""
+    marked = str(escape(printable(text)))
+    for pattern, tag in ((r"`([^`]+)`", "code"), (r"\*\*([^*]+)\*\*", "strong"), (r"\*([^*\s][^*]*)\*", "em")):
+        marked = re.sub(pattern, rf"<{tag}>\1</{tag}>", marked)
+    return Markup(marked)
+
 
 # Text of corpora and models is escaped, wherever it stands, and holds nothing that reorders what stands beside it.
 _TEMPLATES = Environment(
@@ -15,8 +29,28 @@ _TEMPLATES = Environment(
     undefined=StrictUndefined,
     finalize=lambda value: printable(value) if type(value) is str else value,  # not Markup, which is our own
 )
+_TEMPLATES.filters["inline"] = _inline
 
 
 def alignment_page(heading: str, maps: Sequence[PanelMap]) -> str:
     """Alignment maps side by side; a cell's weight is shown when it is pointed at."""
     return _TEMPLATES.get_template("alignment.html").render(heading=heading, maps=maps)
+
+
+def report_page(corpora: Sequence[CorpusReport], claims: Sequence[ClaimReport], date: str) -> str:
+    """Everything that was measured, with the explorer of alignments.
+
+    Args:
+        date: The day the page was made on.
+    """
+    seeds = sorted({model["seed"] for corpus in corpora for model in corpus.explorer["models"]})
+    return _TEMPLATES.get_template("report.html").render(
+        corpora=corpora,
+        claims=claims,
+        explorers=[{"name": corpus.name, **corpus.explorer} for corpus in corpora],
+        seeds=f"Maps are those of {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.",
+        colours=MODEL_COLOURS,
+        words=("the", "dog", "sleeps", "."),
+        canvas=(charts.WIDTH, charts.HEIGHT, charts.LEFT, charts.RIGHT, charts.TOP, charts.BOTTOM),
+        date=date,
+    )

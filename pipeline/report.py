@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.plots import model_label, model_order
+from pipeline.plots import Curve, Point, model_label, model_order
 
 
 def results_table(results: Sequence[dict[str, Any]], *, with_minutes: bool = True) -> str:
@@ -54,6 +54,40 @@ def length_table(results: Sequence[dict[str, Any]], value: str = "exact_match") 
         show = _percent if value != "bleu" else lambda score: f"{score:.1f}"
         rows.append([label, *(show(band[value]) for band in shown)])
     return markdown_table(header, rows)
+
+
+def curves_by_length(results: Sequence[dict[str, Any]], value: str) -> list[Curve]:
+    """A score against source length, one curve per run; shares in percent."""
+    results = in_order(results)
+    scale = 1 if value in ("nats_per_token", "bleu") else 100
+    return [
+        Curve(
+            label,
+            result["model"],
+            [
+                Point(f"{band_label(band)}\nn={band['n']}", scale * band[value])
+                for band in result["test"]["by_source_length"]
+                if band["n"]
+            ],
+        )
+        for label, result in zip(run_labels(results), results, strict=True)
+    ]
+
+
+def what_is_equal(results: list[dict[str, Any]]) -> list[str]:
+    """Says which runs started from the same weights, and whether all saw the same batches."""
+    lines = []
+    by_hash: dict[str, list[str]] = {}
+    for label, result in zip(run_labels(results), results, strict=True):
+        by_hash.setdefault(result["initial_weights_hash"], []).append(label)
+    for weights, models in by_hash.items():
+        if len(models) > 1:
+            lines.append(f"Same initial weights ({weights[:8]}): {', '.join(models)}.")
+    orders = {result["batch_order_hash"] for result in results}
+    if len(results) > 1:
+        same = len(orders) == 1
+        lines.append(f"Same batches in the same order: {f'all ({orders.pop()[:8]})' if same else 'no, they differ'}.")
+    return lines
 
 
 def band_label(band: dict[str, Any]) -> str:

@@ -124,6 +124,13 @@ def write_translations(path: Path, pairs: Sequence[SentencePair], scores: Sequen
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def read_translations(path: Path) -> list[dict[str, Any]]:
+    """What `write_translations` wrote, in the order of the test set."""
+    # Not splitlines, which also cuts at separators inside a sentence.
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return sorted((json.loads(line) for line in lines if line), key=lambda row: row["index"])
+
+
 def weights_hash(network: nn.Module) -> str:
     """SHA-256 (hex) of all weights, with their names."""
     digest = hashlib.sha256()

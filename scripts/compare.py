@@ -15,8 +15,9 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
-from pipeline.plots import Curve, PanelMap, Point, alignment_panel, curves_figure
-from pipeline.report import band_label, in_order, length_table, results_table, run_labels
+from pipeline.plots import PanelMap, alignment_panel, curves_figure
+from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
+from pipeline.results import read_translations
 from pipeline.translator import Translator, mean_cross_map
 
 
@@ -34,7 +35,7 @@ def compare(runs: list[Path], out: Path) -> None:
     print()
     print(results_table(results))
     print("\nnats/token: teacher-forced, natural logarithm, per target token. BLEU, chrF, exact match: greedy search.")
-    for line in _what_is_equal(results):
+    for line in what_is_equal(results):
         print(line)
     synthetic = results[0]["corpus"]["is_synthetic"]
     value, axis_label = (
@@ -44,10 +45,7 @@ def compare(runs: list[Path], out: Path) -> None:
     print(length_table(results, "exact_match" if synthetic else "bleu"))
 
     labels = run_labels(results)
-    curves = [
-        Curve(label, result["model"], _points(result["test"]["by_source_length"], value))
-        for label, result in zip(labels, results, strict=True)
-    ]
+    curves = curves_by_length(results, value)
     corpus = results[0]["corpus"]["name"]
     heading = f"{'Exact match' if synthetic else 'Nats per target token'} by source length ({corpus}, test set)"
     figures = {"length": curves_figure(curves, "source length (words)", axis_label, heading, is_percentage=synthetic)}
@@ -56,11 +54,6 @@ def compare(runs: list[Path], out: Path) -> None:
         figures[f"alignment_{number}"] = _panel(labels, translators, pair)
     _write(figures, out)
     print(f"\nFigures: {out}/*.png")
-
-
-def _points(bands: list[dict[str, Any]], value: str) -> list[Point]:
-    scale = 1 if value == "nats_per_token" else 100
-    return [Point(f"{band_label(band)}\nn={band['n']}", scale * band[value]) for band in bands if band["n"]]
 
 
 def _panel(labels: list[str], translators: list[Translator], pair: SentencePair) -> Figure:
@@ -74,26 +67,9 @@ def _panel(labels: list[str], translators: list[Translator], pair: SentencePair)
 
 
 def _sentences(run: Path) -> list[SentencePair]:
-    lines = (run / "translations.jsonl").read_text(encoding="utf-8").split("\n")
-    rows = [json.loads(line) for line in lines if line]
+    rows = read_translations(run / "translations.jsonl")
     pairs = [SentencePair(row["src"], row["tgt"], tuple(Link(*link) for link in row["links"])) for row in rows]
     return shown_sentences(pairs)
-
-
-def _what_is_equal(results: list[dict[str, Any]]) -> list[str]:
-    """Says which runs started from the same weights, and whether all saw the same batches."""
-    lines = []
-    by_hash: dict[str, list[str]] = {}
-    for label, result in zip(run_labels(results), results, strict=True):
-        by_hash.setdefault(result["initial_weights_hash"], []).append(label)
-    for weights, models in by_hash.items():
-        if len(models) > 1:
-            lines.append(f"Same initial weights ({weights[:8]}): {', '.join(models)}.")
-    orders = {result["batch_order_hash"] for result in results}
-    if len(results) > 1:
-        same = len(orders) == 1
-        lines.append(f"Same batches in the same order: {f'all ({orders.pop()[:8]})' if same else 'no, they differ'}.")
-    return lines
 
 
 def _write(figures: dict[str, Figure], out: Path) -> None:

@@ -62,7 +62,8 @@ def train_all(options: argparse.Namespace) -> None:
         return  # a trial leaves no runs to compare
     folder = Path(options.runs_dir) / name
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
-    print("\nLook next: make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")
+    print("\nLook next: make report (one page with everything, to open in a browser),")
+    print("           make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")
 
 
 def _run(command: list[str]) -> int:

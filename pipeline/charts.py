@@ -1,0 +1,144 @@
+"""Charts as numbers: where lines, bands and ticks stand on a drawing area. Templates draw them as SVG."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipeline.plots import Curve, model_colour
+
+WIDTH, HEIGHT = 440, 290
+# What is left of the drawing around the axes, for ticks and labels.
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 58
+
+
+class Tick(NamedTuple):
+    """A place on an axis, in drawing units, and the lines of text that stand there."""
+
+    at: float
+    text: tuple[str, ...]
+
+
+class Mark(NamedTuple):
+    """A point of a line: its place, the ends of its interval on the vertical axis if it has one, and what it says."""
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    text: str
+
+
+class DrawnLine(NamedTuple):
+    """A line of a chart: `pieces` are runs of neighbouring marks, parted where a point is missing.
+
+    Attributes:
+        is_faint: Drawn thin and without dots: there are many points.
+    """
+
+    label: str
+    colour: str
+    pieces: list[list[Mark]]
+    is_faint: bool
+
+
+class Chart(NamedTuple):
+    """A chart on WIDTH × HEIGHT.
+
+    Attributes:
+        shaded: Left and right end of the lengths seen in training; None where all were.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    lines: list[DrawnLine]
+    shaded: tuple[float, float] | None = None
+
+
+class StepLine(NamedTuple):
+    """Values against steps, as [step, value]."""
+
+    label: str
+    model: str
+    points: Sequence[Sequence[float]]
+    is_faint: bool
+
+
+def loss_chart(title: str, lines: Sequence[StepLine], y_label: str) -> Chart:
+    """Loss against steps; the vertical axis is logarithmic, so that small losses can be told apart."""
+    points = [point for line in lines for point in line.points]
+    last = max(step for step, _ in points)
+    values = [value for _, value in points if value > 0]
+    low, high = math.log10(min(values)), math.log10(max(values))
+
+    def height(value: float) -> float:
+        return _y((math.log10(value) - low) / ((high - low) or 1))
+
+    def mark(step: float, value: float) -> Mark:
+        return Mark(_x(step / last), height(value), None, None, f"step {step:,}: {value:.3g}")
+
+    drawn = [
+        DrawnLine(line.label, model_colour(line.model), [[mark(*p) for p in line.points if p[1] > 0]], line.is_faint)
+        for line in lines
+    ]
+    y_ticks = [Tick(height(value), (f"{value:g}",)) for value in _log_ticks(low, high)]
+    x_ticks = [Tick(_x(step / last), (f"{step:,.0f}",)) for step in _even_ticks(last)]
+    return Chart(title, "optimiser steps", y_label, x_ticks, y_ticks, drawn)
+
+
+def length_chart(
+    title: str, curves: Sequence[Curve], y_label: str, top: float | None = None, first_beyond: int | None = None
+) -> Chart:
+    """Values against bands of source length, from 0 to `top`, or to the largest value.
+
+    Args:
+        first_beyond: The first band beyond the lengths of training; those before it are shaded. None: there is none.
+    """
+    points = [point for curve in curves for point in curve.points if point]
+    top = top or max(max(p.value, p.high or 0) for p in points) or 1
+    places = [next(p.place for p in column if p) for column in zip(*(c.points for c in curves), strict=True)]
+
+    def x_of(number: int) -> float:
+        return _x((number + 0.5) / len(places))
+
+    lines = []
+    for order, curve in enumerate(curves):
+        shift = 4 * (order - (len(curves) - 1) / 2)  # so that bars do not hide one another
+        pieces: list[list[Mark]] = [[]]
+        for number, point in enumerate(curve.points):
+            if point is None:
+                pieces.append([])
+                continue
+            low, high = (None if end is None else _y(end / top) for end in (point.low, point.high))
+            interval = "" if point.low is None else f" [{point.low:.3g}, {point.high:.3g}]"
+            text = f"{' '.join(point.place.split())}: {point.value:.3g}{interval}"
+            pieces[-1].append(Mark(x_of(number) + shift, _y(point.value / top), low, high, text))
+        lines.append(DrawnLine(curve.label, model_colour(curve.model), [piece for piece in pieces if piece], False))
+    x_ticks = [Tick(x_of(number), tuple(place.split("\n"))) for number, place in enumerate(places)]
+    y_ticks = [Tick(_y(value / top), (f"{value:g}",)) for value in _even_ticks(top)]
+    shaded = None if first_beyond is None else (_x(0), _x(first_beyond / len(places)))
+    return Chart(title, "source length (words)", y_label, x_ticks, y_ticks, lines, shaded)
+
+
+def _x(share: float) -> float:
+    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+
+def _y(share: float) -> float:
+    return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def _even_ticks(top: float) -> list[float]:
+    """0, and three to six round numbers up to `top`."""
+    size = 10 ** math.floor(math.log10(top))
+    step = next(s * size for s in (0.2, 0.5, 1, 2) if top / (s * size) <= 6)
+    return [round(n * step, 10) for n in range(int(top / step + 1e-9) + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between 10^low and 10^high: 1, 2, 5 of each power of ten, or only 1 where there are many."""
+    digits = (1, 2, 5) if high - low < 2 else (1,) if high - low > 5 else (1, 3)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    return [d * 10**p for p in powers for d in digits if low <= math.log10(d * 10**p) <= high]

@@ -1,0 +1,67 @@
+"""What the report says of each claim: our own words, the experiment, its figure and its verdict. No torch here."""
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from pipeline.claim_texts import ClaimText, claim_texts, first_sentences
+from pipeline.claims_table import claims_table
+from pipeline.markdown_blocks import Paragraph, Table, blocks_of
+from pipeline.report_content import read_json
+
+
+class ClaimReport(NamedTuple):
+    """A claim and what came of it.
+
+    Attributes:
+        text: What its page says.
+        experiment: The set-up in two sentences …
+        more: … and the rest of it.
+        content: The JSON that scripts.claims wrote; None where the claim has not been tested.
+        findings: Every measurement beside its threshold.
+        notes: What else stands under the table: jobs that failed, how to read it.
+        figure: A data URI; empty where there is none.
+        is_published: Whether the result came with the project instead of being computed here.
+    """
+
+    text: ClaimText
+    experiment: str
+    more: str
+    content: dict[str, Any] | None
+    findings: Table | None
+    notes: list[str]
+    figure: str
+    is_published: bool
+
+
+def claim_reports(own: Sequence[Path], published: Path) -> list[ClaimReport]:
+    """All claims; the result of each is taken from the first folder that has it, the published ones last."""
+    reports = []
+    for text in claim_texts():
+        found = [folder / f"{text.name}.json" for folder in (*own, published)]
+        path = next((path for path in found if path.is_file()), None)
+        experiment, more = first_sentences(text.sections.get("Set-up", ""), 2)
+        if path is None:
+            reports.append(ClaimReport(text, experiment, more, None, None, [], "", False))
+            continue
+        content = read_json(path)
+        # A table of verdicts, the claim's heading and what it says; then what is shown here.
+        blocks = blocks_of(claims_table([content]))[3:]
+        findings = next(block for block in blocks if isinstance(block, Table))
+        notes = [block.text for block in blocks if isinstance(block, Paragraph)]
+        figure = path.with_suffix(".png")
+        uri = figure_uri(figure) if figure.is_file() else ""
+        reports.append(ClaimReport(text, experiment, more, content, findings, notes, uri, path.parent == published))
+    return reports
+
+
+def figure_uri(path: Path) -> str:
+    """A PNG as a data URI of lossless WebP: a third of the size, so that the page is small enough to be mailed."""
+    buffer = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(buffer, "WEBP", lossless=True)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

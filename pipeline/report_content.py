@@ -1,0 +1,217 @@
+"""What the report says of each corpus, made from the JSON and YAML that runs leave. No torch here."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from pipeline import evaluation_tables, report
+from pipeline.charts import Chart, StepLine, length_chart, loss_chart
+from pipeline.errors import UserError
+from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
+from pipeline.plots import model_colour, model_label, model_order
+
+# Measure → (heading, how it is obtained, whether it is a share).
+_MEASURES = {
+    "nats_per_token": ("Nats per target token", "teacher-forced; lower is better", False),
+    "bleu": ("BLEU", "translated freely; higher is better", False),
+    "chrf": ("chrF2", "translated freely; higher is better", False),
+    "exact_match": ("Exact match (%)", "translated freely; higher is better", True),
+}
+_ENDS = ("value", "low", "high")
+
+
+class Score(NamedTuple):
+    """One model's score, with the ends of its 95 % interval where there is one."""
+
+    label: str
+    colour: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Scores(NamedTuple):
+    """The scores of all models by one measure; `digits` formats them, bars are drawn from 0 to `top`."""
+
+    heading: str
+    how: str
+    digits: str
+    top: float
+    of_models: list[Score]
+
+
+class Setting(NamedTuple):
+    """One setting of the networks: its value in each run, as text, and whether it is the same in all."""
+
+    name: str
+    values: list[str]
+    is_same: bool
+
+
+class CorpusReport(NamedTuple):
+    """All that is shown of the runs of one corpus.
+
+    Attributes:
+        name: Of the corpus.
+        source: Where its sentences come from.
+        is_synthetic: Whether they are generated.
+        labels: Of the runs, in the order of `table` and of each setting's values.
+        settings: Of their networks.
+        equal: Sentences that say what the runs share.
+        table: Scores by greedy search.
+        losses: Curves of training and validation.
+        scores: One bar chart per measure.
+        lengths: Scores by source length.
+        tables: All tables of the evaluation; empty where it has not been run.
+        note: What has not been run, or is out of date; empty where nothing is missing.
+        results: The contents of results.json.
+        explorer: The content of explorer.json, with labels and colours.
+    """
+
+    name: str
+    source: str
+    is_synthetic: bool
+    labels: list[str]
+    settings: list[Setting]
+    equal: list[str]
+    table: Table
+    losses: list[Chart]
+    scores: list[Scores]
+    lengths: list[Chart]
+    tables: list[Block]
+    note: str
+    results: list[dict[str, Any]]
+    explorer: dict[str, Any]
+
+
+def find_corpora(folder: Path) -> dict[Path, list[Path]]:
+    """Folder of a corpus → its finished runs, for all runs inside `folder`; those that were set aside are left out.
+
+    Raises:
+        UserError: There is no finished run.
+    """
+    corpora: dict[Path, list[Path]] = {}
+    for found in sorted(folder.rglob("seed*/results.json")):
+        if "." not in found.parent.name:
+            corpora.setdefault(found.parent.parent.parent, []).append(found.parent)
+    if not corpora:
+        raise UserError(f"{folder} holds no finished run to report on; train the models first: make train")
+    return corpora
+
+
+def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
+    """Reads what the `runs` of one corpus left, the explorer's data, and the evaluation where there is one."""
+    results = report.in_order([read_json(run / "results.json") | {"run": run} for run in runs])
+    synthetic = results[0]["corpus"]["is_synthetic"]
+    explorer = read_json(folder / "explorer.json")
+    evaluated = folder / "evaluation" / "test" / "evaluation.json"
+    evaluation = read_json(evaluated) if evaluated.is_file() else None
+    note = ""
+    if evaluation is None:
+        note = "Not run yet: make evaluate. Until then scores are those of greedy search, without intervals."
+    elif any((run / "results.json").stat().st_mtime > evaluated.stat().st_mtime for run in runs):
+        note = "The evaluation is older than some of the runs: make evaluate renews it."
+    return CorpusReport(
+        name=results[0]["corpus"]["name"],
+        source=results[0]["corpus"]["source"],
+        is_synthetic=synthetic,
+        labels=report.run_labels(results),
+        settings=_settings([result["run"] for result in results]),
+        equal=report.what_is_equal(results),
+        table=table_of(report.results_table(results)),
+        losses=_losses(explorer["curves"]),
+        scores=_scores(results, evaluation),
+        lengths=_lengths(results, evaluation, "exact_match" if synthetic else "bleu"),
+        tables=blocks_of(evaluation_tables.evaluation_tables(evaluation)) if evaluation else [],
+        note=note,
+        results=results,
+        explorer=_labelled(explorer),
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is broken ({error}); remove it and make it again") from error
+
+
+def _settings(runs: Sequence[Path]) -> list[Setting]:
+    models = [yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"] for run in runs]
+    networks = [
+        {"class": model["network"]["class_path"].rpartition(".")[2], **model["network"]["init_args"]}
+        | {name: value for name, value in model.items() if name not in ("network", "name")}
+        for model in models
+    ]
+    names = list(dict.fromkeys(name for network in networks for name in network))
+    rows = [(name, [str(network.get(name, "–")) for network in networks]) for name in names]
+    return [Setting(name, values, len(set(values)) == 1) for name, values in rows]
+
+
+def _losses(runs: Sequence[dict[str, Any]]) -> list[Chart]:
+    charts = []
+    for tag, title in (("loss/val", "Validation loss"), ("loss/train", "Training loss")):
+        lines = [
+            StepLine(label, run["model"], run["scalars"][tag], is_faint=tag == "loss/train")
+            for label, run in zip(report.run_labels(runs), runs, strict=True)
+            if tag in run["scalars"]
+        ]
+        if any(value > 0 for line in lines for _, value in line.points):
+            charts.append(loss_chart(title, lines, "nats per target token"))
+    return charts
+
+
+def _scores(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None) -> list[Scores]:
+    groups = []
+    for measure, (heading, how, is_share) in _MEASURES.items():
+        if measure == "exact_match" and not results[0]["corpus"]["is_synthetic"]:
+            continue
+        scale = 100 if is_share else 1
+        if evaluation is None:
+            of_models = [
+                Score(label, model_colour(r["model"]), scale * _own_score(r, measure), None, None)
+                for label, r in zip(report.run_labels(results), results, strict=True)
+            ]
+        else:
+            of_models = [
+                Score(model_label(name), model_colour(name), *(scale * values[measure][end] for end in _ENDS))
+                for name, values in evaluation["scores"]["models"].items()
+            ]
+        largest = max(max(score.value, score.high or 0) for score in of_models)
+        top = (largest or 1) if measure == "nats_per_token" else 100
+        digits = "%.3f" if measure == "nats_per_token" else "%.1f"
+        groups.append(Scores(heading, how, digits, top, of_models))
+    return groups
+
+
+def _own_score(results: dict[str, Any], measure: str) -> float:
+    return results["nats_per_token"]["test"] if measure == "nats_per_token" else results["test"][measure]
+
+
+def _lengths(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None, free: str) -> list[Chart]:
+    charts = []
+    for measure in (free, "nats_per_token"):
+        heading, _, is_share = _MEASURES[measure]
+        title, top = f"{heading} by source length", 100 if is_share else None
+        if evaluation is None:
+            charts.append(length_chart(title, report.curves_by_length(results, measure), heading, top))
+        else:
+            bands = evaluation["scores"]["by_length"]
+            curves = evaluation_tables.length_curves(bands, measure)
+            charts.append(length_chart(title, curves, heading, top, evaluation_tables.first_beyond(bands)))
+    return charts
+
+
+def _labelled(explorer: dict[str, Any]) -> dict[str, Any]:
+    """The explorer's data without the curves, with what a model is called and its colour."""
+    models = sorted(explorer["models"], key=lambda model: model_order(model["name"]))
+    return {
+        "sentences": explorer["sentences"],
+        "models": [
+            {**model, "label": model_label(model["name"]), "colour": model_colour(model["name"])} for model in models
+        ],
+    }

@@ -1,0 +1,111 @@
+"""Writes one HTML file that shows everything that was trained, measured and tested: no server, no network, no torch.
+
+    python -m scripts.report                    # all runs in runs/, to report/index.html
+    python -m scripts.report runs/toy --out toy.html
+
+Shown is what is there: finished runs with their curves and maps, their evaluation (make evaluate), the claims
+(make claims; where they have not been tested here, the published results), and what has not been run yet. The maps are
+computed by scripts.explorer, in a process of its own, where they are missing or older than the runs.
+
+With --bertviz, the attention of the shown sentences is also written for BertViz, https://github.com/jessevig/bertviz: a
+file for each model and sentence, to bertviz/ beside the page; pipeline/bertviz.py says how to draw them.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.atomic import write_atomically
+from pipeline.bertviz import bertviz_arguments
+from pipeline.errors import UserError
+from pipeline.pages import report_page
+from pipeline.report_claims import claim_reports
+from pipeline.report_content import corpus_report, find_corpora, read_json
+
+PUBLISHED_CLAIMS = Path("results/claims")
+_LARGEST = 5_000_000  # bytes, of a page that can still be mailed
+
+
+def write_report(runs: Path, claims: Path, out: Path) -> None:
+    """Writes the report on the finished runs inside `runs` and the claims inside `claims` to `out`.
+
+    Raises:
+        UserError: There is no finished run, or what a run left cannot be read.
+    """
+    corpora = find_corpora(runs)
+    for folder, folders in corpora.items():
+        if not _is_up_to_date(folder / "explorer.json", folders):
+            print(f"computing the maps of {folder} …", flush=True)
+            _compute_maps(folder)
+    reports = [corpus_report(folder, folders) for folder, folders in corpora.items()]
+    page = report_page(
+        sorted(reports, key=lambda corpus: (not corpus.is_synthetic, corpus.name)),
+        claim_reports([claims / "full", claims / "quick"], PUBLISHED_CLAIMS),
+        time.strftime("%Y-%m-%d"),
+    )
+    write_atomically(out, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    size = len(page.encode())
+    print(f"{out} ({size / 1e6:.1f} MB); open it in a browser: {out.resolve().as_uri()}")
+    if size > _LARGEST:
+        print("note: that is more than can be mailed; report on one corpus at a time, with CORPUS=")
+
+
+def write_bertviz(runs: Path, out: Path) -> None:
+    """Writes the attention of the shown sentences to the folder `out`, as `bertviz_arguments` gives it."""
+    for folder in find_corpora(runs):
+        for model in read_json(folder / "explorer.json")["models"]:
+            for number, sentence in enumerate(model["sentences"], 1):
+                arguments = bertviz_arguments(sentence)
+                if arguments:
+                    out.mkdir(parents=True, exist_ok=True)
+                    path = out / f"{folder.name}-{model['name']}-{number}.json"
+                    path.write_text(json.dumps(arguments, ensure_ascii=False), encoding="utf-8")
+    print(f"attention for BertViz: {out}")
+
+
+def _is_up_to_date(path: Path, runs: Sequence[Path]) -> bool:
+    """Whether the explorer's data are of just these runs, as they are now."""
+    if not path.is_file() or len(read_json(path)["curves"]) != len(runs):
+        return False
+    return all((run / "results.json").stat().st_mtime < path.stat().st_mtime for run in runs)
+
+
+def _compute_maps(folder: Path) -> None:
+    if subprocess.run([sys.executable, "-m", "scripts.explorer", str(folder)]).returncode:
+        raise UserError(f"the maps of {folder} could not be computed; the lines above say why")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="?", type=Path, default=Path("runs"), help="folder of runs (default: runs)")
+    parser.add_argument(
+        "--claims", type=Path, default=Path("runs/claims"), help="where make claims wrote (default: runs/claims)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("report/index.html"), help="file to write (default: report/index.html)"
+    )
+    parser.add_argument("--bertviz", action="store_true", help="also write the attention in BertViz's form")
+    return parser
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    try:
+        write_report(options.runs, options.claims, options.out)
+        if options.bertviz:
+            write_bertviz(options.runs, options.out.parent / "bertviz")
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
