@@ -21,6 +21,8 @@ LEVELS = [
     {"pipeline.models"},
     {"pipeline.statistics"},
     {"pipeline.decoding", "pipeline.saliency", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
+    {"pipeline.fast.product"},
+    {"pipeline.fast.search"},
     {"pipeline.scoring"},
     {"pipeline.objective"},
     {"pipeline.fast"},
