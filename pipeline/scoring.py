@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import pipeline.fast.search as fast_search
 from pipeline import decoding
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from pipeline.decoding import Hypotheses, Symbols
 from pipeline.errors import UserError
-import pipeline.fast.search as fast_search
 from pipeline.metrics import SentenceScore
 from pipeline.models import Seq2Seq
 
