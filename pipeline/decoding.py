@@ -85,7 +85,7 @@ def greedy(
     for step in range(int(max_len.max())):
         output = network.decode(token, memory, state)
         state = output.state
-        best, token = _best_tokens(output.logits, symbols.forbidden, 1)  # each (batch, 1)
+        best, token = best_tokens(output.logits[:, -1], symbols.forbidden, 1)  # each (batch, 1)
         is_over = finished | (step >= max_len)
         log_prob = log_prob + best.squeeze(1).masked_fill(is_over, 0.0)
         token = token.masked_fill(is_over.unsqueeze(1), symbols.pad)
@@ -131,74 +131,125 @@ def beam_search(
     """
     if not (1 <= num_best <= beam and alpha >= 0):
         raise ValueError(f"need 1 ≤ num_best ≤ beam and alpha ≥ 0, not {num_best=}, {beam=}, {alpha=}")
-    batch, device = len(src), src.device
+    batch = len(src)
     memory = network.encode(src, src_mask)
-    max_len = limits.max_len(src_mask)
-    ids = src.new_empty((batch, beam, 0))
+    rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
+    beams = first_beams(batch, beam, src.device)
     token = src.new_full((batch * beam, 1), symbols.bos)
-    # All rows start alike, so only the first is alive.
+    first_row = torch.arange(batch, device=src.device).unsqueeze(1) * beam
+    state = None
+    while True:
+        output = network.decode(token, memory, state)
+        best, tokens = best_tokens(output.logits[:, -1], symbols.forbidden, beam)
+        beams = extend(beams, best.view(batch, beam, -1), tokens.view(batch, beam, -1), rules)
+        if bool(beams.done.all()):
+            return ranked(beams, rules)
+        state = network.reorder(output.state, (first_row + beams.parent).flatten())
+        token = beams.ids[:, :, -1].reshape(-1, 1)
+
+
+class BeamRules(NamedTuple):
+    """What decides which hypotheses stay, and when a source is done; `max_len` (batch,) as in `SearchLimits`."""
+
+    symbols: Symbols
+    max_len: Tensor
+    alpha: float
+    num_best: int
+
+
+class Beams(NamedTuple):
+    """The hypotheses that are followed.
+
+    Attributes:
+        ids: (batch, beam, len) tokens so far, after BOS.
+        log_prob: (batch, beam); −inf where there is no such hypothesis.
+        finished: (batch, beam) bool, True from EOS on.
+        done: (batch,) bool, True where the result is known.
+        parent: (batch, beam) the place, one token ago, of the hypothesis that each goes on from.
+    """
+
+    ids: Tensor
+    log_prob: Tensor
+    finished: Tensor
+    done: Tensor
+    parent: Tensor
+
+
+def first_beams(batch: int, beam: int, device: torch.device) -> Beams:
+    """Before the first token all hypotheses of a source are alike, so only the first exists."""
     log_prob = torch.full((batch, beam), float("-inf"), device=device)
     log_prob[:, 0] = 0.0
-    finished = torch.zeros((batch, beam), dtype=torch.bool, device=device)
-    done = torch.zeros(batch, dtype=torch.bool, device=device)
-    first_row = torch.arange(batch, device=device).unsqueeze(1) * beam
-    state = None
-    for step in range(int(max_len.max())):
-        output = network.decode(token, memory, state)
-        best, tokens = _best_tokens(output.logits, symbols.forbidden, beam)
-        best, tokens = best.view(batch, beam, -1), tokens.view(batch, beam, -1)  # (batch, beam, choices)
-        # A finished hypothesis, and every one of a source that is done, goes on with one PAD that costs nothing.
-        stays = finished | done.unsqueeze(1)
-        best = best.masked_fill(stays.unsqueeze(2), float("-inf"))
-        best[:, :, 0].masked_fill_(stays, 0.0)
-        tokens = tokens.masked_fill(stays.unsqueeze(2), symbols.pad)
-        extended = log_prob.unsqueeze(2) + best
+    parent = torch.zeros((batch, beam), dtype=torch.long, device=device)
+    none = torch.zeros((batch, beam), dtype=torch.bool, device=device)
+    return Beams(parent.new_empty((batch, beam, 0)), log_prob, none, none[:, 0], parent)
 
-        priority = extended.clone()
-        stays[:, 0] = True
-        priority[:, :, 0].masked_fill_(stays, float("inf"))
-        choice = _top(priority.flatten(1), beam).index  # (batch, beam)
-        row = choice // best.size(2)
-        log_prob = extended.flatten(1).gather(1, choice)
-        chosen = tokens.flatten(1).gather(1, choice)
-        ids = torch.cat([ids.gather(1, row.unsqueeze(2).expand_as(ids)), chosen.unsqueeze(2)], 2)
-        finished = finished.gather(1, row) | (chosen == symbols.eos)
-        state = network.reorder(output.state, (first_row + row).flatten())
-        token = chosen.view(-1, 1)
 
-        score = log_prob / length_penalty((ids != symbols.pad).sum(2), alpha)
-        reached = _top(score.masked_fill(~finished, float("-inf")), num_best).value[:, -1]
-        reachable = log_prob.masked_fill(finished, float("-inf")).amax(1) / length_penalty(max_len, alpha)
-        done = done | (reached >= reachable) | (step + 1 >= max_len)
-        if bool(done.all()):
-            break
-    # By score, but what is finished before what is not.
+def extend(beams: Beams, best: Tensor, tokens: Tensor, rules: BeamRules) -> Beams:
+    """The hypotheses one token longer: the best of all extensions, as `beam_search` says.
+
+    Args:
+        best: (batch, beam, choices) log-probabilities of the best next tokens of each hypothesis, falling.
+        tokens: (batch, beam, choices) these tokens.
+    """
+    ids, log_prob, finished, done, _ = beams
+    pad, eos = rules.symbols.pad, rules.symbols.eos
+    # A finished hypothesis, and every one of a source that is done, goes on with one PAD that costs nothing.
+    stays = finished | done.unsqueeze(1)
+    best = best.masked_fill(stays.unsqueeze(2), float("-inf"))
+    best[:, :, 0].masked_fill_(stays, 0.0)
+    tokens = tokens.masked_fill(stays.unsqueeze(2), pad)
+    extended = log_prob.unsqueeze(2) + best
+
+    priority = extended.clone()
+    stays[:, 0] = True
+    priority[:, :, 0].masked_fill_(stays, float("inf"))
+    choice = top(priority.flatten(1), log_prob.size(1)).index  # (batch, beam)
+    parent = choice // best.size(2)
+    log_prob = extended.flatten(1).gather(1, choice)
+    # What cannot be, where less than `beam` tokens are allowed, is no translation that ends.
+    chosen = tokens.flatten(1).gather(1, choice).masked_fill(log_prob.isneginf(), pad)
+    ids = torch.cat([ids.gather(1, parent.unsqueeze(2).expand_as(ids)), chosen.unsqueeze(2)], 2)
+    finished = finished.gather(1, parent) | (chosen == eos)
+
+    score = log_prob / length_penalty((ids != pad).sum(2), rules.alpha)
+    reached = top(score.masked_fill(~finished, float("-inf")), rules.num_best).value[:, -1]
+    live = log_prob.masked_fill(finished, float("-inf")).amax(1)
+    reachable = live / length_penalty(rules.max_len, rules.alpha)
+    done = done | (reached >= reachable) | (ids.size(2) >= rules.max_len)
+    return Beams(ids, log_prob, finished, done, parent)
+
+
+def ranked(beams: Beams, rules: BeamRules) -> Hypotheses:
+    """The `num_best` best by score, but what is finished before what is not."""
+    ids, log_prob, finished, _, _ = beams
+    score = log_prob / length_penalty((ids != rules.symbols.pad).sum(2), rules.alpha)
     order = score.argsort(dim=1, descending=True, stable=True)
-    order = order.gather(1, finished.gather(1, order).long().argsort(dim=1, descending=True, stable=True))[:, :num_best]
+    order = order.gather(1, finished.gather(1, order).long().argsort(dim=1, descending=True, stable=True))
+    order = order[:, : rules.num_best]
     return Hypotheses(
         ids.gather(1, order.unsqueeze(2).expand(-1, -1, ids.size(2))),
         *(values.gather(1, order) for values in (log_prob, score, finished)),
     )
 
 
-class _Top(NamedTuple):
+class Top(NamedTuple):
     value: Tensor
     index: Tensor
 
 
-def _top(values: Tensor, count: int) -> _Top:
+def top(values: Tensor, count: int) -> Top:
     """The `count` largest along the last axis, falling; equal ones by rising index, which `topk` does not promise."""
     value, index = values.topk(min(count + 1, values.size(-1)), dim=-1)
     if bool((value[..., 1:] == value[..., :-1]).any()):
         value, index = values.sort(dim=-1, descending=True, stable=True)
-    return _Top(value[..., :count], index[..., :count])
+    return Top(value[..., :count], index[..., :count])
 
 
-def _best_tokens(logits: Tensor, forbidden: Tensor, count: int) -> _Top:
-    """Log-probabilities and ids of each row's most probable next tokens: (rows, 1, vocab_size) → (rows, count) each.
+def best_tokens(logits: Tensor, forbidden: Tensor, count: int) -> Top:
+    """Log-probabilities and ids of each row's most probable next tokens: (rows, vocab_size) → (rows, count) each.
 
     Probabilities are those of the whole vocabulary: what is forbidden is not chosen, and lends nobody its share.
     """
-    logits = logits[:, -1].float()
-    best, token = _top(logits.masked_fill(forbidden, float("-inf")), count)
-    return _Top(best - logits.logsumexp(-1, keepdim=True), token)
+    logits = logits.float()
+    best, token = top(logits.masked_fill(forbidden, float("-inf")), count)
+    return Top(best - logits.logsumexp(-1, keepdim=True), token)

@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import pipeline.fast.search as fast_search
+from pipeline import decoding
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-from pipeline.decoding import Hypotheses, Symbols, beam_search, greedy
+from pipeline.decoding import Hypotheses, Symbols
 from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore
 from pipeline.models import Seq2Seq
@@ -22,18 +24,20 @@ def token_nats(logits: Tensor, tgt_out: Tensor) -> Tensor:
 
 
 class Search(NamedTuple):
-    """How to translate: `beam` 1 is greedy search; `alpha` is that of `decoding.length_penalty`."""
+    """How to translate: `beam` 1 is greedy search; `alpha` is that of `decoding.length_penalty`; `fast` takes the fast
+    path (`pipeline.fast.search`), which finds the same translations."""
 
     beam: int = 5
     alpha: float = 1.0
     num_best: int = 1
+    fast: bool = False
 
 
 GREEDY = Search(beam=1)
 MOST_HYPOTHESES = 1000
 
 
-def checked_search(beam: int, alpha: float, num_best: int = 1) -> Search:
+def checked_search(beam: int, alpha: float, num_best: int = 1, *, fast: bool = False) -> Search:
     """A search as a user asks for it.
 
     Raises:
@@ -43,7 +47,7 @@ def checked_search(beam: int, alpha: float, num_best: int = 1) -> Search:
         raise UserError(f"need 1 ≤ --nbest ≤ --beam ≤ {MOST_HYPOTHESES}, not --nbest {num_best} and --beam {beam}")
     if not (0 <= alpha < math.inf):
         raise UserError(f"--alpha is {alpha}; expected a number of at least 0")
-    return Search(beam, alpha, num_best)
+    return Search(beam, alpha, num_best, fast)
 
 
 def symbols_of(tokenizer: Tokenizer, vocab_size: int, device: torch.device) -> Symbols:
@@ -59,9 +63,12 @@ def translate_batch(
 ) -> Hypotheses:
     """Translations of a batch; `network` must be in evaluation mode."""
     symbols = symbols_of(tokenizer, network.vocab_size, src.device)
+    path = fast_search if search.fast else decoding
     if search.beam == 1:
-        return greedy(network, src, src_mask, symbols, alpha=search.alpha)
-    return beam_search(network, src, src_mask, symbols, **search._asdict())
+        return path.greedy(network, src, src_mask, symbols, alpha=search.alpha)
+    return path.beam_search(
+        network, src, src_mask, symbols, beam=search.beam, alpha=search.alpha, num_best=search.num_best
+    )
 
 
 @torch.no_grad()

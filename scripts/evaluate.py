@@ -67,7 +67,7 @@ def evaluate(runs: Sequence[TrainedRun], sentences: Sentences, options: argparse
             raise UserError(f"two of the runs are {translator.name}, seed {run.seed}; evaluate them one at a time")
         of_model.append(Run(translator, run.seed))
     models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
-    search = checked_search(options.beam, options.alpha)
+    search = checked_search(options.beam, options.alpha, fast=options.fast)
     test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
     scored = score_models(models, test, search, _say)
     measures = next(iter(scored.content["models"].values()))
@@ -212,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--alpha", type=float, default=1.0, help="of the length penalty ((5 + length) / 6)^α (default: 1)"
     )
+    parser.add_argument("--fast", action="store_true", help="find the same translations by the fast path")
     parser.add_argument(
         "--concatenate", type=int, default=1, metavar="K", help="also join 2 … K neighbouring sentences into one input"
     )

@@ -191,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folder, checkpoint, or folder of runs")
     parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search; 1 is greedy (default: 5)")
     parser.add_argument("--alpha", type=float, default=1.0, help="of the length penalty (default: 1)")
+    parser.add_argument("--fast", action="store_true", help="find the same translations by the fast path")
     parser.add_argument("--nbest", type=int, default=1, metavar="N", help="the N best translations, at most --beam")
     parser.add_argument("--json", action="store_true", help="write JSON, one object per line")
     parser.add_argument("--align", choices=["pharaoh"], help="write word links behind each translation")
@@ -206,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Translates, as a filter or at a prompt."""
-    search = checked_search(options.beam, options.alpha, options.nbest)
+    search = checked_search(options.beam, options.alpha, options.nbest, fast=options.fast)
     models = load_models(options.runs, options.device)
     if options.nbest > 1 and len(models) > 1 and not options.json:
         raise UserError("--nbest of several runs is written as --json only")

@@ -22,6 +22,8 @@ LEVELS = [
     {"pipeline.models"},
     {"pipeline.statistics"},
     {"pipeline.decoding", "pipeline.saliency", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
+    {"pipeline.fast.product"},
+    {"pipeline.fast.search"},
     {"pipeline.scoring", "pipeline.charts", "pipeline.curves"},
     {"pipeline.objective"},
     {"pipeline.fast"},

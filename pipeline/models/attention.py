@@ -53,6 +53,9 @@ class KeyValue(NamedTuple):
     key: Tensor
     value: Tensor
 
+    def select(self, rows: Tensor) -> "KeyValue":
+        return KeyValue(self.key.index_select(0, rows), self.value.index_select(0, rows))
+
 
 class MultiHeadAttention(nn.Module):
     """Vaswani et al. 2017, §3.2.2: attention in `num_heads` subspaces of d_k = d_model / num_heads at once.

@@ -26,6 +26,10 @@ class Memory(NamedTuple):
     mask: Tensor
     summary: Tensor
 
+    def select(self, rows: Tensor) -> "Memory":
+        """The memory whose row i is row `rows[i]` of this one."""
+        return Memory(*(part.index_select(0, rows) for part in self))
+
 
 class DecoderOutput(NamedTuple):
     """What one call of `decode` gives.
@@ -101,8 +105,11 @@ class Seq2Seq(nn.Module, ABC):
 
     @abstractmethod
     def reorder(self, state: Any, rows: Tensor) -> Any:
-        """The state whose row i is row `rows[i]` of `state`, where each row stays with its source: search keeps some
-        targets, twice perhaps, and drops others."""
+        """The state whose row i is row `rows[i]` of `state`: search keeps some targets, twice perhaps, drops others.
+
+        Each row stays with its source. Only where every target had a row of `memory` to itself may `rows` drop sources
+        and repeat them; then `Memory.select` takes the same rows of the memory.
+        """
 
     @property
     def output_matrix(self) -> Tensor | None:

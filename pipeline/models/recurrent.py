@@ -102,7 +102,7 @@ class GRUSeq2Seq(Seq2Seq):
         )
 
     def reorder(self, state: Tensor, rows: Tensor) -> Tensor:
-        return state[rows]
+        return state.index_select(0, rows)
 
 
 class UncastGRU(nn.GRU):

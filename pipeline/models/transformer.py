@@ -166,7 +166,10 @@ class TransformerSeq2Seq(Seq2Seq):
         return decoded
 
     def reorder(self, state: tuple[LayerState, ...], rows: Tensor) -> tuple[LayerState, ...]:
-        return tuple(LayerState(KeyValue(target.key[rows], target.value[rows]), read) for target, read in state)
+        return tuple(
+            LayerState(target.select(rows), read.select(rows) if len(read.key) == len(target.key) else read)
+            for target, read in state
+        )
 
     def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:
         """Cross-attention and encoder self-attention of every layer, with all heads."""

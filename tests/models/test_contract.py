@@ -170,3 +170,13 @@ def test_encoding_vectors_is_encoding_their_ids(network, sentences):
     src, mask, _ = sentences
     whole, split = network.encode(src, mask), network.encode_vectors(network.embed_source(src), mask)
     torch.testing.assert_close(split.states, whole.states)
+
+
+def test_where_each_target_has_its_own_memory_sources_can_be_dropped_and_repeated(network, sentences):
+    src, mask, tgt = sentences
+    memory = network.encode(src, mask)
+    state = network.decode(tgt[:, :2], memory).state
+    chosen = torch.tensor([2, 0, 0, 2])
+    expected = network.decode(tgt[:, 2:3], memory, state).logits[chosen]
+    found = network.decode(tgt[chosen, 2:3], memory.select(chosen), network.reorder(state, chosen)).logits
+    torch.testing.assert_close(found, expected)

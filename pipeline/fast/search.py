@@ -1,0 +1,133 @@
+"""Search that computes only what it needs: the hypotheses of `pipeline.decoding`, in a fraction of the time.
+
+What to follow and when to stop is decided by the readable code itself. Two things are done in another way. The network
+sees only hypotheses that are alive: what is finished, or belongs to a source that is done, is never computed again. And
+the most probable tokens are found in a few rows of logits at a time, which stay in the cache.
+"""
+
+import torch
+from torch import Tensor
+
+from pipeline import decoding
+from pipeline.decoding import BeamRules, Beams, Hypotheses, SearchLimits, Symbols, Top, extend, first_beams, ranked
+from pipeline.fast.product import product
+from pipeline.models import Seq2Seq
+
+# Logits of one chunk, in numbers: with float32, a core's cache. On a GPU, launches cost more than memory.
+CHUNK_SIZE = {"cpu": 1 << 18, "cuda": 1 << 26}
+# Tokens are compared within groups first; of this many groups, the best are looked at.
+NUM_GROUPS = 160
+
+
+@torch.inference_mode()
+def greedy(
+    network: Seq2Seq,
+    src: Tensor,
+    src_mask: Tensor,
+    symbols: Symbols,
+    limits: SearchLimits = SearchLimits(),
+    *,
+    alpha: float = 0.0,
+) -> Hypotheses:
+    """`decoding.greedy`, which is beam search with one hypothesis."""
+    return beam_search(network, src, src_mask, symbols, limits, beam=1, alpha=alpha)
+
+
+@torch.inference_mode()
+def beam_search(
+    network: Seq2Seq,
+    src: Tensor,
+    src_mask: Tensor,
+    symbols: Symbols,
+    limits: SearchLimits = SearchLimits(),
+    *,
+    beam: int = 5,
+    alpha: float = 1.0,
+    num_best: int = 1,
+) -> Hypotheses:
+    """`decoding.beam_search`; only the tokens of hypotheses that do not exist (`log_prob` −∞) may be others.
+
+    The network's rows are the hypotheses that are alive, each with its own copy of the memory. A model whose logits are
+    not a product with one matrix is searched the readable way.
+    """
+    if network.output_matrix is None:
+        return decoding.beam_search(network, src, src_mask, symbols, limits, beam=beam, alpha=alpha, num_best=num_best)
+    vocabulary = Vocabulary(network.output_matrix, symbols.forbidden)
+    memory = network.encode(src, src_mask)
+    rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
+    beams = first_beams(len(src), beam, src.device)
+    token = src.new_full((len(src), 1), symbols.bos)
+    state = None
+    while True:
+        alive = _alive(beams)  # (batch, beam); the rows of the network are the places where it is True
+        output = network.decode(token, memory, state, need_logits=False)
+        found = vocabulary.best_tokens(output.output[:, -1], beam)
+        best = found.value.new_full((*alive.shape, found.value.size(1)), float("-inf"))
+        tokens = torch.full_like(best, symbols.pad, dtype=torch.long)
+        best[alive], tokens[alive] = found
+        beams = extend(beams, best, tokens, rules)
+        if bool(beams.done.all()):
+            return ranked(beams, rules)
+        row = (alive.flatten().cumsum(0) - 1).view_as(alive)
+        still_alive = _alive(beams)
+        rows = row.gather(1, beams.parent)[still_alive]
+        memory, state = memory.select(rows), network.reorder(output.state, rows)
+        token = beams.ids[:, :, -1][still_alive].unsqueeze(1)
+
+
+def _alive(beams: Beams) -> Tensor:
+    """(batch, beam) bool: True for each hypothesis that exists and may still grow."""
+    return beams.log_prob.isfinite() & ~beams.finished & ~beams.done.unsqueeze(1)
+
+
+class Vocabulary:
+    """The way from a decoder's output to the most probable tokens.
+
+    The rows of the matrix stand in `NUM_GROUPS` groups of equal size, filled up with rows whose logit is −∞, as is that
+    of what is forbidden.
+
+    Args:
+        matrix: (vocab_size, d).
+        forbidden: (vocab_size,) bool, as in `Symbols`.
+    """
+
+    def __init__(self, matrix: Tensor, forbidden: Tensor) -> None:
+        vocab_size, d = matrix.shape
+        self.group_size = -(-vocab_size // NUM_GROUPS)
+        size = NUM_GROUPS * self.group_size
+        self.matrix = matrix.new_zeros((size, d))
+        self.matrix[:vocab_size] = matrix
+        self.bias = matrix.new_full((size,), float("-inf"))
+        self.bias[:vocab_size].masked_fill_(~forbidden, 0.0)
+        self.forbidden_rows = matrix[forbidden]
+        self.chunk = max(1, CHUNK_SIZE.get(matrix.device.type, 1 << 24) // size)
+
+    def best_tokens(self, output: Tensor, count: int) -> Top:
+        """`decoding.best_tokens` of the logits `output` (rows, d) · `matrix`ᵀ."""
+        found = [self._best_tokens(rows, count) for rows in output.float().split(self.chunk)]
+        value, token = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return Top(value, token)
+
+    def _best_tokens(self, output: Tensor, count: int) -> Top:
+        logits = product(output, self.matrix, self.bias)  # (rows, vocab_size)
+        value, token = self._largest(logits, count + 1)
+        is_tied = (value[:, 1:] == value[:, :-1]).any(1)
+        if bool(is_tied.any()):
+            value[is_tied], token[is_tied] = decoding.top(logits[is_tied], count + 1)
+        value, token = value[:, :count], token[:, :count]
+        # With s = Σ exp(logits) over what is allowed, softmax gives exp(largest) / s in one pass.
+        log_sum = value[:, :1] - logits.softmax(1).gather(1, token[:, :1]).log()
+        if len(self.forbidden_rows):
+            forbidden = product(output, self.forbidden_rows).logsumexp(1, keepdim=True)
+            log_sum = torch.logaddexp(log_sum, forbidden)
+        return Top(value - log_sum, token)
+
+    def _largest(self, logits: Tensor, count: int) -> Top:
+        """The `count` largest of each row, falling: they stand in the `count` groups with the largest maxima."""
+        grouped = logits.unflatten(1, (self.group_size, NUM_GROUPS))  # group g is column g
+        group = grouped.amax(1).topk(min(count, NUM_GROUPS), dim=1).indices
+        candidates = grouped.gather(2, group.unsqueeze(1).expand(-1, self.group_size, -1))
+        candidates = candidates.flatten(1)
+        value, place = candidates.topk(min(count, candidates.size(1)), dim=1)
+        within, which = place // group.size(1), place % group.size(1)
+        return Top(value, within * NUM_GROUPS + group.gather(1, which))

@@ -1,0 +1,117 @@
+"""Fast search against the readable one: the same translations, from the same probabilities."""
+
+import itertools
+
+import pytest
+import torch
+
+from pipeline import decoding
+from pipeline.decoding import Hypotheses, SearchLimits, Symbols
+from pipeline.fast import search as fast
+from pipeline.fast.search import Vocabulary
+from pipeline.models import GRUSeq2Seq
+from tests.conftest import D_MODEL, VOCAB_SIZE, make_network
+
+BOS, EOS, PAD = 2, 3, 0
+SYMBOLS = Symbols(BOS, EOS, PAD, torch.arange(VOCAB_SIZE) < 3)
+LIMITS = SearchLimits(factor=1, extra=4)
+
+
+def random_batch(batch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, 10, (batch, 1), generator=generator)
+    mask = torch.arange(9) < lengths
+    return torch.randint(4, VOCAB_SIZE, (batch, 9), generator=generator) * mask, mask
+
+
+def ending_early(network):
+    """The same network, which likes to end: hypotheses of a source, and sources, are over at different steps."""
+    with torch.no_grad():
+        matrix = network.output_matrix
+        matrix[EOS] = matrix[4:].mean(0) + 0.3 * matrix[EOS]
+        matrix *= 1.5
+    return network
+
+
+def assert_same(found: Hypotheses, expected: Hypotheses) -> None:
+    assert torch.equal(found.ids, expected.ids)
+    assert torch.equal(found.finished, expected.finished)
+    torch.testing.assert_close(found.log_prob, expected.log_prob, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(found.score, expected.score, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_greedy_search_finds_the_same(network, alpha):
+    src, mask = random_batch(19, seed=1)
+    for model in (network, ending_early(network)):
+        found = fast.greedy(model, src, mask, SYMBOLS, LIMITS, alpha=alpha)
+        assert_same(found, decoding.greedy(model, src, mask, SYMBOLS, LIMITS, alpha=alpha))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize(("beam", "num_best"), [(1, 1), (2, 1), (5, 5), (13, 3)])
+def test_beam_search_finds_the_same(network, beam, num_best, alpha):
+    """Wider than the 8 tokens that are allowed, too."""
+    options = {"beam": beam, "num_best": num_best, "alpha": alpha}
+    for seed, model in enumerate((network, ending_early(network))):
+        src, mask = random_batch(19, seed)
+        found = fast.beam_search(model, src, mask, SYMBOLS, LIMITS, **options)
+        assert_same(found, decoding.beam_search(model, src, mask, SYMBOLS, LIMITS, **options))
+
+
+def test_the_network_never_sees_what_is_over(monkeypatch):
+    """It ends at different steps here, so every call must have fewer rows than, or as many as, the call before."""
+    network = ending_early(make_network("transformer"))
+    rows = []
+
+    def counting(tgt, *arguments, **options):
+        rows.append(len(tgt))
+        return type(network).decode(network, tgt, *arguments, **options)
+
+    monkeypatch.setattr(network, "decode", counting)
+    src, mask = random_batch(19, seed=1)
+    fast.beam_search(network, src, mask, SYMBOLS, LIMITS, beam=3)
+    assert rows[0] == 19
+    assert rows[1] <= 19 * 3
+    assert all(now <= before for before, now in itertools.pairwise(rows[1:]))
+    assert rows[-1] < rows[1] / 2
+
+
+class WithoutMatrix(GRUSeq2Seq):
+    """A model whose logits are no product with one matrix."""
+
+    output_matrix = None
+
+    def decode(self, tgt, memory, state=None, *, need_alignment=False):
+        return super().decode(tgt, memory, state, need_alignment=need_alignment)._replace(output=None)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_model_whose_logits_are_no_product_is_searched_the_readable_way(beam):
+    network = WithoutMatrix(VOCAB_SIZE, "all", d_embed=6, d_model=D_MODEL).eval()
+    src, mask = random_batch(7, seed=1)
+    found = fast.beam_search(network, src, mask, SYMBOLS, LIMITS, beam=beam)
+    assert_same(found, decoding.beam_search(network, src, mask, SYMBOLS, LIMITS, beam=beam))
+
+
+@pytest.mark.parametrize("vocab_size", [5, 160, 1003])
+@pytest.mark.parametrize("count", [1, 4, 300])
+def test_the_best_tokens_are_those_of_all_logits(vocab_size, count, monkeypatch):
+    monkeypatch.setitem(fast.CHUNK_SIZE, "cpu", 4000)  # several chunks, the last one shorter
+    generator = torch.Generator().manual_seed(1)
+    matrix = torch.randn(vocab_size, 6, generator=generator)
+    output = torch.randn(23, 6, generator=generator)
+    forbidden = torch.rand(vocab_size, generator=generator) < 0.2
+    found = Vocabulary(matrix, forbidden).best_tokens(output, count)
+    expected = decoding.best_tokens(output @ matrix.t(), forbidden, count)
+    some = expected.value.isfinite()
+    assert torch.equal(found.index[:, : some.size(1)][some], expected.index[some])
+    torch.testing.assert_close(found.value[:, : some.size(1)], expected.value)
+    assert found.value[:, some.size(1) :].isneginf().all()
+
+
+def test_equal_logits_are_ranked_by_the_lower_token():
+    matrix = torch.ones(400, 2)
+    matrix[7] = 2
+    found = Vocabulary(matrix, torch.arange(400) < 3).best_tokens(torch.ones(5, 2), 4)
+    assert found.index.tolist() == [[7, 3, 4, 5]] * 5
