@@ -44,11 +44,18 @@ def _training(training: dict[str, Any]) -> str:
 
 def _search(search: dict[str, Any]) -> str:
     rows = [
-        [model_label(model), name, _spread(found["sentences_per_second"]), f"{found['pieces_per_sentence']:.1f}"]
+        [
+            model_label(model),
+            name,
+            *(_spread(rate) for rate in found["sentences_per_second"].values()),
+            _spread(found["times_readable"], digits=2),
+            f"{found['translations_that_differ']} of {found['sentences']:,}",
+        ]
         for model, searches in search.items()
         for name, found in searches.items()
     ]
-    return markdown_table(["model", "search", "sentences/s", "pieces per sentence"], rows, num_texts=2)
+    header = ["model", "search", "sentences/s, readable", "fast", "times readable", "translations that differ"]
+    return markdown_table(header, rows, num_texts=2)
 
 
 def _floor(content: dict[str, Any]) -> str:

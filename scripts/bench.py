@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
     parser.add_argument("--rounds", type=int, default=5, help="windows per way")
     parser.add_argument("--steps", type=int, default=6, help="optimiser steps per window")
-    parser.add_argument("--search_steps", type=int, default=150, help="training steps before search is timed")
+    parser.add_argument("--search_steps", type=int, default=100, help="training steps before search is timed")
     parser.add_argument("--cache_dir", default="data/cache", help="where tokenizers are kept")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
     return parser

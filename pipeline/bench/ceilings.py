@@ -8,13 +8,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.bench.reference import LABEL_SMOOTHING, make_model, spread, training_batches
-from pipeline.bench.training import bare_step, make_optimizer
+from pipeline.bench.reference import make_model, spread, training_batches
+from pipeline.bench.training import bare_step, fast_step, make_optimizer
 from pipeline.data.datamodule import TranslationData
-from pipeline.data.tokenizer import PAD
 from pipeline.fast.dropout import use_fast_dropout
-from pipeline.fast.objective import chunked_objective
-from pipeline.models import Seq2Seq
 
 # Reads of weight, gradient and AdamW's two moments, and writes of all but the gradient, in float32.
 _BYTES_PER_PARAMETER = 7 * 4
@@ -55,7 +52,7 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
     fast_network = make_model(model, data.vocab_size)
     use_fast_dropout(fast_network)
     fast_optimizer = make_optimizer(fast_network)
-    steps["fast"] = lambda: _fast_step(fast_network, fast_optimizer, batch)
+    steps["fast"] = lambda: fast_step(fast_network, fast_optimizer, batch)
     return {
         "target_tokens": batch.num_tokens,
         "gflop": flops / 1e9,
@@ -63,15 +60,6 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
         "floor_seconds": {"products": compute, "weights_and_optimiser": memory},
         "ways": {name: _timed(step, compute + memory, repeats) for name, step in steps.items()},
     }
-
-
-def _fast_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch) -> None:
-    output = network.decode(batch.tgt_in, network.encode(batch.src, batch.src_mask), need_logits=False).output
-    found = chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
-    optimizer.zero_grad()
-    (found.objective / batch.num_tokens).backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, foreach=True)
-    optimizer.step()
 
 
 def _timed(step: Callable[[], None], floor: float, repeats: int) -> dict[str, Any]:

@@ -1,18 +1,21 @@
-"""How fast the models translate a test set."""
+"""How fast the models translate a test set, by the readable and by the fast search, and whether both find the same."""
 
 import time
 from typing import Any
 
 from pipeline.bench.reference import MODELS, make_model, spread, training_batches
-from pipeline.bench.training import bare_step, make_optimizer
+from pipeline.bench.training import fast_step, make_optimizer
 from pipeline.data.datamodule import TranslationData
+from pipeline.data.tokenizer import PAD
+from pipeline.models import Seq2Seq
 from pipeline.scoring import GREEDY, Search, translate_batch
 
 SEARCHES = {"greedy": GREEDY, "beam 5": Search(beam=5)}
+WAYS = {"readable": False, "fast": True}
 
 
 def measure_search(data: TranslationData, steps: int, rounds: int) -> dict[str, dict[str, Any]]:
-    """Model → search → sentences per second and pieces per sentence, on the test split.
+    """Model → search → sentences per second of each way, pieces per sentence, and how many translations differ.
 
     Args:
         data: Set up.
@@ -20,32 +23,38 @@ def measure_search(data: TranslationData, steps: int, rounds: int) -> dict[str, 
             the length limit.
         rounds: How often each is measured, in turns.
     """
-    networks = {}
-    batches = training_batches(data, steps)
-    for model in MODELS:
-        network = networks[model] = make_model(model, data.vocab_size)
-        optimizer = make_optimizer(network)
-        for batch in batches:
-            bare_step(network, optimizer, batch)
-        network.eval()
-    seconds = {(model, search): [] for model in MODELS for search in SEARCHES}
-    lengths = {}
+    return {model: _of_model(data, _trained(data, model, steps), rounds) for model in MODELS}
+
+
+def _trained(data: TranslationData, model: str, steps: int) -> Seq2Seq:
+    network = make_model(model, data.vocab_size)
+    optimizer = make_optimizer(network)
+    for batch in training_batches(data, steps):
+        fast_step(network, optimizer, batch)
+    return network.eval()
+
+
+def _of_model(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str, Any]:
     test, _ = data.test_dataloader()
-    for _ in range(rounds):
-        for model, search in seconds:
-            start, pieces = time.perf_counter(), 0
-            for batch in test:
-                found = translate_batch(networks[model], batch.src, batch.src_mask, data.tokenizer, SEARCHES[search])
-                pieces += int((found.ids[:, 0] != 0).sum())
-            seconds[model, search].append(time.perf_counter() - start)
-            lengths[model, search] = pieces / len(data.corpus.test)
-    return {
-        model: {
-            search: {
-                "sentences_per_second": spread([len(data.corpus.test) / s for s in seconds[model, search]])._asdict(),
-                "pieces_per_sentence": lengths[model, search],
-            }
-            for search in SEARCHES
+    found: dict[str, Any] = {}
+    for name, search in SEARCHES.items():
+        seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+        ids: dict[str, list[list[int]]] = {}
+        for _ in range(rounds):
+            for way, fast in WAYS.items():
+                start = time.perf_counter()
+                here = search._replace(fast=fast)
+                batches = [translate_batch(network, b.src, b.src_mask, data.tokenizer, here) for b in test]
+                seconds[way].append(time.perf_counter() - start)
+                rows = [row for batch in batches for row in batch.ids[:, 0].tolist()]
+                ids[way] = [[token for token in row if token != PAD] for row in rows]
+        found[name] = {
+            "sentences_per_second": {
+                way: spread([len(ids[way]) / s for s in of_way])._asdict() for way, of_way in seconds.items()
+            },
+            "times_readable": spread([r / f for r, f in zip(*seconds.values(), strict=True)])._asdict(),
+            "pieces_per_sentence": sum(map(len, ids["readable"])) / len(ids["readable"]),
+            "sentences": len(ids["readable"]),
+            "translations_that_differ": sum(a != b for a, b in zip(*ids.values(), strict=True)),
         }
-        for model in MODELS
-    }
+    return found

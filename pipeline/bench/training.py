@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
 
 from pipeline.bench.reference import LABEL_SMOOTHING, LR, make_model, spread, training_batches
 from pipeline.data.batching import Batch
 from pipeline.data.datamodule import TranslationData
+from pipeline.data.tokenizer import PAD
+from pipeline.fast.objective import chunked_objective
 from pipeline.models import Seq2Seq
 from pipeline.objective import objective
 from pipeline.task import TranslationTask
@@ -76,7 +79,17 @@ def measure_training(data: TranslationData, model: str, rounds: int, steps: int)
 def bare_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
     """What any PyTorch loop does with these models: forward, backward, clip, update."""
     logits = network(batch.src, batch.src_mask, batch.tgt_in)
-    loss = objective(logits, batch.tgt_out, LABEL_SMOOTHING).objective / batch.num_tokens
+    _update(network, optimizer, objective(logits, batch.tgt_out, LABEL_SMOOTHING).objective / batch.num_tokens)
+
+
+def fast_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
+    """The same with the fast objective; `network` may have fast dropout."""
+    output = network.decode(batch.tgt_in, network.encode(batch.src, batch.src_mask), need_logits=False).output
+    found = chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
+    _update(network, optimizer, found.objective / batch.num_tokens)
+
+
+def _update(network: Seq2Seq, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, foreach=True)

@@ -37,7 +37,9 @@ def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatc
     assert ways["bare loop"]["times_bare_loop"] == {"median": 1, "low": 1, "high": 1, "n": 2}
     for of_way in ways.values():
         assert of_way["tokens_per_second"]["median"] > of_way["sentences_per_second"]["median"] > 0
-    assert found["search"]["gru"]["beam 5"]["sentences_per_second"]["median"] > 0
+    beam = found["search"]["gru"]["beam 5"]
+    assert all(rate["median"] > 0 for rate in beam["sentences_per_second"].values())
+    assert (beam["sentences"], beam["translations_that_differ"]) == (11, 0)
     assert set(found["by_length"]["gru"]) == {"8", "16"}
     assert found["steps"]["gru"]["ways"]["readable"]["times_floor"]["median"] > 1
     assert found["by_corpus_size"]["60"]["batches"] > 1
