@@ -9,6 +9,7 @@ still in the cache.
 import torch
 from torch import Tensor
 
+from pipeline.fast.product import product
 from pipeline.objective import Objective
 
 # Logits of one chunk, in numbers: with float32 as many bytes as a core's share of a cache, and still a good shape for a
@@ -47,21 +48,19 @@ class _ChunkedObjective(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, rows: Tensor, matrix: Tensor, expected: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-        dtype = torch.get_autocast_dtype(rows.device.type)
-        is_mixed = torch.is_autocast_enabled(rows.device.type)
-        with torch.autocast(rows.device.type, enabled=False):
-            multiply = (lambda a, b: (a.to(dtype) @ b.to(dtype)).float()) if is_mixed else torch.matmul
-            wide_matrix = matrix.to(dtype) if is_mixed else matrix
-            rows, matrix_f = rows.float(), matrix.float()
-            mean_row = matrix_f.mean(0)
-            expected_rows = matrix_f[expected]
+        device = rows.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+        with torch.autocast(device, enabled=False):
+            rows, matrix = rows.float(), matrix.float()
+            mean_row, expected_rows = matrix.mean(0), matrix[expected]
+            factor, factor_t = matrix.to(dtype), matrix.t().to(dtype).contiguous()
             objective = nats = rows.new_zeros(())
-            grad_rows, grad_matrix = torch.empty_like(rows), torch.zeros_like(matrix_f)
-            size = max(1, CHUNK_SIZE.get(rows.device.type, 1 << 24) // len(matrix))
+            grad_rows, grad_matrix_t = torch.empty_like(rows), matrix.new_zeros(matrix.t().shape)
+            size = max(1, CHUNK_SIZE.get(device, 1 << 24) // len(matrix))
             for chunk, expected_row, grad in zip(
                 rows.split(size), expected_rows.split(size), grad_rows.split(size), strict=True
             ):
-                logits = multiply(chunk, wide_matrix.t())  # (size, vocab_size)
+                logits = product(chunk.to(dtype), factor).float()  # (size, vocab_size)
                 largest = logits.amax(1, keepdim=True)
                 e = logits.sub_(largest).exp_()
                 s = e.sum(1, keepdim=True)
@@ -69,9 +68,11 @@ class _ChunkedObjective(torch.autograd.Function):
                 chunk_nats = (log_sum - (chunk * expected_row).sum(1)).sum()
                 nats = nats + chunk_nats
                 objective = objective + (1 - smoothing) * chunk_nats + smoothing * (log_sum - chunk @ mean_row).sum()
-                torch.div(multiply(e, wide_matrix), s, out=grad)
-                grad_matrix += multiply(e.t(), chunk / s)
+                e = e.to(dtype)
+                torch.div(product(e, factor_t), s, out=grad)
+                grad_matrix_t += product((chunk / s).t().to(dtype), e.t())
             grad_rows.sub_(expected_rows, alpha=1 - smoothing).sub_(mean_row, alpha=smoothing)
+            grad_matrix = grad_matrix_t.t().contiguous()
             grad_matrix.index_add_(0, expected, rows, alpha=smoothing - 1)
             grad_matrix.sub_(rows.sum(0), alpha=smoothing / len(matrix))
         ctx.save_for_backward(grad_rows, grad_matrix)
