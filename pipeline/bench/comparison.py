@@ -8,6 +8,7 @@ for all, the mean of the references: so models need no training, and nobody gain
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,8 @@ class _Speeds:
     """Name → speed in each round, and toolkit → why it has none."""
 
     def __init__(self) -> None:
-        self.training: dict[str, list[float]] = {}
-        self.search: dict[str, list[float]] = {}
+        self.training: dict[str, list[float]] = defaultdict(list)
+        self.search: dict[str, list[float]] = defaultdict(list)
         self.failures: dict[str, str] = {}
 
 
@@ -87,8 +88,8 @@ def _measure_ours(networks: dict[Way, Seq2Seq], data: TranslationData, work: Wor
     tokens = sum(batch.num_tokens for batch in batches[WARM_UP:])
     for way, network in networks.items():
         network.train()  # the trainer leaves the mode as the search of the round before set it
-        speeds.training.setdefault(way.name, []).append(tokens / through_pipeline(way, network, data, batches))
-    speeds.search.setdefault(_OURS[-1].name, []).append(search_speed(networks[_OURS[-1]], data, work))
+        speeds.training[way.name].append(tokens / through_pipeline(way, network, data, batches))
+    speeds.search[_OURS[-1].name].append(search_speed(networks[_OURS[-1]], data, work))
 
 
 def search_speed(network: Seq2Seq, data: TranslationData, work: Workload) -> float:
@@ -114,8 +115,10 @@ def _measure_peers(python: Path, installed: list[str], folder: Path, work: Workl
             continue
         try:
             if toolkit.train:
-                speeds.training.setdefault(name, []).append(train(python, toolkit, folder, work))
-            speeds.search.setdefault(name, []).append(search(python, toolkit, folder, work))
+                speed = train(python, toolkit, folder, work)
+                speeds.training[name].append(speed)
+            speed = search(python, toolkit, folder, work)
+            speeds.search[name].append(speed)
         except PeerError as failure:
             speeds.failures[name] = str(failure)
 
