@@ -21,6 +21,7 @@ from pipeline.bench.peers import (
 )
 from pipeline.data.batching import encode_pairs
 from pipeline.data.datamodule import TranslationData
+from pipeline.data.tokenizer import EOS
 from pipeline.errors import UserError
 from pipeline.models import GRUSeq2Seq
 from tests.commands import write_corpus
@@ -166,6 +167,15 @@ def test_source_and_target_stay_in_step_when_sorted(little, tmp_path):
     assert set(zip(*sides, strict=True)) == {(pair.src, pair.tgt) for pair in little.corpus.test}
 
 
+class EndsAtOnce(GRUSeq2Seq):
+    """Would rather write EOS than anything else."""
+
+    def decode(self, *arguments, **named):
+        output = super().decode(*arguments, **named)
+        output.logits[..., EOS] += 100
+        return output
+
+
 def test_this_project_writes_as_many_pieces_as_the_toolkits(little, monkeypatch):
     written = []
     beam_search = comparison.beam_search
@@ -175,7 +185,7 @@ def test_this_project_writes_as_many_pieces_as_the_toolkits(little, monkeypatch)
         return beam_search(*arguments, **named)
 
     monkeypatch.setattr(comparison, "beam_search", spy)
-    network = GRUSeq2Seq(little.vocab_size, d_embed=8, d_model=12)
+    network = EndsAtOnce(little.vocab_size, d_embed=8, d_model=12)
     assert search_speed(network, little, WORK) > 0
     assert sum(len(ids) for ids in written) == len(little.corpus.test)
     assert all(ids.size(1) == 7 and bool((ids > 3).all()) for ids in written)
