@@ -24,6 +24,8 @@ def bench_table(content: dict[str, Any]) -> str:
         "### Preparing the corpus, from nothing\n\n" + _corpus(content["by_corpus_size"]),
         "### Start-up and memory\n\n" + _processes(content),
     ]
+    if "peers" in content:
+        parts.append("### Beside other toolkits\n\n" + peers_table(content["peers"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -117,6 +119,32 @@ def _processes(content: dict[str, Any]) -> str:
     note = f"Padding: {100 * padding['src']:.1f} % of source and {100 * padding['tgt']:.1f} % of target positions."
     header = ["model", "command to end of first step (s)", "peak memory, readable (MB)", "peak memory, fast (MB)"]
     return markdown_table(header, rows) + f"\n\n{note}"
+
+
+def peers_table(peers: dict[str, Any]) -> str:
+    """This project beside other toolkits, from what `pipeline.bench.comparison.compare` gives."""
+    rows = [
+        [
+            model_label(model),
+            name,
+            peers["versions"].get(name, ""),
+            *(part for found in (training.get(name), search.get(name)) for part in _beside(found)),
+        ]
+        for (model, training), search in zip(peers["training"].items(), peers["search"].values(), strict=True)
+        for name in dict.fromkeys([*training, *search])
+    ]
+    header = ["model", "toolkit", "version", "target tokens/s", "fast ÷ this", "sentences/s, beam 5", "fast ÷ this"]
+    notes = [
+        "The same sentences in the same pieces, sizes, token budget and threads, float32, Adam; each toolkit by its "
+        f"own commands, batches and log. Every translation has {peers['pieces_per_sentence']} pieces. “fast ÷ this”: "
+        "this project with `fast`, over the row's speed in the same round.",
+        *(f"Not measured: {what}: {why}." for what, why in peers["failures"].items()),
+    ]
+    return "\n\n".join([markdown_table(header, rows, num_texts=3), *notes])
+
+
+def _beside(found: dict[str, Any] | None) -> tuple[str, str]:
+    return (_spread(found["per_second"]), _spread(found["ours_times_this"], digits=2)) if found else ("", "")
 
 
 def _spread(found: dict[str, float], digits: int = 0) -> str:

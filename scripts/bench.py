@@ -21,6 +21,8 @@ import torch
 
 from pipeline.atomic import write_atomically
 from pipeline.bench.ceilings import ceilings, step_against_ceilings
+from pipeline.bench.comparison import compare
+from pipeline.bench.peers import find_toolkits
 from pipeline.bench.process import measure_commands
 from pipeline.bench.reference import MODELS, share_of_padding
 from pipeline.bench.scaling import LENGTHS, by_corpus_size, by_length
@@ -78,6 +80,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         )
         for model, config in MODEL_CONFIGS.items()
     }
+    if options.peers:
+        _say("other toolkits")
+        content["peers"] = compare(data, options.peers, options.rounds, options.steps, options.threads)
     return content | provenance("scripts.bench")
 
 
@@ -97,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=6, help="optimiser steps per window")
     parser.add_argument("--search_steps", type=int, default=100, help="training steps before search is timed")
     parser.add_argument("--cache_dir", default="data/cache", help="where tokenizers are kept")
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        metavar="PYTHON",
+        help="also measure the toolkits (OpenNMT-py, joeynmt, eole, ctranslate2) that are installed beside this Python",
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
     return parser
 
@@ -107,6 +118,8 @@ def main() -> None:
         for name in ("rounds", "steps", "search_steps", "threads"):
             if getattr(options, name) < 1:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+        if options.peers:
+            find_toolkits(options.peers)  # before all else, which takes minutes
         content = measure(options)
         options.out.mkdir(parents=True, exist_ok=True)
         write_json(options.out / "bench.json", content)

@@ -12,12 +12,11 @@ from pipeline.data.datamodule import TranslationData
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
 
 # The sizes that published Multi30k systems of this class have (Wu et al. 2021, Transformer-Tiny).
+TRANSFORMER_SIZES = {"num_layers": 4, "d_model": 128, "d_ff": 256, "num_heads": 4, "dropout": 0.3}
 MODELS: dict[str, Callable[[int], Seq2Seq]] = {
     "gru": lambda vocab_size: GRUSeq2Seq(vocab_size, "last", d_embed=128, d_model=256, dropout=0.3),
     "gru_attention": lambda vocab_size: GRUSeq2Seq(vocab_size, "all", d_embed=128, d_model=256, dropout=0.3),
-    "transformer": lambda vocab_size: TransformerSeq2Seq(
-        vocab_size, "all", d_model=128, d_ff=256, num_heads=4, num_layers=4, dropout=0.3
-    ),
+    "transformer": lambda vocab_size: TransformerSeq2Seq(vocab_size, "all", **TRANSFORMER_SIZES),
 }
 LABEL_SMOOTHING = 0.1
 LR = 1e-3

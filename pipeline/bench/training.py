@@ -63,7 +63,7 @@ def measure_training(data: TranslationData, model: str, rounds: int, steps: int)
     seconds: dict[str, list[float]] = {way.name: [] for way in WAYS}
     for _ in range(rounds):
         for way in WAYS:
-            run = _bare if way.is_bare else _through_pipeline
+            run = _bare if way.is_bare else through_pipeline
             seconds[way.name].append(run(way, networks[way.name], data, batches))
     bare = seconds[WAYS[0].name]
     return {
@@ -121,8 +121,11 @@ class _Stopwatch(pl.Callback):
         self.seconds = time.perf_counter() - self.start
 
 
-def _through_pipeline(way: Way, network: Seq2Seq, data: TranslationData, batches: Sequence[Batch]) -> float:
-    """With the trainer's settings of configs/base.yaml and a log, but no validation and no checkpoint."""
+def through_pipeline(way: Way, network: Seq2Seq, data: TranslationData, batches: Sequence[Batch]) -> float:
+    """Seconds for all but the first WARM_UP of `batches`, the first ones of training, by Lightning's trainer.
+
+    With the settings of configs/base.yaml and a log, but no validation and no checkpoint.
+    """
     stopwatch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")

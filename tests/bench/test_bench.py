@@ -9,6 +9,7 @@ from pipeline.bench import reference
 from pipeline.bench.process import run_command
 from pipeline.bench.reference import make_model, share_of_padding, spread
 from pipeline.bench.training import WAYS
+from pipeline.bench_table import peers_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
 from pipeline.models import GRUSeq2Seq
@@ -46,6 +47,31 @@ def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatc
     assert 100 < found["processes"]["gru"]["peak_megabytes_readable"] < 4000
     assert "| GRU, no attention | bare loop" in capsys.readouterr().out
     assert (tmp_path / "out" / "bench.md").read_text().count("### ") == 7
+
+
+def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
+    one = {"per_second": spread([2628.0])._asdict(), "ours_times_this": spread([2.027])._asdict()}
+    table = peers_table(
+        {
+            "versions": {"OpenNMT-py": "3.5.1", "ctranslate2": "4.8.5"},
+            "pieces_per_sentence": 15,
+            "training": {"transformer": {"OpenNMT-py": one}},
+            "search": {"transformer": {"ctranslate2": one}},
+            "failures": {"joeynmt, transformer": "it is old"},
+        }
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| Tr")]
+    speed, ratio = "2,628 [2,628, 2,628]", "2.03 [2.03, 2.03]"
+    assert rows == [
+        ["Transformer", "OpenNMT-py", "3.5.1", speed, ratio, "", ""],
+        ["Transformer", "ctranslate2", "4.8.5", "", "", speed, ratio],
+    ]
+    assert "15 pieces" in table
+    assert "Not measured: joeynmt, transformer: it is old." in table
+
+
+def test_peers_that_are_not_there_are_refused_before_anything_is_measured(refuse):
+    assert "no Python interpreter that runs" in refuse(bench.main, "--peers", "no/such/python")
 
 
 def test_a_spread_is_median_smallest_and_largest():
