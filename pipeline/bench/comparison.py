@@ -21,7 +21,8 @@ from pipeline.bench.training import WARM_UP, Way, through_pipeline
 from pipeline.data.batching import TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import EOS
-from pipeline.decoding import SearchLimits, beam_search
+from pipeline.decoding import SearchLimits
+from pipeline.fast.search import beam_search
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
 from pipeline.scoring import symbols_of
 
@@ -93,7 +94,7 @@ def _measure_ours(networks: dict[Way, Seq2Seq], data: TranslationData, work: Wor
 
 
 def search_speed(network: Seq2Seq, data: TranslationData, work: Workload) -> float:
-    """Sentences per second of this project's beam search, up to their text; each has `work.length` pieces."""
+    """Sentences per second of this project's fast beam search, up to their text; each has `work.length` pieces."""
     network.eval()
     symbols = symbols_of(data.tokenizer, network.vocab_size, torch.device("cpu"))
     forbidden = symbols.forbidden.clone()
