@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from pipeline.documents import with_tables
 from scripts.train import TranslationCLI
@@ -88,10 +89,23 @@ def check_words(words: tuple[str, ...]) -> None:
             check_module(part)
         elif part[0] == "diff":
             assert all((ROOT / name).is_file() for name in part[1:])
+        elif tuple(part[:3]) == ("python3", "-m", "venv") or part[0].endswith("/bin/pip"):
+            check_installing(part)
         else:
             assert part[0] in ("echo", "cd", "sha256sum") or part[0] in READERS_OWN, f"{part[0]} is not checked here"
         for word in part:
             check_run_folder(word)
+
+
+def check_installing(part: tuple[str, ...]) -> None:
+    """Nothing is installed here, and nothing of the project's own: an environment of the reader's, and packages."""
+    if part[0] == "python3":
+        assert len(part) == 4
+        return
+    assert part[0].split("/")[0] != ".venv"
+    assert part[1] == "install"
+    for package in part[2:]:
+        assert package == "--no-deps" or Requirement(package).name, package
 
 
 def parts(words: tuple[str, ...]) -> list[list[str]]:

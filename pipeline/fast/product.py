@@ -12,6 +12,6 @@ from torch import Tensor
 def product(rows: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
     """(…, d) → (…, n): `rows` · `matrix`ᵀ + `bias`, for `matrix` (n, d) and `bias` (n,). Has no gradient on a CPU."""
     is_float = rows.dtype == matrix.dtype == torch.float32
-    if rows.device.type == "cpu" and is_float and len(rows) and torch.backends.mkldnn.is_available():
+    if rows.device.type == "cpu" and is_float and rows.numel() and torch.backends.mkldnn.is_available():
         return torch.ops.mkldnn._linear_pointwise(rows, matrix, bias, "none", [], "")
     return F.linear(rows, matrix, bias)
