@@ -18,6 +18,7 @@ def bench_table(content: dict[str, Any]) -> str:
         f"Measured on {where}",
         "### Training\n\n" + _training(content["training"]),
         "### Search, test set\n\n" + _search(content["search"]),
+        "### Validation beside an epoch of training\n\n" + _validation(content),
         "### Distance to the floor\n\n" + _floor(content),
         "### Where the time of a step goes\n\n" + _profile(content["steps"]),
         "### Target tokens per second by sentence length, readable step\n\n" + _lengths(content["by_length"]),
@@ -53,10 +54,22 @@ def _search(search: dict[str, Any]) -> str:
             _spread(found["times_readable"], digits=2),
             f"{found['translations_that_differ']} of {found['sentences']:,}",
         ]
-        for model, searches in search.items()
-        for name, found in searches.items()
+        for model, of_model in search.items()
+        for name, found in of_model["searches"].items()
     ]
     header = ["model", "search", "sentences/s, readable", "fast", "times readable", "translations that differ"]
+    return markdown_table(header, rows, num_texts=2)
+
+
+def _validation(content: dict[str, Any]) -> str:
+    rows = []
+    for model, of_model in content["search"].items():
+        for way, seconds in of_model["validation"].items():
+            speed = content["training"][model][way]["tokens_per_second"]["median"]
+            epoch = content["reference"]["tokens_per_epoch"] / speed
+            share = seconds["median"] / (seconds["median"] + epoch)
+            rows.append([model_label(model), way, _spread(seconds, digits=1), f"{epoch:.0f}", f"{100 * share:.0f} %"])
+    header = ["model", "way", "a validation (s)", "an epoch (s)", "share of validation"]
     return markdown_table(header, rows, num_texts=2)
 
 

@@ -5,15 +5,17 @@
 
 Everything is measured in one run, in turns: a window of --steps optimiser steps of the bare PyTorch loop, then of each
 way through the pipeline, --rounds times. Speeds depend on who else uses the machine; ratios within a round much less,
-so compare those. Writes bench.json and bench.md to --out.
+so compare those. Writes bench.json and bench.md to --out; what a run that was cut off had measured, unfinished.json.
 
 Reference models: Transformer 4 + 4 layers, d_model 128, d_ff 256, 4 heads; GRU with 256; 4,096 target tokens per batch.
 """
 
 import argparse
+import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,10 @@ MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
 _TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Everything that bench.json holds."""
+def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Everything that bench.json holds; `keep` gets what there is after each part."""
     torch.set_num_threads(options.threads)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no tips between the measurements
     started = time.perf_counter()
     data = TranslationData(
         options.corpus, vocab_size=options.vocab_size, batch_tokens=options.batch_tokens, cache_dir=options.cache_dir
@@ -53,6 +56,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "threads": options.threads,
             "rounds": options.rounds,
             "steps_per_window": options.steps,
+            "tokens_per_epoch": sum(batch.num_tokens for batch in data.train_dataloader()),
         },
         "set_up_seconds": time.perf_counter() - started,
         "padding": share_of_padding(data),
@@ -61,16 +65,20 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for model in MODELS:
         _say(f"training, {model}")
         content["training"][model] = measure_training(data, model, options.rounds, options.steps)
+    keep(content)
     _say("search")
     content["search"] = measure_search(data, options.search_steps, options.rounds)
+    keep(content)
     _say("ceilings")
     machine = content["ceilings"] = ceilings()
     content["steps"] = {model: step_against_ceilings(data, model, machine, options.rounds) for model in MODELS}
+    keep(content)
     _say("growth with length and corpus size")
     lengths = [length for length in LENGTHS if length <= options.batch_tokens]
     content["by_length"] = by_length(options.vocab_size, options.batch_tokens, lengths, options.rounds)
     sizes = [size for size in (1000, 4000, 16000) if size < len(data.corpus.train)] + [len(data.corpus.train)]
     content["by_corpus_size"] = by_corpus_size(data.corpus, (data.src, data.tgt), options.vocab_size, sizes)
+    keep(content)
     _say("processes: start-up and memory")
     shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
     shared += ["--data.batch_tokens", str(options.batch_tokens), "--data.cache_dir", options.cache_dir]
@@ -81,6 +89,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for model, config in MODEL_CONFIGS.items()
     }
     if options.peers:
+        keep(content)
         _say("other toolkits")
         content["peers"] = compare(data, options.peers, options.rounds, options.steps, options.threads)
     return content | provenance("scripts.bench")
@@ -120,9 +129,10 @@ def main() -> None:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
         if options.peers:
             find_toolkits(options.peers)  # before all else, which takes minutes
-        content = measure(options)
         options.out.mkdir(parents=True, exist_ok=True)
+        content = measure(options, lambda so_far: write_json(options.out / "unfinished.json", so_far))
         write_json(options.out / "bench.json", content)
+        (options.out / "unfinished.json").unlink()
         table = bench_table(content)
         write_atomically(options.out / "bench.md", lambda temporary: temporary.write_text(table, encoding="utf-8"))
         print(f"{table}\nJSON and this table: {options.out}")

@@ -1,4 +1,5 @@
-"""How fast the models translate a test set, by the readable and by the fast search, and whether both find the same."""
+"""How fast the models translate a test set, by the readable and by the fast search, whether both find the same, and how
+long a validation takes."""
 
 import time
 from typing import Any
@@ -8,14 +9,14 @@ from pipeline.bench.training import fast_step, make_optimizer
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
 from pipeline.models import Seq2Seq
-from pipeline.scoring import GREEDY, Search, translate_batch
+from pipeline.scoring import GREEDY, Search, score_batch, translate_batch
 
 SEARCHES = {"greedy": GREEDY, "beam 5": Search(beam=5)}
 WAYS = {"readable": False, "fast": True}
 
 
 def measure_search(data: TranslationData, steps: int, rounds: int) -> dict[str, dict[str, Any]]:
-    """Model → search → sentences per second of each way, pieces per sentence, and how many translations differ.
+    """Of each model, what `_searches` and `_validation` measure.
 
     Args:
         data: Set up.
@@ -23,7 +24,11 @@ def measure_search(data: TranslationData, steps: int, rounds: int) -> dict[str, 
             the length limit.
         rounds: How often each is measured, in turns.
     """
-    return {model: _of_model(data, _trained(data, model, steps), rounds) for model in MODELS}
+    found = {}
+    for model in MODELS:
+        network = _trained(data, model, steps)
+        found[model] = {"searches": _searches(data, network, rounds), "validation": _validation(data, network, rounds)}
+    return found
 
 
 def _trained(data: TranslationData, model: str, steps: int) -> Seq2Seq:
@@ -34,7 +39,21 @@ def _trained(data: TranslationData, model: str, steps: int) -> Seq2Seq:
     return network.eval()
 
 
-def _of_model(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str, Any]:
+def _validation(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str, Any]:
+    """Way → seconds for the validation split as in training: its loss, and a greedy translation of each sentence."""
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    batches = list(data.val_dataloader())
+    for _ in range(rounds):
+        for way, fast in WAYS.items():
+            start = time.perf_counter()
+            for batch in batches:
+                score_batch(network, batch, data.tokenizer, GREEDY._replace(fast=fast))
+            seconds[way].append(time.perf_counter() - start)
+    return {way: spread(of_way)._asdict() for way, of_way in seconds.items()}
+
+
+def _searches(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str, Any]:
+    """Search → sentences per second of each way, pieces per sentence, and how many translations differ."""
     test, _ = data.test_dataloader()
     found: dict[str, Any] = {}
     for name, search in SEARCHES.items():

@@ -38,15 +38,17 @@ def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatc
     assert ways["bare loop"]["times_bare_loop"] == {"median": 1, "low": 1, "high": 1, "n": 2}
     for of_way in ways.values():
         assert of_way["tokens_per_second"]["median"] > of_way["sentences_per_second"]["median"] > 0
-    beam = found["search"]["gru"]["beam 5"]
+    beam = found["search"]["gru"]["searches"]["beam 5"]
     assert all(rate["median"] > 0 for rate in beam["sentences_per_second"].values())
+    assert found["search"]["gru"]["validation"]["fast"]["median"] > 0
     assert (beam["sentences"], beam["translations_that_differ"]) == (11, 0)
     assert set(found["by_length"]["gru"]) == {"8", "16"}
     assert found["steps"]["gru"]["ways"]["readable"]["times_floor"]["median"] > 1
     assert found["by_corpus_size"]["60"]["batches"] > 1
     assert 100 < found["processes"]["gru"]["peak_megabytes_readable"] < 4000
     assert "| GRU, no attention | bare loop" in capsys.readouterr().out
-    assert (tmp_path / "out" / "bench.md").read_text().count("### ") == 7
+    assert (tmp_path / "out" / "bench.md").read_text().count("### ") == 8
+    assert not (tmp_path / "out" / "unfinished.json").exists()
 
 
 def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
