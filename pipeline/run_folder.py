@@ -22,6 +22,7 @@ _NOT_OF_THE_RUN = (
     "weights_only",
     "retrain",
     "inexact",
+    "score_test",
     "runs_dir",
     "data.cache_dir",
     "data.corpus",  # compared by its text

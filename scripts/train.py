@@ -63,6 +63,13 @@ class TranslationCLI(LightningCLI):
             help="Go on with an unfinished run also on another device, with another number of processes or other "
             "versions of libraries; it then no longer ends as an uninterrupted one would.",
         )
+        parser.add_argument(
+            "--score_test",
+            type=bool,
+            default=True,
+            help="Translate the test set at the end. Say false while choosing settings, which is done on validation; "
+            "the same command without it then only scores what was trained.",
+        )
         parser.add_argument("--dropout", type=float, default=0.1, help="Of every model, in [0, 1).")
         parser.link_arguments("dropout", "model.network.init_args.dropout")
         parser.link_arguments("data.vocab_size", "model.network.init_args.vocab_size")
@@ -178,6 +185,10 @@ class TranslationCLI(LightningCLI):
         if not self.folder.best.is_file():
             raise UserError(f"{self.folder.path} has no best.ckpt: training ended before its first validation")
         best_step, val_nats_per_token = self.folder.best_step_and_loss()
+        if not self.config.fit.score_test:
+            if trainer.is_global_zero:
+                print(f"{self.folder.best}: step {best_step}, {val_nats_per_token:.4f} nats per token on validation")
+            return
         trainer.test(task, self.datamodule, ckpt_path=str(self.folder.best), verbose=False)
         if not trainer.is_global_zero:
             return

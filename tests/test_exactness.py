@@ -32,6 +32,19 @@ def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_the_test_set_can_be_left_alone_and_scored_later(corpus, tmp_path):
+    left = fit(corpus, tmp_path, "gru", "--score_test", "false")
+    folder = tmp_path / "runs/little/gru/seed1"
+    assert "best.ckpt: step" in left.stdout
+    assert not (folder / "results.json").exists()
+    assert not (folder / "translations.jsonl").exists()
+    before = weights_of(folder / "checkpoints/last.ckpt")
+    fit(corpus, tmp_path, "gru")
+    assert (folder / "results.json").exists()
+    after = weights_of(folder / "checkpoints/last.ckpt")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
 def test_two_and_three_processes_train_like_one(corpus, tmp_path):
     """Global batches, the mean over their tokens, and every sentence scored once; only one process writes."""
     exact = ["--dropout", "0", "--trainer.max_epochs", "1"]
