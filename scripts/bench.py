@@ -48,6 +48,7 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
         options.corpus, vocab_size=options.vocab_size, batch_tokens=options.batch_tokens, cache_dir=options.cache_dir
     )
     data.setup()
+    set_up_seconds = time.perf_counter() - started
     content: dict[str, Any] = {
         "reference": {
             "corpus": data.corpus.name,
@@ -56,9 +57,9 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
             "threads": options.threads,
             "rounds": options.rounds,
             "steps_per_window": options.steps,
-            "tokens_per_epoch": sum(batch.num_tokens for batch in data.train_dataloader()),
+            "tokens_per_epoch": sum(len(pair.tgt) + 1 for pair in data.train_dataloader().pairs),
         },
-        "set_up_seconds": time.perf_counter() - started,
+        "set_up_seconds": set_up_seconds,
         "padding": share_of_padding(data),
     }
     content["training"] = {}

@@ -58,8 +58,8 @@ def train_all(options: argparse.Namespace) -> None:
         status = _run(command)
         if status:
             sys.exit(status)
-    if any(argument.startswith("--trainer.fast_dev_run") for argument in options.arguments):
-        return  # a trial leaves no runs to compare
+    if any(argument.startswith(("--trainer.fast_dev_run", "--score_test")) for argument in options.arguments):
+        return  # trials leave no test scores to compare
     folder = Path(options.runs_dir) / name
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
     print("\nLook next: make report (one page with everything, to open in a browser),")

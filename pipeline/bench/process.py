@@ -1,4 +1,4 @@
-"""What only a process of its own can tell: start-up, validation and the peak of memory."""
+"""What only a process of its own can tell: start-up and the peak of memory."""
 
 import os
 import subprocess
@@ -7,6 +7,15 @@ import time
 from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
+
+# A small process between this one and the command: Linux counts into the peak of a process what its parent held when it
+# was started, and this one holds gigabytes.
+_BETWEEN = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status != 0)
+"""
 
 
 class Run(NamedTuple):
@@ -24,16 +33,18 @@ def run_command(module: str, *arguments: str, threads: int) -> Run:
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        errors = process.stderr.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise UserError(f"python -m {module} {' '.join(arguments)} failed:\n{errors[-2000:]}")
+    done = subprocess.run(
+        [sys.executable, "-c", _BETWEEN, sys.executable, "-m", module, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise UserError(f"python -m {module} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
     per_megabyte = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in kilobytes elsewhere
-    return Run(time.perf_counter() - start, usage.ru_maxrss / per_megabyte)
+    return Run(seconds, int(done.stdout) / per_megabyte)
 
 
 def measure_commands(model_config: str, data_arguments: list[str], steps: int, threads: int) -> dict[str, Any]:

@@ -102,3 +102,10 @@ def test_a_command_that_fails_says_what_it_said():
 
 def test_a_number_out_of_range_is_refused(refuse):
     assert "--rounds is 0; it must be at least 1" in refuse(bench.main, "--rounds", "0")
+
+
+def test_the_peak_of_a_command_is_its_own_and_not_that_of_the_process_that_measures():
+    before = run_command("this", threads=1).peak_megabytes
+    held = torch.ones(300 * 2**20 // 4)  # 300 MB
+    assert run_command("this", threads=1).peak_megabytes == pytest.approx(before, abs=20)
+    assert before < 100 < held.nbytes / 2**20
