@@ -170,7 +170,7 @@ class Scripted(torch.nn.Module):
                 logits[row, 0, token] = torch.tensor(probability).log()
         return DecoderOutput(logits, None, step + 1)
 
-    def reorder(self, state, rows):
+    def reorder(self, state, rows, sources=None):
         return state
 
 

@@ -30,8 +30,8 @@ class OwnStateOnly(Seq2Seq):
     def decode(self, tgt: Tensor, memory: Memory, state: Any = None, *, need_alignment: bool = False) -> DecoderOutput:
         return self.network.decode(tgt, memory, state, need_alignment=need_alignment)
 
-    def reorder(self, state: Any, rows: Tensor) -> Any:
-        return self.network.reorder(state, rows)
+    def reorder(self, state: Any, rows: Tensor, sources: Tensor | None = None) -> Any:
+        return self.network.reorder(state, rows, sources)
 
 
 def build(encoder: str, reads: str, d_model: int, layers: int, heads: int) -> Seq2Seq:

@@ -1,8 +1,8 @@
 """Search that computes only what it needs: the hypotheses of `pipeline.decoding`, in a fraction of the time.
 
-What to follow and when to stop is decided by the readable code itself. Two things are done in another way. The network
-sees only hypotheses that are alive: what is finished, or belongs to a source that is done, is never computed again. And
-the most probable tokens are found in a few rows of logits at a time, which stay in the cache.
+What to follow and when to stop is decided by the readable code itself. Two things are done in another way. Sources that
+are done are soon not computed any more, and of the others only hypotheses that are alive get logits. And the most
+probable tokens are found in a few rows of logits at a time, which stay in the cache.
 """
 
 import torch
@@ -15,6 +15,9 @@ from pipeline.models import Seq2Seq
 
 # Logits of one chunk, in numbers: with float32, a core's cache. On a GPU, launches cost more than memory.
 CHUNK_SIZE = {"cpu": 1 << 18, "cuda": 1 << 26}
+# Sources that are done leave once they are this share of all: those that stay are copied, which costs more than a few
+# rows computed in vain.
+SHARE_TO_LEAVE = 1 / 8
 # Tokens are compared within groups first; of this many groups, the best are looked at.
 NUM_GROUPS = 160
 
@@ -47,8 +50,7 @@ def beam_search(
 ) -> Hypotheses:
     """`decoding.beam_search`; only the tokens of hypotheses that do not exist (`log_prob` −∞) may be others.
 
-    The network's rows are the hypotheses that are alive, each with its own copy of the memory. A model whose logits are
-    not a product with one matrix is searched the readable way.
+    A model whose logits are not a product with one matrix is searched the readable way.
     """
     if network.output_matrix is None:
         return decoding.beam_search(network, src, src_mask, symbols, limits, beam=beam, alpha=alpha, num_best=num_best)
@@ -56,23 +58,31 @@ def beam_search(
     memory = network.encode(src, src_mask)
     rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
     beams = first_beams(len(src), beam, src.device)
+    computed = torch.arange(len(src), device=src.device)  # the sources in the network
+    width = 1  # rows of each; at first a source's hypotheses are alike, and the network sees one
     token = src.new_full((len(src), 1), symbols.bos)
     state = None
     while True:
-        alive = _alive(beams)  # (batch, beam); the rows of the network are the places where it is True
         output = network.decode(token, memory, state, need_logits=False)
-        found = vocabulary.best_tokens(output.output[:, -1], beam)
+        alive = _alive(beams)  # (batch, beam)
+        found = vocabulary.best_tokens(output.output[:, -1][alive[computed, :width].flatten()], beam)
         best = found.value.new_full((*alive.shape, found.value.size(1)), float("-inf"))
         tokens = torch.full_like(best, symbols.pad, dtype=torch.long)
         best[alive], tokens[alive] = found
         beams = extend(beams, best, tokens, rules)
         if bool(beams.done.all()):
             return ranked(beams, rules)
-        row = (alive.flatten().cumsum(0) - 1).view_as(alive)
-        still_alive = _alive(beams)
-        rows = row.gather(1, beams.parent)[still_alive]
-        memory, state = memory.select(rows), network.reorder(output.state, rows)
-        token = beams.ids[:, :, -1][still_alive].unsqueeze(1)
+        place = torch.arange(len(computed), device=src.device)
+        goes_on = ~beams.done[computed]
+        leave = bool((~goes_on).sum() >= SHARE_TO_LEAVE * len(computed))
+        if leave:
+            place, computed = place[goes_on], computed[goes_on]
+            memory = memory.select(place)
+        parent = beams.parent[computed].clamp(max=width - 1)  # the parents of what does not exist are no rows
+        rows = (place.unsqueeze(1) * width + parent).flatten()
+        state = network.reorder(output.state, rows, place if leave else None)
+        token = beams.ids[computed, :, -1].reshape(-1, 1)
+        width = beam
 
 
 def _alive(beams: Beams) -> Tensor:

@@ -104,11 +104,11 @@ class Seq2Seq(nn.Module, ABC):
         """
 
     @abstractmethod
-    def reorder(self, state: Any, rows: Tensor) -> Any:
+    def reorder(self, state: Any, rows: Tensor, sources: Tensor | None = None) -> Any:
         """The state whose row i is row `rows[i]` of `state`: search keeps some targets, twice perhaps, drops others.
 
-        Each row stays with its source. Only where every target had a row of `memory` to itself may `rows` drop sources
-        and repeat them; then `Memory.select` takes the same rows of the memory.
+        Each row stays with its source. Where search is done with some sources, `sources` are the rows of the memory
+        that go on, rising, as `Memory.select` takes them; then `rows` has none of the others.
         """
 
     @property

@@ -101,7 +101,7 @@ class GRUSeq2Seq(Seq2Seq):
             query=hidden, key=memory.states, value=memory.states, mask=memory.mask.unsqueeze(1), scale=1.0
         )
 
-    def reorder(self, state: Tensor, rows: Tensor) -> Tensor:
+    def reorder(self, state: Tensor, rows: Tensor, sources: Tensor | None = None) -> Tensor:
         return state.index_select(0, rows)
 
 

@@ -165,10 +165,11 @@ class TransformerSeq2Seq(Seq2Seq):
         decoded, _ = self._decode(tgt, memory, state, need_weights=need_alignment, need_logits=need_logits)
         return decoded
 
-    def reorder(self, state: tuple[LayerState, ...], rows: Tensor) -> tuple[LayerState, ...]:
+    def reorder(
+        self, state: tuple[LayerState, ...], rows: Tensor, sources: Tensor | None = None
+    ) -> tuple[LayerState, ...]:
         return tuple(
-            LayerState(target.select(rows), read.select(rows) if len(read.key) == len(target.key) else read)
-            for target, read in state
+            LayerState(target.select(rows), read if sources is None else read.select(sources)) for target, read in state
         )
 
     def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:

@@ -1,7 +1,5 @@
 """Fast search against the readable one: the same translations, from the same probabilities."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -59,21 +57,35 @@ def test_beam_search_finds_the_same(network, beam, num_best, alpha):
         assert_same(found, decoding.beam_search(model, src, mask, SYMBOLS, LIMITS, **options))
 
 
-def test_the_network_never_sees_what_is_over(monkeypatch):
-    """It ends at different steps here, so every call must have fewer rows than, or as many as, the call before."""
-    network = ending_early(make_network("transformer"))
-    rows = []
+def test_what_is_over_is_soon_not_computed(monkeypatch):
+    """Sources end at different steps here: few rows are of those that are done, and no logits."""
+    network, beam = ending_early(make_network("transformer")), 5
+    rows, wanted, going_on = [], [], []
 
     def counting(tgt, *arguments, **options):
         rows.append(len(tgt))
         return type(network).decode(network, tgt, *arguments, **options)
 
+    def counting_best_tokens(self, output, count):
+        wanted.append(len(output))
+        return best_tokens(self, output, count)
+
+    def counting_extend(*arguments):
+        beams = decoding.extend(*arguments)
+        going_on.append(int((~beams.done).sum()))
+        return beams
+
+    best_tokens = Vocabulary.best_tokens
     monkeypatch.setattr(network, "decode", counting)
+    monkeypatch.setattr(Vocabulary, "best_tokens", counting_best_tokens)
+    monkeypatch.setattr(fast, "extend", counting_extend)
     src, mask = random_batch(19, seed=1)
-    fast.beam_search(network, src, mask, SYMBOLS, LIMITS, beam=3)
-    assert rows[0] == 19
-    assert rows[1] <= 19 * 3
-    assert all(now <= before for before, now in itertools.pairwise(rows[1:]))
+    fast.beam_search(network, src, mask, SYMBOLS, LIMITS, beam=beam)
+    assert rows[0] == wanted[0] == 19
+    for now, sources in zip(rows[1:], going_on, strict=False):
+        assert sources * beam <= now < sources * beam / (1 - fast.SHARE_TO_LEAVE)
+    assert all(few <= many for few, many in zip(wanted, rows, strict=True))
+    assert sum(wanted) < sum(rows)
     assert rows[-1] < rows[1] / 2
 
 

@@ -172,11 +172,12 @@ def test_encoding_vectors_is_encoding_their_ids(network, sentences):
     torch.testing.assert_close(split.states, whole.states)
 
 
-def test_where_each_target_has_its_own_memory_sources_can_be_dropped_and_repeated(network, sentences):
+def test_a_reordered_state_goes_on_without_the_sources_that_are_done(network, sentences):
     src, mask, tgt = sentences
     memory = network.encode(src, mask)
-    state = network.decode(tgt[:, :2], memory).state
-    chosen = torch.tensor([2, 0, 0, 2])
-    expected = network.decode(tgt[:, 2:3], memory, state).logits[chosen]
-    found = network.decode(tgt[chosen, 2:3], memory.select(chosen), network.reorder(state, chosen)).logits
-    torch.testing.assert_close(found, expected)
+    rows = torch.stack([tgt, tgt.flip(1)], dim=1).flatten(0, 1)
+    state = network.decode(rows[:, :2], memory).state
+    sources, chosen = torch.tensor([0, 2]), torch.tensor([1, 1, 5, 4])
+    after = network.decode(rows[chosen, 2:3], memory.select(sources), network.reorder(state, chosen, sources)).logits
+    expected = network.decode(rows[:, :3], memory).logits[chosen, 2:]
+    torch.testing.assert_close(after, expected, **CLOSE)
