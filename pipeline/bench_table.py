@@ -21,6 +21,7 @@ def bench_table(content: dict[str, Any]) -> str:
         "### Validation beside an epoch of training\n\n" + _validation(content),
         "### Distance to the floor\n\n" + _floor(content),
         "### Where the time of a step goes\n\n" + _profile(content["steps"]),
+        "### Fast search: distance to the floor, and where its time goes\n\n" + _search_floor(content),
         "### Target tokens per second by sentence length, readable step\n\n" + _lengths(content["by_length"]),
         "### Preparing the corpus, from nothing\n\n" + _corpus(content["by_corpus_size"]),
         "### Start-up and memory\n\n" + _processes(content),
@@ -100,6 +101,19 @@ def _profile(steps: dict[str, Any]) -> str:
         for way, shares in ((name, found["share_of_time"]) for name, found in step["ways"].items())
     ]
     return markdown_table(["model", "way", "operators that take most"], rows, num_texts=3)
+
+
+def _search_floor(content: dict[str, Any]) -> str:
+    ceiling = content["ceilings"]["float32_gflops"]
+    rows = []
+    for model, of_model in content["search"].items():
+        for name, found in of_model["searches"].items():
+            reached = found["sentences_per_second"]["fast"]["median"] * found["gflop_per_sentence"]
+            shares = ", ".join(f"{operator} {100 * share:.0f} %" for operator, share in found["share_of_time"].items())
+            work = f"{1000 * found['gflop_per_sentence']:,.0f}"
+            rows.append([model_label(model), name, shares, work, f"{reached:.0f}", f"{ceiling / reached:.1f}"])
+    header = ["model", "search", "operators that take most", "MFLOP per sentence", "GFLOP/s reached", "time ÷ floor"]
+    return markdown_table(header, rows, num_texts=3)
 
 
 def _lengths(by_length: dict[str, Any]) -> str:

@@ -62,42 +62,37 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
         "set_up_seconds": set_up_seconds,
         "padding": share_of_padding(data),
     }
-    content["training"] = {}
-    for model in MODELS:
-        _say(f"training, {model}")
-        content["training"][model] = measure_training(data, model, options.rounds, options.steps)
-    keep(content)
-    _say("search")
-    content["search"] = measure_search(data, options.search_steps, options.rounds)
-    keep(content)
-    _say("ceilings")
-    machine = content["ceilings"] = ceilings()
-    content["steps"] = {model: step_against_ceilings(data, model, machine, options.rounds) for model in MODELS}
-    keep(content)
-    _say("growth with length and corpus size")
     lengths = [length for length in LENGTHS if length <= options.batch_tokens]
-    content["by_length"] = by_length(options.vocab_size, options.batch_tokens, lengths, options.rounds)
     sizes = [size for size in (1000, 4000, 16000) if size < len(data.corpus.train)] + [len(data.corpus.train)]
-    content["by_corpus_size"] = by_corpus_size(data.corpus, (data.src, data.tgt), options.vocab_size, sizes)
-    keep(content)
-    _say("processes: start-up and memory")
-    shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
-    shared += ["--data.batch_tokens", str(options.batch_tokens), "--data.cache_dir", options.cache_dir]
-    content["processes"] = {
-        model: measure_commands(
-            config, shared + (_TRANSFORMER_SIZE if model == "transformer" else []), options.steps, options.threads
-        )
-        for model, config in MODEL_CONFIGS.items()
+    parts: dict[str, Callable[[], Any]] = {
+        "training": lambda: {model: measure_training(data, model, options.rounds, options.steps) for model in MODELS},
+        "search": lambda: measure_search(data, options.search_steps, options.rounds),
+        "ceilings": ceilings,
+        "steps": lambda: {
+            model: step_against_ceilings(data, model, content["ceilings"], options.rounds) for model in MODELS
+        },
+        "by_length": lambda: by_length(options.vocab_size, options.batch_tokens, lengths, options.rounds),
+        "by_corpus_size": lambda: by_corpus_size(data.corpus, (data.src, data.tgt), options.vocab_size, sizes),
+        "processes": lambda: _processes(options),
     }
     if options.peers:
+        parts["peers"] = lambda: compare(data, options.peers, options.rounds, options.steps, options.threads)
+    for name, part in parts.items():
+        print(f"{time.strftime('%H:%M:%S')} measuring: {name.replace('_', ' ')} …", file=sys.stderr, flush=True)
+        content[name] = part()
         keep(content)
-        _say("other toolkits")
-        content["peers"] = compare(data, options.peers, options.rounds, options.steps, options.threads)
     return content | provenance("scripts.bench")
 
 
-def _say(what: str) -> None:
-    print(f"measuring: {what} …", file=sys.stderr, flush=True)
+def _processes(options: argparse.Namespace) -> dict[str, Any]:
+    """Of each model, how long a command of training takes to its first step, and how much memory it needs."""
+    shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
+    shared += ["--data.batch_tokens", str(options.batch_tokens), "--data.cache_dir", options.cache_dir]
+    own = {"transformer": _TRANSFORMER_SIZE}
+    return {
+        model: measure_commands(config, shared + own.get(model, []), options.steps, options.threads)
+        for model, config in MODEL_CONFIGS.items()
+    }
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,8 @@
-"""How far a training step is from what the machine can do at best, and where its time goes."""
+"""How far training and search are from what the machine can do at best, and where their time goes."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,18 +17,30 @@ from pipeline.fast.dropout import use_fast_dropout
 # Reads of weight, gradient and AdamW's two moments, and writes of all but the gradient, in float32.
 _BYTES_PER_PARAMETER = 7 * 4
 _TOP = 8
+_LONG_ENOUGH = 0.05  # seconds, to be measured well
 
 
 def ceilings() -> dict[str, float]:
     """What the machine reaches now: float32 and bfloat16 products of square matrices, and copying memory."""
-    found = {}
-    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        a = torch.randn(2048, 2048).to(dtype)
-        found[f"{name}_gflops"] = 2 * 2048**3 / _fastest(lambda a=a: a @ a) / 1e9
+    found = {
+        f"{name}_gflops": _product_speed(dtype) / 1e9
+        for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
+    }
     big = torch.zeros(64 * 2**20)
     copy = torch.empty_like(big)
     found["copy_gbytes_per_second"] = 2 * big.numel() * 4 / _fastest(lambda: copy.copy_(big)) / 1e9
     return found
+
+
+def _product_speed(dtype: torch.dtype) -> float:
+    """Floating-point operations per second in a product of large square matrices; of less large ones where even those
+    take long, as bfloat16 does on processors that do not have it."""
+    for size in (256, 512, 1024, 2048):
+        a = torch.randn(size, size).to(dtype)
+        seconds = _fastest(lambda a=a: a @ a)
+        if seconds > _LONG_ENOUGH:
+            break
+    return 2 * size**3 / seconds
 
 
 def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, float], repeats: int) -> dict[str, Any]:
@@ -42,9 +55,7 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
     network = make_model(model, data.vocab_size)
     batch = training_batches(data, 1)[0]
     optimizer = make_optimizer(network)
-    with FlopCounterMode(display=False) as counter:
-        bare_step(network, optimizer, batch)
-    flops = counter.get_total_flops()
+    flops = floating_point_operations(lambda: bare_step(network, optimizer, batch))
     num_parameters = sum(p.numel() for p in network.parameters())
     compute = flops / machine["float32_gflops"] / 1e9
     memory = num_parameters * _BYTES_PER_PARAMETER / machine["copy_gbytes_per_second"] / 1e9
@@ -69,15 +80,32 @@ def _timed(step: Callable[[], None], floor: float, repeats: int) -> dict[str, An
         start = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - start)
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        step()
-    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
-    total = sum(event.self_cpu_time_total for event in events)
     return {
         "seconds": spread(seconds)._asdict(),
         "times_floor": spread([s / floor for s in seconds])._asdict(),
-        "share_of_time": {event.key: event.self_cpu_time_total / total for event in events[:_TOP]},
+        "share_of_time": shares_of_time(step),
     }
+
+
+def floating_point_operations(run: Callable[[], Any]) -> int:
+    """Of all matrix products in `run`, those of oneDNN (`pipeline.fast.product`) too."""
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.mkldnn._linear_pointwise: _linear_flops}) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def _linear_flops(rows: Sequence[int], matrix: Sequence[int], *_: Any, **__: Any) -> int:
+    """Of (…, d) · (n, d)ᵀ, from the two shapes."""
+    return 2 * math.prod(rows) * matrix[0]
+
+
+def shares_of_time(run: Callable[[], Any]) -> dict[str, float]:
+    """The operators that take most of the time of `run`, each with its share."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        run()
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    return {event.key: event.self_cpu_time_total / total for event in events[:_TOP]}
 
 
 def _fastest(run: Callable[[], Any], repeats: int = 7) -> float:

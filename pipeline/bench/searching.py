@@ -2,12 +2,15 @@
 long a validation takes."""
 
 import time
+from functools import partial
 from typing import Any
 
+from pipeline.bench.ceilings import floating_point_operations, shares_of_time
 from pipeline.bench.reference import MODELS, make_model, spread, training_batches
 from pipeline.bench.training import fast_step, make_optimizer
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
+from pipeline.decoding import Hypotheses
 from pipeline.models import Seq2Seq
 from pipeline.scoring import GREEDY, Search, score_batch, translate_batch
 
@@ -53,20 +56,25 @@ def _validation(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[st
 
 
 def _searches(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str, Any]:
-    """Search → sentences per second of each way, pieces per sentence, and how many translations differ."""
+    """Search → sentences per second of each way, pieces per sentence, and how many translations differ; and of the fast
+    way, the operations per sentence and the operators that take most."""
     test, _ = data.test_dataloader()
     found: dict[str, Any] = {}
     for name, search in SEARCHES.items():
         seconds: dict[str, list[float]] = {way: [] for way in WAYS}
         ids: dict[str, list[list[int]]] = {}
+
+        def translate(here: Search) -> list[Hypotheses]:
+            return [translate_batch(network, b.src, b.src_mask, data.tokenizer, here) for b in test]
+
         for _ in range(rounds):
             for way, fast in WAYS.items():
                 start = time.perf_counter()
-                here = search._replace(fast=fast)
-                batches = [translate_batch(network, b.src, b.src_mask, data.tokenizer, here) for b in test]
+                batches = translate(search._replace(fast=fast))
                 seconds[way].append(time.perf_counter() - start)
                 rows = [row for batch in batches for row in batch.ids[:, 0].tolist()]
                 ids[way] = [[token for token in row if token != PAD] for row in rows]
+        quick = partial(translate, search._replace(fast=True))
         found[name] = {
             "sentences_per_second": {
                 way: spread([len(ids[way]) / s for s in of_way])._asdict() for way, of_way in seconds.items()
@@ -74,6 +82,8 @@ def _searches(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str,
             "times_readable": spread([r / f for r, f in zip(*seconds.values(), strict=True)])._asdict(),
             "pieces_per_sentence": sum(map(len, ids["readable"])) / len(ids["readable"]),
             "sentences": len(ids["readable"]),
+            "gflop_per_sentence": floating_point_operations(quick) / len(ids["fast"]) / 1e9,
+            "share_of_time": shares_of_time(quick),
             "translations_that_differ": sum(a != b for a, b in zip(*ids.values(), strict=True)),
         }
     return found

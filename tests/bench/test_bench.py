@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from pipeline.bench import reference
+from pipeline.bench.ceilings import floating_point_operations
 from pipeline.bench.process import run_command
 from pipeline.bench.reference import make_model, share_of_padding, spread
 from pipeline.bench.training import WAYS
 from pipeline.bench_table import peers_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
+from pipeline.fast.product import product
 from pipeline.models import GRUSeq2Seq
 from scripts import bench
 from tests.commands import write_corpus
@@ -42,12 +44,15 @@ def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatc
     assert all(rate["median"] > 0 for rate in beam["sentences_per_second"].values())
     assert found["search"]["gru"]["validation"]["fast"]["median"] > 0
     assert (beam["sentences"], beam["translations_that_differ"]) == (11, 0)
+    assert 0.2 < sum(beam["share_of_time"].values()) <= 1
+    # A step of the GRU alone, and of the output, for at least one hypothesis of one token.
+    assert beam["gflop_per_sentence"] > 2 * (8 * 36 + 12 * 36 + 700 * 8) / 1e9
     assert set(found["by_length"]["gru"]) == {"8", "16"}
     assert found["steps"]["gru"]["ways"]["readable"]["times_floor"]["median"] > 1
     assert found["by_corpus_size"]["60"]["batches"] > 1
     assert 100 < found["processes"]["gru"]["peak_megabytes_readable"] < 4000
     assert "| GRU, no attention | bare loop" in capsys.readouterr().out
-    assert (tmp_path / "out" / "bench.md").read_text().count("### ") == 8
+    assert (tmp_path / "out" / "bench.md").read_text().count("### ") == 9
     assert not (tmp_path / "out" / "unfinished.json").exists()
 
 
@@ -74,6 +79,12 @@ def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
 
 def test_peers_that_are_not_there_are_refused_before_anything_is_measured(refuse):
     assert "no Python interpreter that runs" in refuse(bench.main, "--peers", "no/such/python")
+
+
+def test_operations_of_both_kinds_of_product_are_counted():
+    rows, matrix = torch.randn(6, 5), torch.randn(7, 5)
+    for multiply in (product, torch.nn.functional.linear):
+        assert floating_point_operations(lambda multiply=multiply: multiply(rows, matrix)) == 2 * 6 * 5 * 7
 
 
 def test_a_spread_is_median_smallest_and_largest():
