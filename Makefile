@@ -2,6 +2,7 @@
 
 CORPUS ?= auto
 MODELS ?= gru gru_attention transformer
+RECIPE ?=
 SEED ?= 1
 ARGS ?=
 CLAIMS ?=
@@ -30,6 +31,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
+	@echo '                   RECIPE=multi30k (settings of that corpus for a FOLDER)'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)  ARGS="--trainer.max_epochs 5"'
 	@echo '  make evaluate, make translate and make report take CORPUS and RUNS; make evaluate and make translate also'
 	@echo '                   ARGS="--beam 10"; ARGS="--help" says what else'
@@ -63,7 +65,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 train: $(STAMP) ## train the three models side by side and compare them
-	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(if $(FAST),--model.fast true) $(ARGS)
+	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' $(if $(RECIPE),--recipe '$(RECIPE)') --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(if $(FAST),--model.fast true) $(ARGS)
 
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
 	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)

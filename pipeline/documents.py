@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.ablation_table import ablation_table
 from pipeline.document_tables import claims_made, runs_made, scores, times, verdicts
 from pipeline.errors import UserError
 from pipeline.korean import in_korean
@@ -29,7 +30,8 @@ def with_tables(text: str, results_folder: Path) -> str:
     """`text` with what stands between each mark and `<!-- end -->` made anew from the published JSON.
 
     A mark has what is made and of what: `results:CORPUS` (scores), `made:CORPUS` (how they were made),
-    `published:CORPUS` (beside scores of others), `claims:all`, `made:claims`, `times:all`.
+    `published:CORPUS` (beside scores of others), `ablation:CORPUS` (what each part of its recipe is worth),
+    `claims:all`, `made:claims`, `times:all`.
 
     Raises:
         UserError: A mark asks for something that cannot be made, or nothing is published of it.
@@ -51,6 +53,8 @@ def _maker(what: str, name: str) -> Callable[[Path], str]:
         return lambda folder: claims_made(read_claims(folder))
     if (what, name) == ("times", "all"):
         return lambda folder: times([r for f in sorted(folder.iterdir()) if _is_corpus(f) for r in read_results(f)])
+    if what == "ablation":
+        return lambda folder: ablation_table(_read(folder / name / "ablation.json"))
     if what == "results":
         return lambda folder: scores(read_results(folder / name))
     if what == "made":

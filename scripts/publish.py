@@ -2,9 +2,11 @@
 
     python -m scripts.publish runs/toy/*/seed1
     python -m scripts.publish --claims runs/claims/quick
+    python -m scripts.publish --ablation runs/ablation/ablation.json
 
-Copied are results.json of each run, the figures that compare them, and their evaluation on the test set; of a corpus
-that is not built in, only what is without its sentences. Without runs, only the tables are written anew.
+Copied are results.json of each run with its validation curves, the figures that compare them, and their evaluation on
+the test set with the translations; of a corpus that is not built in, nothing that shows its own sentences. Without
+runs, only the tables are written anew.
 """
 
 import argparse
@@ -14,10 +16,13 @@ import sys
 from pathlib import Path
 
 from pipeline.claims_table import claims_table
+from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError
+from pipeline.results import write_json
 
 RESULTS = Path("results")
+VALIDATION_CURVES = ("loss/val", "bleu/val")
 
 
 def publish(runs: list[Path], results_folder: Path) -> None:
@@ -33,16 +38,31 @@ def publish(runs: list[Path], results_folder: Path) -> None:
         results = json.loads(path.read_text(encoding="utf-8"))
         folder = results_folder / results["corpus"]["name"]
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / f"{results['model']}-seed{results['seed']}.json")
+        name = f"{results['model']}-seed{results['seed']}"
+        shutil.copyfile(path, folder / f"{name}.json")
+        write_json(folder / "curves" / f"{name}.json", scalar_curves(run, VALIDATION_CURVES))
         evaluation = run.parent.parent / "evaluation" / "test"
         if (evaluation / "evaluation.json").is_file():
             kept = folder / "evaluation"
             kept.mkdir(exist_ok=True)
-            for path in [evaluation / "evaluation.json", evaluation / "tables.md", *evaluation.glob("*.png")]:
+            for path in [path for ending in ("json", "md", "png", "hyp") for path in evaluation.glob(f"*.{ending}")]:
                 shutil.copyfile(path, kept / path.name)
         figures = "*.png" if results["corpus"]["is_synthetic"] else "length.png"
         for figure in (run.parent.parent / "comparison" / run.name).glob(figures):
             shutil.copyfile(figure, folder / figure.name)
+
+
+def publish_ablation(path: Path, results_folder: Path) -> None:
+    """Copies what `scripts.ablate` wrote to `path`.
+
+    Raises:
+        UserError: There is none.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is not there; make it with python -m scripts.ablate")
+    folder = results_folder / json.loads(path.read_text(encoding="utf-8"))["corpus"]["name"]
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, folder / "ablation.json")
 
 
 def publish_claims(folder: Path, results_folder: Path) -> None:
@@ -68,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("runs", nargs="*", type=Path, help="finished run folders")
     parser.add_argument("--claims", type=Path, help="folder with claims, as scripts.claims leaves it")
+    parser.add_argument("--ablation", type=Path, help="JSON of an ablation, as scripts.ablate leaves it")
     return parser
 
 
@@ -77,6 +98,8 @@ def main() -> None:
         publish(options.runs, RESULTS)
         if options.claims:
             publish_claims(options.claims, RESULTS)
+        if options.ablation:
+            publish_ablation(options.ablation, RESULTS)
         for path in documents(Path()):
             path.write_text(with_tables(path.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
     except (UserError, OSError) as error:

@@ -42,16 +42,11 @@ def train_all(options: argparse.Namespace) -> None:
     _refuse_what_has_its_own_option(options.arguments)
     if not models:
         raise UserError('no models are named; for instance MODELS="gru gru_attention transformer"')
-    model_configs = [_config("model", model) for model in models]
+    commands = [training_command(corpus, options.recipe, model, options.seed, options.runs_dir) for model in models]
     name = corpus_name(corpus)
     if len(models) > 1:
         print(f"Training {len(models)} models one after the other; each takes about as long as the first.", flush=True)
-    for model_config in model_configs:
-        command = [sys.executable, "-m", "scripts.train", "fit"]
-        for config in (CONFIGS / "base.yaml", _corpus_config(name), model_config):
-            command += ["-c", str(config)]
-        command += ["--data.corpus", corpus] if corpus not in KNOWN else []
-        command += ["--seed_everything", str(options.seed), "--runs_dir", options.runs_dir]
+    for command in commands:
         command += ["--retrain", "true"] if options.retrain else []
         command += options.arguments
         print(f"\n$ python {shlex.join(command[1:])}", flush=True)
@@ -64,6 +59,35 @@ def train_all(options: argparse.Namespace) -> None:
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
     print("\nLook next: make report (one page with everything, to open in a browser),")
     print("           make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")
+
+
+def training_command(corpus: str, recipe: str | None, model: str, seed: int, runs_dir: str | Path) -> list[str]:
+    """The command that trains `model` on `corpus` with the settings of `recipe`.
+
+    Raises:
+        UserError: There is no such model or recipe.
+    """
+    command = [sys.executable, "-m", "scripts.train", "fit"]
+    for config in config_files(corpus, recipe, model):
+        command += ["-c", str(config)]
+    command += ["--data.corpus", corpus] if corpus not in KNOWN else []
+    return [*command, "--seed_everything", str(seed), "--runs_dir", str(runs_dir)]
+
+
+def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
+    """What is the same for all, the corpus, the model, and what this model has of its own on this corpus.
+
+    Without a `recipe`, a corpus that has settings of its own gets them, and any other those of `other`.
+
+    Raises:
+        UserError: There is no such model or recipe.
+    """
+    if recipe is None:
+        name = corpus_name(corpus)
+        recipe = name if (CONFIGS / "corpus" / f"{name}.yaml").is_file() else "other"
+    files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
+    own = CONFIGS / recipe / f"{model}.yaml"
+    return [*files, own] if own.is_file() else files
 
 
 def _run(command: list[str]) -> int:
@@ -89,18 +113,18 @@ def _config(kind: str, name: str) -> Path:
     path = CONFIGS / kind / f"{name}.yaml"
     if not path.is_file():
         existing = ", ".join(sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml")))
-        raise UserError(f"no {kind} {name!r}; there are {existing} (in {CONFIGS / kind})")
+        what = "recipe" if kind == "corpus" else kind
+        raise UserError(f"no {what} {name!r}; there are {existing} (in {CONFIGS / kind})")
     return path
-
-
-def _corpus_config(name: str) -> Path:
-    path = CONFIGS / "corpus" / f"{name}.yaml"
-    return path if path.is_file() else CONFIGS / "corpus" / "other.yaml"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.train_all", description=__doc__)
     parser.add_argument("--corpus", default="auto", help="auto, toy, multi30k, a folder, or owner/name on the Hub")
+    parser.add_argument(
+        "--recipe",
+        help="settings for this corpus, by the name of a file in configs/corpus (default: its own, or other)",
+    )
     parser.add_argument("--models", default="gru gru_attention transformer", help="names of files in configs/model")
     parser.add_argument("--seed", type=int, default=1, help="of weights, batches and dropout")
     parser.add_argument("--runs_dir", default="runs", help="where run folders are")

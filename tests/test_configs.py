@@ -8,11 +8,14 @@ import yaml
 
 from pipeline.callbacks import Checkpoints
 from pipeline.models import Seq2Seq
+from scripts.ablate import read_parts
 from scripts.train import TranslationCLI
+from scripts.train_all import config_files
 
 ROOT = Path(__file__).parent.parent
 CORPORA = sorted((ROOT / "configs" / "corpus").glob("*.yaml"))
 MODELS = sorted((ROOT / "configs" / "model").glob("*.yaml"))
+THREE = ("gru", "gru_attention", "transformer")
 
 
 @pytest.fixture
@@ -34,6 +37,47 @@ def test_every_shipped_combination_makes_a_run(cli_of, corpus, model):
     assert cli.model.name == model.stem
     assert cli.model.network.vocab_size == cli.datamodule.vocab_size
     assert any(isinstance(callback, Checkpoints) for callback in cli.trainer.callbacks)
+
+
+def options_of(corpus: str, recipe: str | None, model: str) -> list[str]:
+    return [word for file in config_files(corpus, recipe, model) for word in ("-c", str(file))]
+
+
+@pytest.mark.parametrize("model", THREE)
+def test_multi30k_and_its_other_forms_are_trained_by_its_recipe(cli_of, model):
+    own = config_files("multi30k", None, model)
+    assert own == config_files("folder/multi30k", None, model) == config_files("multi30k_tok", "multi30k", model)
+    assert [str(path) for path in own][1:] == [
+        "configs/corpus/multi30k.yaml",
+        f"configs/model/{model}.yaml",
+        f"configs/multi30k/{model}.yaml",
+    ]
+    assert cli_of(*options_of("multi30k", None, model)).model.name == model
+
+
+def test_other_corpora_have_no_settings_of_their_own():
+    assert [path.name for path in config_files("multi30k_tok", None, "gru")] == ["base.yaml", "other.yaml", "gru.yaml"]
+    assert [path.name for path in config_files("toy", None, "gru")] == ["base.yaml", "toy.yaml", "gru.yaml"]
+
+
+def test_the_recipe_gives_the_three_models_as_many_parameters_and_equal_batches(cli_of):
+    made = {model: cli_of(*options_of("multi30k", None, model)) for model in THREE}
+    gru, attention, transformer = (sum(p.numel() for p in made[model].model.parameters()) for model in THREE)
+    assert gru == attention
+    assert abs(gru - transformer) < 0.01 * transformer
+    assert made["gru"].initial_weights_hash == made["gru_attention"].initial_weights_hash
+    data = [made[model].config.fit.data.as_dict() for model in THREE]
+    assert data[0] == data[1] == data[2]
+
+
+@pytest.mark.parametrize("model", THREE)
+def test_each_part_of_the_recipe_can_be_left_out(cli_of, model):
+    settings = {}
+    for part in read_parts("multi30k", THREE):
+        if model in part.models:
+            config = cli_of(*options_of("multi30k", None, model), *part.arguments).config.fit
+            settings[part.name] = str(config.as_dict() | {"seed_everything": 1})
+    assert len(set(settings.values())) == len(settings) > 1  # each changes something
 
 
 def test_gru_and_gru_attention_differ_in_one_line_beside_the_name():

@@ -19,6 +19,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from pipeline.documents import with_tables
+from pipeline.errors import UserError
 from scripts.train import TranslationCLI
 from tests.commands import ROOT
 from tests.documents import PAGES, commands_of, forget_fourth_model, write_fourth_model
@@ -26,7 +27,7 @@ from tests.documents import PAGES, commands_of, forget_fourth_model, write_fourt
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 # What a reader brings along.
-READERS_OWN = {"path/to/folder", "owner/name", "my.en", "my.de", "sentences.txt"}
+READERS_OWN = {"path/to/folder", "path/to/multi30k_tok", "owner/name", "my.en", "my.de", "sentences.txt"}
 # Where commands of a page are cut, and what else begins one.
 _SHELL = {"|", "<", ">", "&&"}
 _LAUNCHERS = {".venv/bin/python", "python", "torchrun", "srun"}
@@ -149,10 +150,9 @@ def check_module(words: list[str]) -> None:
     options = parse(arguments)
     if module == "scripts.train_all":
         assert options.corpus in {"auto", "toy", "multi30k"} | READERS_OWN
-        corpus = main._corpus_config(options.corpus)
         for model in options.models.split():
-            files = ["configs/base.yaml", str(corpus), f"configs/model/{model}.yaml"]
-            TranslationCLI(["fit", *(word for file in files for word in ("-c", file)), *options.arguments])
+            files = main.config_files(options.corpus, options.recipe, model)
+            TranslationCLI(["fit", *(word for file in files for word in ("-c", str(file))), *options.arguments])
     if module == "scripts.claims":
         assert set(options.claims) <= set(main.PAGES)
 
@@ -162,7 +162,7 @@ def check_run_folder(word: str) -> None:
     if not word.startswith("runs/"):
         return
     room, *rest = Path(word).parts[1:]
-    assert room in ("toy", "multi30k", "claims", "comparison"), word
+    assert room in ("toy", "multi30k", "claims", "comparison", "ablation"), word
     if room in ("toy", "multi30k") and rest:
         model, *seed = rest
         assert model == "*" or Path(f"configs/model/{model}.yaml").is_file(), word
@@ -187,7 +187,7 @@ def check_run_folder(word: str) -> None:
     ],
 )
 def test_a_wrong_command_is_found(line, check):
-    with pytest.raises((AssertionError, SystemExit)):
+    with pytest.raises((AssertionError, SystemExit, UserError)):
         check(tuple(shlex.split(line)))
 
 

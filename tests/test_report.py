@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.errors import UserError
 from pipeline.report import length_table, markdown_table, results_table
-from scripts.publish import publish, publish_claims
+from scripts.publish import publish, publish_ablation, publish_claims
 
 
 def results(model: str, **test) -> dict:
@@ -62,15 +63,27 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
     for name, synthetic in (("toy", True), ("captions", False)):
         run = tmp_path / "runs" / name / "gru" / "seed1"
         figures = tmp_path / "runs" / name / "comparison" / "seed1"
-        run.mkdir(parents=True)
-        figures.mkdir(parents=True)
+        evaluation = tmp_path / "runs" / name / "evaluation" / "test"
+        for folder in (run, figures, evaluation):
+            folder.mkdir(parents=True)
+        for path in ("evaluation.json", "tables.md", "length_bleu.png", "gru-seed1.hyp", "other.txt"):
+            (evaluation / path).write_bytes(b"")
+        with SummaryWriter(str(run)) as writer:
+            for step, value in ((10, 3.5), (20, 2.5)):
+                writer.add_scalar("loss/val", value, step)
+                writer.add_scalar("loss/train", value, step)
         content = results("gru") | {"corpus": {"name": name, "is_synthetic": synthetic}}
         (run / "results.json").write_text(json.dumps(content))
         for figure in ("length.png", "alignment_1.png"):
             (figures / figure).write_bytes(b"")
         publish([run], tmp_path / "results")
-    assert {p.name for p in (tmp_path / "results/toy").iterdir()} == {"gru-seed1.json", "length.png", "alignment_1.png"}
-    assert {p.name for p in (tmp_path / "results/captions").iterdir()} == {"gru-seed1.json", "length.png"}
+    shared = {"gru-seed1.json", "length.png", "curves", "evaluation"}
+    assert {p.name for p in (tmp_path / "results/toy").iterdir()} == {*shared, "alignment_1.png"}
+    captions = tmp_path / "results/captions"
+    assert {p.name for p in captions.iterdir()} == shared
+    assert json.loads((captions / "curves/gru-seed1.json").read_text()) == {"loss/val": [[10, 3.5], [20, 2.5]]}
+    kept = {"evaluation.json", "tables.md", "length_bleu.png", "gru-seed1.hyp"}
+    assert {p.name for p in (captions / "evaluation").iterdir()} == kept
 
 
 def test_an_unfinished_run_is_not_published(tmp_path):
@@ -102,6 +115,15 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
     assert "**holds in part**" in lines[2]
     assert "a \\|difference\\|: 1.5 [1, 2]" in lines[2]
     assert "1.5 [1, 2], p 0.020" in "".join(lines)
+
+
+def test_an_ablation_is_published_with_its_corpus(tmp_path):
+    path = tmp_path / "ablation.json"
+    with pytest.raises(UserError, match="is not there"):
+        publish_ablation(path, tmp_path / "results")
+    path.write_text(json.dumps({"corpus": {"name": "captions"}}))
+    publish_ablation(path, tmp_path / "results")
+    assert (tmp_path / "results/captions/ablation.json").read_bytes() == path.read_bytes()
 
 
 def test_no_claims_are_not_published(tmp_path):

@@ -41,6 +41,8 @@ class GRUSeq2Seq(Seq2Seq):
         d_model: Size of a state, of encoder and decoder.
         bidirectional: The encoder reads both ways, each direction with d_model / 2; the states stay d_model wide.
         dropout: On token vectors and on tanh(W_c [C; H]).
+        embedding_scale: That of `TiedEmbedding`. At 1 tokens that are seen often are learned soon, since tanh bounds
+            what their rows are multiplied with on the way out; small rows learn rare tokens sooner.
     """
 
     def __init__(
@@ -51,14 +53,14 @@ class GRUSeq2Seq(Seq2Seq):
         d_model: int = 256,
         bidirectional: bool = False,
         dropout: float = 0.1,
+        embedding_scale: float = 1.0,
     ) -> None:
         super().__init__(vocab_size)
         check_handover(memory)
         if bidirectional and d_model % 2:
             raise ValueError(f"d_model is {d_model}; a bidirectional encoder needs an even number, half per direction")
         self.memory = memory
-        # Rows of size 1: tanh bounds what they are multiplied with on the way out, so small rows give flat logits.
-        self.embedding = TiedEmbedding(vocab_size, d_embed, dropout)
+        self.embedding = TiedEmbedding(vocab_size, d_embed, dropout, embedding_scale)
         self.encoder = GRUEncoder(d_embed, d_model, bidirectional)
         self.decoder = UncastGRU(d_embed, d_model, batch_first=True)
         self.combine = nn.Linear(2 * d_model, d_embed, bias=False)  # W_c

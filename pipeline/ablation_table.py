@@ -1,0 +1,52 @@
+"""The table of an ablation, made from its JSON. No torch here."""
+
+from typing import Any
+
+from pipeline.plots import model_label
+from pipeline.report import markdown_table
+
+WHOLE = "whole"  # what the runs with the whole recipe are called
+
+
+def ablation_table(content: dict[str, Any]) -> str:
+    """For each part of a recipe and each model: what leaving it out changes, with its 95 % interval.
+
+    The first row has the scores of the whole recipe, the others differences from it. Nats per token compare only where
+    the tokens are the same.
+    """
+    models = content["models"]
+    measure = "bleu_tok" if "bleu_tok" in content["signatures"] else "bleu"
+    name = {"bleu_tok": "B-tok", "bleu": "BLEU"}[measure]
+    header = ["recipe"]
+    for model in models:
+        header += [f"{model_label(model)}: {name}", "nats/token"]
+    rows = []
+    for part, without in content["parts"].items():
+        row = [without]
+        for of_model in models.values():
+            scores = of_model["scores"]
+            if part == WHOLE:
+                whole = scores["models"][WHOLE]
+                row += [f"{whole[measure]['value']:.1f}", f"{whole['nats_per_token']['value']:.3f}"]
+            elif part in scores["models"]:
+                (difference,) = (d for d in scores["differences"] if (d["ours"], d["theirs"]) == (part, WHOLE))
+                same = of_model["same_vocabulary"][part]
+                row += [
+                    _change(difference[measure], 1),
+                    _change(difference["nats_per_token"], 3) if same else "other tokens",
+                ]
+            else:
+                row += ["has no such part"] * 2
+        rows.append(row)
+    corpus, search = content["corpus"], content["search"]
+    note = (
+        f"Validation split of {corpus['name']} ({corpus['n']} sentences); {content['epochs']} epochs each, seed "
+        f"{content['seed']}, beam {search['beam']}, α = {search['alpha']:g}. Below the first row: differences from it, "
+        "with 95 % intervals over sentences, not over seeds."
+    )
+    return f"{markdown_table(header, rows)}\n\n{note}"
+
+
+def _change(difference: dict[str, Any], digits: int) -> str:
+    value, low, high = (f"{difference[end]:+.{digits}f}".replace("-", "−") for end in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"

@@ -1,0 +1,184 @@
+"""What each part of a recipe is worth: every model trained with the whole recipe and without one part, on validation.
+
+    python -m scripts.ablate --corpus path/to/multi30k_tok --recipe multi30k --epochs 10 --jobs 2
+
+The parts, and what each run does without them, stand in configs/RECIPE/ablation.yaml. The test set is not looked at.
+Trainings that are there already are not made again, and one that was stopped goes on. Every difference is paired: two
+models on the same sentences, with a 95 % interval by bootstrap over sentences. Runs are in RUNS/PART/<corpus>/<model>/.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joblib
+import yaml
+
+from pipeline.ablation_table import WHOLE, ablation_table
+from pipeline.data.corpus import Corpus
+from pipeline.data.loading import corpus_name, load_corpus
+from pipeline.errors import UserError
+from pipeline.evaluation.scores import EvaluationSet, Run, score_models
+from pipeline.metrics import METRICS
+from pipeline.results import provenance, write_json
+from pipeline.run_folder import RunFolder
+from pipeline.scoring import Search, checked_search
+from pipeline.translator import Translator
+from scripts.train_all import CONFIGS, training_command
+
+
+class Part(NamedTuple):
+    """A part of a recipe.
+
+    Attributes:
+        name: What the runs without it are called.
+        without: What they do, in words.
+        arguments: The options that switch it off.
+        models: Those that have this part.
+    """
+
+    name: str
+    without: str
+    arguments: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+def read_parts(recipe: str, models: Sequence[str]) -> list[Part]:
+    """The parts of a recipe, the whole recipe first.
+
+    Raises:
+        UserError: The recipe has no ablation.yaml, or it is not as it should be.
+    """
+    path = CONFIGS / recipe / "ablation.yaml"
+    if not path.is_file():
+        raise UserError(f"{path} is not there: it says which parts the recipe {recipe!r} has and how each is left out")
+    parts = [Part(WHOLE, "the whole recipe", (), tuple(models))]
+    for name, part in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
+        unknown = set(part) - {"without", "options", "models"}
+        if unknown or not {"without", "options"} <= set(part):
+            raise UserError(f"{path}: {name} has {', '.join(part)}; expected `without`, `options` and perhaps `models`")
+        arguments = tuple(f"--{option}={value}" for option, value in part["options"].items())
+        parts.append(Part(name, part["without"], arguments, tuple(part.get("models", models))))
+    return parts
+
+
+class Training(NamedTuple):
+    """One model without one part; the command that trains it and the folder of its run."""
+
+    model: str
+    part: Part
+    command: list[str]
+    folder: RunFolder
+
+    def run(self, threads: int) -> str | None:
+        """Trains in a process of its own; returns what it said if it failed."""
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run(self.command, env=environment, capture_output=True, text=True)
+        return f"{shlex.join(self.command)}\n{done.stdout}{done.stderr}" if done.returncode else None
+
+
+def trainings(options: argparse.Namespace) -> list[Training]:
+    """Every model with every part left out that it has."""
+    models = options.models.split()
+    found = []
+    for part in read_parts(options.recipe, models):
+        for model in models:
+            if model not in part.models:
+                continue
+            runs_dir = options.runs_dir / part.name
+            command = training_command(options.corpus, options.recipe, model, options.seed, runs_dir)
+            command += ["--score_test=false", "--trainer.enable_progress_bar=false"]
+            command += [f"--trainer.max_epochs={options.epochs}", *part.arguments, *options.arguments]
+            folder = RunFolder(runs_dir, corpus_name(options.corpus), model, options.seed)
+            found.append(Training(model, part, command, folder))
+    return found
+
+
+def ablate(options: argparse.Namespace) -> None:
+    """Trains what is missing, scores all on validation, prints the table and writes the JSON.
+
+    Raises:
+        UserError: A training failed.
+    """
+    search = checked_search(options.beam, 1.0, fast=True)
+    wanted = trainings(options)
+    corpus = load_corpus(options.corpus, *options.languages.split("-"), Path("data/cache"), None)
+    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    calls = (joblib.delayed(training.run)(threads) for training in wanted)
+    said = joblib.Parallel(n_jobs=options.jobs, backend="threading", return_as="generator")(calls)
+    for training, failure in zip(wanted, said, strict=True):
+        if failure:
+            raise UserError(f"a training failed; the same command goes on from what is done:\n{failure}")
+        print(f"{training.model}, {training.part.without}: trained", flush=True)
+    content = {
+        "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
+        "recipe": options.recipe,
+        "epochs": options.epochs,
+        "seed": options.seed,
+        "search": {"beam": search.beam, "alpha": search.alpha},
+        "parts": {part.name: part.without for part in dict.fromkeys(training.part for training in wanted)},
+        "models": {
+            model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed)
+            for model in options.models.split()
+        },
+    }
+    measures = next(iter(content["models"].values()))["scores"]["models"][WHOLE]
+    content["signatures"] = {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures}
+    content |= provenance("scripts.ablate")
+    out = options.out or options.runs_dir / "ablation.json"
+    write_json(out, content)
+    print(f"\n{ablation_table(content)}\n\nJSON: {out}")
+
+
+def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: int) -> dict[str, Any]:
+    """Scores of the runs of one model, by the part that each does without."""
+    translators = {t.part.name: Translator.load(t.folder.best) for t in of_model}
+    validation = EvaluationSet(corpus.val, corpus.is_synthetic, None)
+    runs = {name: [Run(translator, seed)] for name, translator in translators.items()}
+    own = translators[WHOLE].tokenizer.proto
+    return {
+        "arguments": {t.part.name: list(t.part.arguments) for t in of_model},
+        "same_vocabulary": {name: translator.tokenizer.proto == own for name, translator in translators.items()},
+        "best_step": {t.part.name: t.folder.best_step_and_loss()[0] for t in of_model},
+        "scores": score_models(runs, validation, search).content,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.ablate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--corpus", required=True, help="toy, multi30k, a folder, or owner/name on the Hub")
+    parser.add_argument("--languages", default="en-de", help="source and target (default: en-de)")
+    parser.add_argument("--recipe", default="multi30k", help="a folder of configs/ (default: multi30k)")
+    parser.add_argument("--models", default="gru gru_attention transformer", help="names of files in configs/model")
+    parser.add_argument("--epochs", type=int, default=10, help="of every training (default: 10)")
+    parser.add_argument("--seed", type=int, default=1, help="of weights, batches and dropout")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
+    parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search (default: 5)")
+    parser.add_argument("--runs_dir", type=Path, default=Path("runs/ablation"), help="where run folders are")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/ablation/ablation.json"), help="where scores are written"
+    )
+    parser.add_argument("arguments", nargs="*", help="after --: anything that scripts.train takes")
+    return parser
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    try:
+        ablate(options)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

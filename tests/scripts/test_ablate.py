@@ -1,0 +1,106 @@
+"""A recipe and the same without one part each: trained, scored on validation, compared."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.ablation_table import WHOLE
+from pipeline.run_folder import RunFolder
+from scripts import ablate, train_all
+from tests.commands import ROOT, write_corpus
+
+RECIPE = {
+    "dropout": 0.1,
+    "data": {"vocab_size": 500, "batch_tokens": 128},
+    "model": {"label_smoothing": 0.1},
+    "trainer": {"accelerator": "cpu"},
+}
+SIZES = {"model": {"network": {"init_args": {"d_embed": 8, "d_model": 12}}}}
+PARTS = {
+    "smoothing": {"without": "no label smoothing", "options": {"model.label_smoothing": 0.0}},
+    "pieces": {"without": "more pieces", "options": {"data.vocab_size": 520}, "models": ["gru"]},
+}
+
+
+@pytest.fixture
+def configs(tmp_path, monkeypatch) -> Path:
+    """A folder of settings with a recipe for a little corpus, in the place of the project's own."""
+    folder = tmp_path / "configs"
+    for name in ("corpus", "little"):
+        (folder / name).mkdir(parents=True)
+    shutil.copyfile(ROOT / "configs" / "base.yaml", folder / "base.yaml")
+    shutil.copytree(ROOT / "configs" / "model", folder / "model")
+    (folder / "corpus" / "little.yaml").write_text(yaml.safe_dump(RECIPE))
+    for model in ("gru", "gru_attention"):
+        (folder / "little" / f"{model}.yaml").write_text(yaml.safe_dump(SIZES))
+    (folder / "little" / "ablation.yaml").write_text(yaml.safe_dump(PARTS, sort_keys=False))
+    for module in (train_all, ablate):
+        monkeypatch.setattr(module, "CONFIGS", folder)
+    monkeypatch.chdir(ROOT)
+    return folder
+
+
+def arguments(tmp_path: Path, *more: str) -> list[str]:
+    given = {
+        "corpus": tmp_path / "little",
+        "recipe": "little",
+        "models": "gru",
+        "epochs": 1,
+        "runs_dir": tmp_path / "r",
+    }
+    return [*(f"--{name}={value}" for name, value in given.items()), "--beam=2", *more]
+
+
+def test_every_model_is_scored_with_the_recipe_and_without_each_part(tmp_path, configs, monkeypatch, capsys):
+    write_corpus(tmp_path / "little")
+    out = tmp_path / "out.json"
+    more = (f"--out={out}", "--jobs=2", "--", f"--data.cache_dir={tmp_path / 'cache'}")
+    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, *more)])
+    ablate.main()
+    content = json.loads(out.read_text())
+    assert list(content["parts"]) == [WHOLE, "smoothing", "pieces"]
+    of_gru = content["models"]["gru"]
+    assert of_gru["same_vocabulary"] == {WHOLE: True, "smoothing": True, "pieces": False}
+
+    # Scores are those of the checkpoints that lie there, on validation, as training measured them.
+    runs = {part: RunFolder(tmp_path / "r" / part, "little", "gru", 1) for part in content["parts"]}
+    for part, values in of_gru["scores"]["models"].items():
+        assert values["nats_per_token"]["value"] == pytest.approx(runs[part].best_step_and_loss()[1], rel=1e-5)
+    checkpoints = {part: run.best for part, run in runs.items()}
+    settings = {
+        part: yaml.safe_load((path.parent.parent / "config.yaml").read_text()) for part, path in checkpoints.items()
+    }
+    assert [settings[part]["model"]["label_smoothing"] for part in content["parts"]] == [0.1, 0.0, 0.1]
+    assert not list((tmp_path / "r").rglob("results.json"))  # the test set was left alone
+    assert "no label smoothing" in capsys.readouterr().out
+
+    before = {path: path.stat().st_mtime_ns for path in checkpoints.values()}
+    ablate.main()
+    assert {path: path.stat().st_mtime_ns for path in checkpoints.values()} == before
+
+
+def test_a_training_that_fails_is_shown(tmp_path, configs, monkeypatch, capsys):
+    write_corpus(tmp_path / "little")
+    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, "--", "--data.max_len=1")])
+    with pytest.raises(SystemExit):
+        ablate.main()
+    assert "no training pair has both sides within 1 pieces" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "ablation.yaml is not there: it says which parts the recipe 'little' has"),
+        ("smoothing: {with: this}", "smoothing has with; expected `without`, `options`"),
+    ],
+)
+def test_a_recipe_without_usable_parts_is_an_error(tmp_path, configs, monkeypatch, capsys, text, message):
+    path = configs / "little" / "ablation.yaml"
+    path.write_text(text) if text else path.unlink()
+    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path)])
+    with pytest.raises(SystemExit):
+        ablate.main()
+    assert message in capsys.readouterr().err

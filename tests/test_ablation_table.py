@@ -1,0 +1,65 @@
+"""The table of an ablation says what changed, against what, and where numbers do not compare."""
+
+from pipeline.ablation_table import WHOLE, ablation_table
+
+
+def estimate(value: float) -> dict:
+    return {"value": value, "low": value - 1, "high": value + 1, "p_value": 0.5}
+
+
+def scores(**bleu: float) -> dict:
+    """Scores of a model: `bleu` with the whole recipe and without each part."""
+    return {
+        "models": {name: {"bleu": estimate(value), "nats_per_token": estimate(2.0)} for name, value in bleu.items()},
+        "differences": [
+            {
+                "ours": ours,
+                "theirs": theirs,
+                "bleu": estimate(bleu[ours] - bleu[theirs]),
+                "nats_per_token": estimate(0.5),
+            }
+            for theirs in bleu
+            for ours in bleu
+            if list(bleu).index(ours) > list(bleu).index(theirs)
+        ],
+    }
+
+
+def content() -> dict:
+    same = {WHOLE: True, "dropout": True, "pieces": False}
+    return {
+        "corpus": {"name": "captions", "n": 7},
+        "epochs": 3,
+        "seed": 1,
+        "search": {"beam": 5, "alpha": 1.0},
+        "signatures": {"bleu": "…"},
+        "parts": {WHOLE: "the whole recipe", "dropout": "no dropout", "pieces": "more pieces"},
+        "models": {
+            "gru": {"same_vocabulary": same, "scores": scores(whole=20.0, dropout=18.0, pieces=21.0)},
+            "transformer": {"same_vocabulary": same, "scores": scores(whole=30.0, dropout=25.5)},
+        },
+    }
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_each_row_is_the_difference_from_the_whole_recipe():
+    header, _, whole, dropout, pieces, *rest = ablation_table(content()).split("\n")
+    assert cells(header) == ["recipe", "GRU, no attention: BLEU", "nats/token", "Transformer: BLEU", "nats/token"]
+    assert cells(whole) == ["the whole recipe", "20.0", "2.000", "30.0", "2.000"]
+    assert cells(dropout)[:2] == ["no dropout", "−2.0 [−3.0, −1.0]"]
+    assert cells(dropout)[2:] == ["+0.500 [−0.500, +1.500]", "−4.5 [−5.5, −3.5]", "+0.500 [−0.500, +1.500]"]
+    assert cells(pieces) == ["more pieces", "+1.0 [+0.0, +2.0]", "other tokens", *["has no such part"] * 2]
+    assert "Validation split of captions (7 sentences); 3 epochs each, seed 1, beam 5" in rest[-1]
+
+
+def test_tokenised_text_is_compared_in_the_metric_of_most_published_scores():
+    tokenised = content()
+    tokenised["signatures"]["bleu_tok"] = "…"
+    for of_model in tokenised["models"].values():
+        for values in [*of_model["scores"]["models"].values(), *of_model["scores"]["differences"]]:
+            values["bleu_tok"] = estimate(11.0)
+    assert ": B-tok" in ablation_table(tokenised)
+    assert "11.0" in ablation_table(tokenised)
