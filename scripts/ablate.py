@@ -93,7 +93,9 @@ def trainings(options: argparse.Namespace) -> list[Training]:
             runs_dir = options.runs_dir / part.name
             command = training_command(options.corpus, options.recipe, model, options.seed, runs_dir)
             command += ["--score_test=false", "--trainer.enable_progress_bar=false"]
-            command += [f"--trainer.max_epochs={options.epochs}", *part.arguments, *options.arguments]
+            src, tgt = options.languages.split("-")
+            command += [f"--data.src={src}", f"--data.tgt={tgt}", f"--trainer.max_epochs={options.epochs}"]
+            command += [*part.arguments, *options.arguments]
             folder = RunFolder(runs_dir, corpus_name(options.corpus), model, options.seed)
             found.append(Training(model, part, command, folder))
     return found
@@ -103,11 +105,17 @@ def ablate(options: argparse.Namespace) -> None:
     """Trains what is missing, scores all on validation, prints the table and writes the JSON.
 
     Raises:
-        UserError: A training failed.
+        UserError: An option is out of its range, or a training failed.
     """
     search = checked_search(options.beam, 1.0, fast=True)
+    for name in ("epochs", "jobs"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+    languages = options.languages.split("-")
+    if len(languages) != 2:
+        raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
     wanted = trainings(options)
-    corpus = load_corpus(options.corpus, *options.languages.split("-"), Path("data/cache"), None)
+    corpus = load_corpus(options.corpus, *languages, Path("data/cache"), None)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     calls = (joblib.delayed(training.run)(threads) for training in wanted)
     said = joblib.Parallel(n_jobs=options.jobs, backend="threading", return_as="generator")(calls)

@@ -104,3 +104,22 @@ def test_a_recipe_without_usable_parts_is_an_error(tmp_path, configs, monkeypatc
     with pytest.raises(SystemExit):
         ablate.main()
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--epochs=0", "--epochs is 0; it must be at least 1"),
+        ("--jobs=0", "--jobs is 0; it must be at least 1"),
+        ("--languages=en", "--languages is 'en'; expected two"),
+        ("--recipe=none", "none/ablation.yaml is not there"),
+        ("--models=gru lstm", "no model 'lstm'"),
+    ],
+)
+def test_a_wrong_option_is_an_error_before_anything_is_trained(tmp_path, configs, monkeypatch, capsys, option, message):
+    write_corpus(tmp_path / "little")
+    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, option)])
+    with pytest.raises(SystemExit):
+        ablate.main()
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
