@@ -32,7 +32,7 @@ LEVELS = [
     {"pipeline.panels", "pipeline.explorer"},
     {"pipeline.claims"},
     {"pipeline.report", "pipeline.terminal", "pipeline.standard_input"},
-    {"pipeline.evaluation_tables", "pipeline.claims_table", "pipeline.bench_table"},
+    {"pipeline.evaluation_tables", "pipeline.claims_table", "pipeline.bench_table", "pipeline.ablation_table"},
     {"pipeline.document_tables", "pipeline.published_scores", "pipeline.report_content"},
     {"pipeline.report_claims", "pipeline.korean"},
     {"pipeline.pages", "pipeline.documents"},
@@ -55,7 +55,7 @@ ONLY_IN = {
     "jinja2": {"pipeline.pages"},
     "PIL": {"pipeline.panels", "pipeline.report_claims"},
     "tensorboard": {"pipeline.curves", "scripts.soak"},
-    "joblib": {"pipeline.claims.jobs"},
+    "joblib": {"pipeline.claims.jobs", "scripts.ablate"},
 }
 FILES = [path for folder in ("pipeline", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
 
