@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
 from pipeline.data.grammar import ToyGrammar
+from tests.prepared_python import run_module
 
 ROOT = Path(__file__).parent.parent
 SMALL = [
@@ -34,9 +34,8 @@ def write_corpus(folder: Path) -> Path:
 def run(*arguments: str, module: str = "scripts.train", expect: int | None = 0) -> subprocess.CompletedProcess:
     """A command in a process of its own, without network; `expect` None takes any exit status."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    done = run_module(module, arguments, environment)
     assert expect is None or done.returncode == expect, f"{done.stdout}\n{done.stderr}"
     return done
 

@@ -1,0 +1,81 @@
+"""`python -m MODULE` without waiting for the libraries: a process that has imported them forks for each command.
+
+Most of a short training's time is the import of torch and Lightning. Every command still has a process of its own, and
+imports this project's code anew; POSIX only, as the tests are.
+"""
+
+import atexit
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+_LIBRARIES = (
+    "pytorch_lightning.cli",
+    "torch.utils.tensorboard",
+    "matplotlib.figure",
+    "sentencepiece",
+    "sacrebleu",
+    "rich",
+)
+
+
+def run_module(module: str, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """What `subprocess.run` gives for `python -m module *arguments` in the project's root, with its output as text.
+
+    All calls of a process must have the same `environment`.
+    """
+    server = _server(tuple(sorted(environment.items())))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / name) for name in ("stdout", "stderr")]
+        server.stdin.write(json.dumps([module, arguments, *paths]) + "\n")
+        server.stdin.flush()
+        status = int(server.stdout.readline())
+        stdout, stderr = (Path(path).read_text(encoding="utf-8") for path in paths)
+    return subprocess.CompletedProcess([sys.executable, "-m", module, *arguments], status, stdout, stderr)
+
+
+@cache
+def _server(environment: tuple[tuple[str, str], ...]) -> subprocess.Popen:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.prepared_python"],
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(server.communicate)  # the end of its input ends it
+    return server
+
+
+def _serve() -> None:
+    """Runs the commands that stand on standard input, one after the other, and answers with their exit statuses."""
+    for library in _LIBRARIES:
+        __import__(library)
+    for line in sys.stdin:
+        module, arguments, stdout, stderr = json.loads(line)
+        child = os.fork()
+        if not child:
+            _become(module, arguments, stdout, stderr)
+            return
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _become(module: str, arguments: list[str], stdout: str, stderr: str) -> None:
+    """Turns this process into the command; it ends as the command does."""
+    for descriptor, path in ((0, os.devnull), (1, stdout), (2, stderr)):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve()
