@@ -96,7 +96,7 @@ def _floor(content: dict[str, Any]) -> str:
 
 def _profile(steps: dict[str, Any]) -> str:
     rows = [
-        [model_label(model), way, ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())]
+        [model_label(model), way, _shares(shares)]
         for model, step in steps.items()
         for way, shares in ((name, found["share_of_time"]) for name, found in step["ways"].items())
     ]
@@ -109,9 +109,17 @@ def _search_floor(content: dict[str, Any]) -> str:
     for model, of_model in content["search"].items():
         for name, found in of_model["searches"].items():
             reached = found["sentences_per_second"]["fast"]["median"] * found["gflop_per_sentence"]
-            shares = ", ".join(f"{operator} {100 * share:.0f} %" for operator, share in found["share_of_time"].items())
             work = f"{1000 * found['gflop_per_sentence']:,.0f}"
-            rows.append([model_label(model), name, shares, work, f"{reached:.0f}", f"{ceiling / reached:.1f}"])
+            rows.append(
+                [
+                    model_label(model),
+                    name,
+                    _shares(found["share_of_time"]),
+                    work,
+                    f"{reached:.0f}",
+                    f"{ceiling / reached:.1f}",
+                ]
+            )
     header = ["model", "search", "operators that take most", "MFLOP per sentence", "GFLOP/s reached", "time ÷ floor"]
     return markdown_table(header, rows, num_texts=3)
 
@@ -172,6 +180,10 @@ def peers_table(peers: dict[str, Any]) -> str:
 
 def _beside(found: dict[str, Any] | None) -> tuple[str, str]:
     return (_spread(found["per_second"]), _spread(found["ours_times_this"], digits=2)) if found else ("", "")
+
+
+def _shares(of_operators: dict[str, float]) -> str:
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in of_operators.items())
 
 
 def _spread(found: dict[str, float], digits: int = 0) -> str:

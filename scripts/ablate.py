@@ -26,7 +26,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation.scores import EvaluationSet, Run, score_models
 from pipeline.metrics import METRICS
 from pipeline.results import provenance, write_json
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.translator import Translator
 from scripts.train_all import CONFIGS, training_command
@@ -93,9 +93,7 @@ def trainings(options: argparse.Namespace) -> list[Training]:
             runs_dir = options.runs_dir / part.name
             command = training_command(options.corpus, options.recipe, model, options.seed, runs_dir)
             command += ["--score_test=false", "--trainer.enable_progress_bar=false"]
-            src, tgt = options.languages.split("-")
-            command += [f"--data.src={src}", f"--data.tgt={tgt}", f"--trainer.max_epochs={options.epochs}"]
-            command += [*part.arguments, *options.arguments]
+            command += [f"--trainer.max_epochs={options.epochs}", *part.arguments, *options.arguments]
             folder = RunFolder(runs_dir, corpus_name(options.corpus), model, options.seed)
             found.append(Training(model, part, command, folder))
     return found
@@ -111,11 +109,7 @@ def ablate(options: argparse.Namespace) -> None:
     for name in ("epochs", "jobs"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
-    languages = options.languages.split("-")
-    if len(languages) != 2:
-        raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
     wanted = trainings(options)
-    corpus = load_corpus(options.corpus, *languages, Path("data/cache"), None)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     calls = (joblib.delayed(training.run)(threads) for training in wanted)
     said = joblib.Parallel(n_jobs=options.jobs, backend="threading", return_as="generator")(calls)
@@ -123,6 +117,8 @@ def ablate(options: argparse.Namespace) -> None:
         if failure:
             raise UserError(f"a training failed; the same command goes on from what is done:\n{failure}")
         print(f"{training.model}, {training.part.without}: trained", flush=True)
+    data = find_runs([wanted[0].folder.best])[0].data
+    corpus = load_corpus(data["corpus"], data["src"], data["tgt"], Path(data["cache_dir"]), data["revision"])
     content = {
         "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
         "recipe": options.recipe,
@@ -162,7 +158,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m scripts.ablate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--corpus", required=True, help="toy, multi30k, a folder, or owner/name on the Hub")
-    parser.add_argument("--languages", default="en-de", help="source and target (default: en-de)")
     parser.add_argument("--recipe", default="multi30k", help="a folder of configs/ (default: multi30k)")
     parser.add_argument("--models", default="gru gru_attention transformer", help="names of files in configs/model")
     parser.add_argument("--epochs", type=int, default=10, help="of every training (default: 10)")
@@ -170,9 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
     parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search (default: 5)")
     parser.add_argument("--runs_dir", type=Path, default=Path("runs/ablation"), help="where run folders are")
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablation/ablation.json"), help="where scores are written"
-    )
+    parser.add_argument("--out", type=Path, help="where scores are written (default: RUNS_DIR/ablation.json)")
     parser.add_argument("arguments", nargs="*", help="after --: anything that scripts.train takes")
     return parser
 

@@ -34,7 +34,7 @@ def write_corpus(folder: Path) -> Path:
 def run(*arguments: str, module: str = "scripts.train", expect: int | None = 0) -> subprocess.CompletedProcess:
     """A command in a process of its own, without network; `expect` None takes any exit status."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-    environment.pop("PYTEST_CURRENT_TEST", None)
+    environment.pop("PYTEST_CURRENT_TEST", None)  # another one in each test
     done = run_module(module, arguments, environment)
     assert expect is None or done.returncode == expect, f"{done.stdout}\n{done.stderr}"
     return done

@@ -28,7 +28,7 @@ _LIBRARIES = (
 def run_module(module: str, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess:
     """What `subprocess.run` gives for `python -m module *arguments` in the project's root, with its output as text.
 
-    All calls of a process must have the same `environment`.
+    Each `environment` has a prepared process of its own: the libraries read it when they are imported.
     """
     server = _server(tuple(sorted(environment.items())))
     with tempfile.TemporaryDirectory() as folder:

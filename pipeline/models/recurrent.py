@@ -41,8 +41,7 @@ class GRUSeq2Seq(Seq2Seq):
         d_model: Size of a state, of encoder and decoder.
         bidirectional: The encoder reads both ways, each direction with d_model / 2; the states stay d_model wide.
         dropout: On token vectors and on tanh(W_c [C; H]).
-        embedding_scale: That of `TiedEmbedding`. At 1 tokens that are seen often are learned soon, since tanh bounds
-            what their rows are multiplied with on the way out; small rows learn rare tokens sooner.
+        embedding_scale: The `scale` of `TiedEmbedding`; which one trains best depends on the corpus (results/LOG.md).
     """
 
     def __init__(

@@ -111,7 +111,6 @@ def test_a_recipe_without_usable_parts_is_an_error(tmp_path, configs, monkeypatc
     [
         ("--epochs=0", "--epochs is 0; it must be at least 1"),
         ("--jobs=0", "--jobs is 0; it must be at least 1"),
-        ("--languages=en", "--languages is 'en'; expected two"),
         ("--recipe=none", "none/ablation.yaml is not there"),
         ("--models=gru lstm", "no model 'lstm'"),
     ],
