@@ -1,6 +1,9 @@
 """The one exception that means: the user's input is at fault, and the message says what to do."""
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pipeline.printable import printable
 
@@ -14,3 +17,15 @@ class UserError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(re.sub(r"\s*[\r\n]\s*", " ", message.strip())))
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """How a command ends: with the message and status 2 where input or files are at fault, with 130 on Ctrl-C."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -22,7 +22,7 @@ import yaml
 from pipeline.ablation_table import WHOLE, ablation_table
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, score_models
 from pipeline.metrics import METRICS
 from pipeline.results import provenance, write_json
@@ -115,7 +115,8 @@ def ablate(options: argparse.Namespace) -> None:
     said = joblib.Parallel(n_jobs=options.jobs, backend="threading", return_as="generator")(calls)
     for training, failure in zip(wanted, said, strict=True):
         if failure:
-            raise UserError(f"a training failed; the same command goes on from what is done:\n{failure}")
+            print(failure, file=sys.stderr)
+            raise UserError("a training failed; the same command goes on from what is done")
         print(f"{training.model}, {training.part.without}: trained", flush=True)
     data = find_runs([wanted[0].folder.best])[0].data
     corpus = load_corpus(data["corpus"], data["src"], data["tgt"], Path(data["cache_dir"]), data["revision"])
@@ -172,13 +173,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
         ablate(options)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ with each source word (the norm of the gradient), which a model without attentio
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import torch
 
 from pipeline.atomic import write_atomically
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import alignment_page
 from pipeline.plots import PanelMap, alignment_panel
 from pipeline.scoring import checked_search
@@ -100,13 +99,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
         run(options)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from pipeline.bench.searching import measure_search
 from pipeline.bench.training import measure_training
 from pipeline.bench_table import bench_table
 from pipeline.data.datamodule import TranslationData
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.results import provenance, write_json
 
 MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
         for name in ("rounds", "steps", "search_steps", "threads"):
             if getattr(options, name) < 1:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
@@ -132,11 +132,6 @@ def main() -> None:
         table = bench_table(content)
         write_atomically(options.out / "bench.md", lambda temporary: temporary.write_text(table, encoding="utf-8"))
         print(f"{table}\nJSON and this table: {options.out}")
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

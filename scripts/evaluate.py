@@ -32,7 +32,7 @@ from pipeline.atomic import write_atomically
 from pipeline.data.corpus import Corpus, SentencePair
 from pipeline.data.files import read_lines, read_text_pair
 from pipeline.data.loading import corpus_name, load_corpus
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.alignments import align_models, shapes_of_models
 from pipeline.evaluation.scores import EvaluationSet, Run, concatenated, score_models
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
@@ -272,13 +272,8 @@ def _default_out(run: TrainedRun, corpus: str, split: str) -> Path:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
         run(options)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

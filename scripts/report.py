@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pipeline.atomic import write_atomically
 from pipeline.bertviz import bertviz_arguments
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import report_page
 from pipeline.report_claims import claim_reports
 from pipeline.report_content import corpus_report, find_corpora, read_json
@@ -96,15 +96,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
         write_report(options.runs, options.claims, options.out)
         if options.bertviz:
             write_bertviz(options.runs, options.out.parent / "bertviz")
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":
