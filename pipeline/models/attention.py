@@ -9,6 +9,7 @@ learned maps for Q, K and V.
 import math
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -43,6 +44,10 @@ def fused_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool, scale: float
 ) -> Attended:
     """The same numbers in one kernel, without the weights. `is_causal` needs as many queries as keys and no mask."""
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        # torch's kernel for CPUs takes ten times as long in bfloat16 (results/LOG.md).
+        with torch.autocast("cpu", enabled=False):
+            return fused_attention(query.float(), key.float(), value.float(), mask, is_causal, scale)
     context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal, scale=scale)
     return Attended(context, None)
 
