@@ -53,10 +53,10 @@ def gru(
 class _GRU(torch.autograd.Function):
     """Cho et al. 2014 as torch has it, with x the input and h the state before:
 
-        r, z  = σ(W_r x + b_r + U_r h + c_r), σ(W_z x + b_z + U_z h + c_z)
-        m     = U_n h + c_n
-        n     = tanh(W_n x + b_n + r ⊙ m)
-        state = (1 − z) ⊙ n + z ⊙ h = n + z ⊙ (h − n)
+    r, z  = σ(W_r x + b_r + U_r h + c_r), σ(W_z x + b_z + U_z h + c_z)
+    m     = U_n h + c_n
+    n     = tanh(W_n x + b_n + r ⊙ m)
+    state = (1 − z) ⊙ n + z ⊙ h = n + z ⊙ (h − n)
     """
 
     @staticmethod

@@ -63,8 +63,9 @@ def test_without_autocast_or_gradients_it_is_torch(torch_gru):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_every_gru_of_a_network_is_replaced_and_keeps_its_names(bidirectional):
     network = GRUSeq2Seq(11, "all", d_embed=6, d_model=8, bidirectional=bidirectional)
-    before = {name: p for name, p in network.named_parameters()}
+    before = dict(network.named_parameters())
+    assert len(before) > 8
     use_fast_gru(network)
     assert sum(type(module) is FastGRU for module in network.modules()) == 2 + bidirectional
     assert not any(type(module) is UncastGRU for module in network.modules())
-    assert all(p is before[name] for name, p in network.named_parameters()) and len(before) > 8
+    assert all(p is before[name] for name, p in network.named_parameters())
