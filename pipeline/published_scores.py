@@ -41,7 +41,8 @@ def published_scores(
         measure = "bleu_tok" if any("bleu_tok" in m for m in evaluation["scores"]["models"].values()) else "bleu"
         for model, values in evaluation["scores"]["models"].items():
             score = "{value:.1f} [{low:.1f}, {high:.1f}]".format(**values[measure])
-            how = f"`make evaluate`: beam {evaluation['search']['beam']}, {_seeds(values['seeds'])}"
+            search = "beam {beam}, α = {alpha:g}".format(**evaluation["search"])
+            how = f"`make evaluate`: {search}, {_seeds(values['seeds'])}"
             rows.append(ours(model_label(model), score, metrics[measure], how))
     used = dict.fromkeys(row[-2] for row in rows)
     legend = "\n".join(f"- **{name}**: {published['metrics'][name]}" for name in used)

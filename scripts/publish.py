@@ -32,6 +32,8 @@ def publish(runs: list[Path], results_folder: Path) -> None:
         UserError: A run is not finished.
     """
     for run in runs:
+        if run.parent.name == "comparison":  # runs/CORPUS/*/seed1 names its figures too; they are copied with the runs
+            continue
         path = run / "results.json"
         if not path.is_file():
             raise UserError(f"{run} has no results.json: it is not finished; train it with make train")

@@ -109,14 +109,14 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     others = {"tests": {"a": "A", "b": "B"}, "results_test": "b", "metrics": {"13a": "cased", "B-tok": "tokenised"}}
     estimate = {"value": 41.25, "low": 40.0, "high": 42.5}
     evaluation = {
-        "search": {"beam": 5},
+        "search": {"beam": 5, "alpha": 1.4},
         "scores": {"models": {"gru": {"seeds": [1, 2], "bleu": estimate | {"value": 1.0}, "bleu_tok": estimate}}},
     }
     table = published_scores(others | {"systems": []}, [run("gru", 60)], [evaluation])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:4]]
     assert rows[0][:4] == ["**this project: GRU, no attention**", "", "**91.2**", "13a"]
     assert rows[1][1:4] == ["", "**41.2 [40.0, 42.5]**", "B-tok"]
-    assert rows[1][4] == "`make evaluate`: beam 5, mean of 2 seeds"
+    assert rows[1][4] == "`make evaluate`: beam 5, α = 1.4, mean of 2 seeds"
     assert table.endswith("- **13a**: cased\n- **B-tok**: tokenised")
 
 

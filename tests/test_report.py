@@ -76,7 +76,7 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
         (run / "results.json").write_text(json.dumps(content))
         for figure in ("length.png", "alignment_1.png"):
             (figures / figure).write_bytes(b"")
-        publish([run], tmp_path / "results")
+        publish(sorted(run.parent.parent.glob("*/seed1")), tmp_path / "results")
     shared = {"gru-seed1.json", "length.png", "curves", "evaluation"}
     assert {p.name for p in (tmp_path / "results/toy").iterdir()} == {*shared, "alignment_1.png"}
     captions = tmp_path / "results/captions"

@@ -45,7 +45,7 @@ def fused_attention(
 ) -> Attended:
     """The same numbers in one kernel, without the weights. `is_causal` needs as many queries as keys and no mask."""
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        # torch's kernel for CPUs takes ten times as long in bfloat16 (results/LOG.md).
+        # torch's kernel for CPUs takes several times as long in bfloat16 (results/LOG.md).
         with torch.autocast("cpu", enabled=False):
             return fused_attention(query.float(), key.float(), value.float(), mask, is_causal, scale)
     context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal, scale=scale)
