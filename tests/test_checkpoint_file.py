@@ -11,7 +11,13 @@ import pytest
 import torch
 
 from pipeline import checkpoint_file
-from pipeline.checkpoint_file import checksum_file, read_checkpoint, refuse_other_weights, write_checkpoint
+from pipeline.checkpoint_file import (
+    checksum_file,
+    read_checkpoint,
+    refuse_other_weights,
+    settle_checksum,
+    write_checkpoint,
+)
 from pipeline.errors import UserError
 
 ORIGIN = {"class_path": "pipeline.models.GRUSeq2Seq", "init_args": {"d_model": 8}}
@@ -81,10 +87,23 @@ def test_killed_between_checkpoint_and_checksum_they_still_belong_together(path,
             raise KeyboardInterrupt
         write(*arguments)
 
-    monkeypatch.setattr(checkpoint_file, "write_atomically", stop_at)
-    with pytest.raises(KeyboardInterrupt):
-        write_checkpoint(content(2), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_file, "write_atomically", stop_at)
+        with pytest.raises(KeyboardInterrupt):
+            write_checkpoint(content(2), path)
     assert read_checkpoint(path)["step"] == (2 if killed_in == 3 else 1)
+    settle_checksum(path)
+    assert checksum_file(path).read_text() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  last.ckpt\n"
+
+
+def test_the_sum_of_a_damaged_file_is_never_made_the_right_one(path):
+    checksum_file(path).write_text(f"{'0' * 64}  last.ckpt\n{'1' * 64}  last.ckpt\n")
+    settle_checksum(path)
+    with pytest.raises(UserError, match="changed or damaged"):
+        read_checkpoint(path)
+    checksum_file(path).unlink()
+    settle_checksum(path)
+    assert not checksum_file(path).exists()
 
 
 def test_a_file_that_was_changed_after_it_was_written_is_refused(path):
