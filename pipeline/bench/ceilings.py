@@ -13,7 +13,6 @@ from pipeline.bench.reference import make_model, spread, training_batches
 from pipeline.bench.training import bare_step, fast_step, make_optimizer
 from pipeline.data.datamodule import TranslationData
 from pipeline.fast.dropout import use_fast_dropout
-from pipeline.fast.gru import use_fast_gru
 
 # Reads of weight, gradient and AdamW's two moments, and writes of all but the gradient, in float32.
 _BYTES_PER_PARAMETER = 7 * 4
@@ -63,7 +62,6 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
     steps = {"readable": lambda: bare_step(network, optimizer, batch)}
     fast_network = make_model(model, data.vocab_size)
     use_fast_dropout(fast_network)
-    use_fast_gru(fast_network)
     fast_optimizer = make_optimizer(fast_network)
     steps["fast"] = lambda: fast_step(fast_network, fast_optimizer, batch)
     return {

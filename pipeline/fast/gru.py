@@ -39,8 +39,8 @@ def gru(
     """The states (batch, len, size) of a GRU.
 
     Args:
-        vectors: (batch, len, d).
-        start: The state before the first, (batch, size).
+        vectors: (batch, len, d), float32.
+        start: The state before the first, (batch, size), float32.
         w: (3 · size, d), rows for r, z and n, as in `nn.GRU`.
         u: (3 · size, size).
         b: (3 · size,), as is `c`.
@@ -51,7 +51,7 @@ def gru(
 
 
 class _GRU(torch.autograd.Function):
-    """Cho et al. 2014 as torch has it, with x the input and h the state before:
+    """Cho et al. 2014 (§2.3) as torch has it, r after the product, with x the input and h the state before:
 
     r, z  = σ(W_r x + b_r + U_r h + c_r), σ(W_z x + b_z + U_z h + c_z)
     m     = U_n h + c_n
