@@ -17,7 +17,7 @@ LEVELS = [
     {"pipeline.data.grammar", "pipeline.data.files", "pipeline.data.tokenizer"},
     {"pipeline.data.toy", "pipeline.data.hub"},
     {"pipeline.data.loading", "pipeline.data.batching"},
-    {"pipeline.data.probes"},
+    {"pipeline.data.probes", "pipeline.data.bpe_dropout"},
     {"pipeline.data.datamodule"},
     {"pipeline.models"},
     {"pipeline.statistics"},

@@ -9,6 +9,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from pipeline.atomic import write_atomically
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
+from pipeline.data.bpe_dropout import BPEDropout
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.data.tokenizer import Tokenizer
@@ -25,9 +26,11 @@ class TranslationData(pl.LightningDataModule):
         vocab_size: Pieces of the joint vocabulary; where the corpus allows fewer, the rest stay unused.
         batch_tokens: At most this many target tokens in a batch, and source tokens likewise, padding included.
         eval_batch_tokens: The same for validation and test.
+        bpe_dropout: The probability with which a merge of pieces is left out in training (Provilkov et al. 2020); the
+            budget of `batch_tokens` counts pieces without it.
         max_len: Training pairs with a side of more pieces than this are left out, and counted in the log. Validation
             and test always keep every sentence.
-        seed: Of the batch order.
+        seed: Of the batch order, and of BPE-dropout.
         revision: Commit of a dataset on the Hub; None takes the newest.
         cache_dir: Where the tokenizer and the generated toy corpus are kept.
     """
@@ -40,12 +43,15 @@ class TranslationData(pl.LightningDataModule):
         vocab_size: int = 1536,
         batch_tokens: int = 2048,
         eval_batch_tokens: int = 8192,
+        bpe_dropout: float = 0.0,
         max_len: int = 128,
         seed: int = 1,
         revision: str | None = None,
         cache_dir: str = "data/cache",
     ) -> None:
         super().__init__()
+        if not 0 <= bpe_dropout < 1:
+            raise UserError(f"data.bpe_dropout is {bpe_dropout}; it must be at least 0 and less than 1")
         self.corpus_name = corpus_name(corpus)
         self.corpus_source = corpus
         self.src = src
@@ -53,6 +59,7 @@ class TranslationData(pl.LightningDataModule):
         self.vocab_size = vocab_size
         self.batch_tokens = batch_tokens
         self.eval_batch_tokens = eval_batch_tokens
+        self.bpe_dropout = bpe_dropout
         self.max_len = max_len
         self.seed = seed
         self.revision = revision
@@ -101,7 +108,8 @@ class TranslationData(pl.LightningDataModule):
             }
 
     def train_dataloader(self) -> TokenBudgetBatches:
-        self._train_batches = self._batches("train", self.batch_tokens, self.seed, self._consumed)
+        recut = BPEDropout(self.tokenizer, self.bpe_dropout, self.seed) if self.bpe_dropout else None
+        self._train_batches = self._batches("train", self.batch_tokens, self.seed, self._consumed, recut)
         return self._train_batches
 
     def val_dataloader(self) -> TokenBudgetBatches:
@@ -172,8 +180,10 @@ class TranslationData(pl.LightningDataModule):
             write_atomically(path, lambda temporary: temporary.write_bytes(proto))
         return Tokenizer(path.read_bytes())
 
-    def _batches(self, split: str, batch_tokens: int, seed: int | None, consumed: int = 0) -> TokenBudgetBatches:
-        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place(), consumed)
+    def _batches(
+        self, split: str, batch_tokens: int, seed: int | None, consumed: int = 0, recut: BPEDropout | None = None
+    ) -> TokenBudgetBatches:
+        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place(), consumed, recut)
 
     def _place(self) -> tuple[int, int]:
         """This process's rank and how many processes there are."""
