@@ -40,8 +40,7 @@ class GRUSeq2Seq(Seq2Seq):
         d_embed: Size of token vectors.
         d_model: Size of a state, of encoder and decoder.
         bidirectional: The encoder reads both ways, each direction with d_model / 2; the states stay d_model wide.
-        dropout: On token vectors, on what each GRU hands on, never from step to step (Zaremba et al. 2014, §3.2), and
-            on tanh(W_c [C; H]).
+        dropout: On token vectors and on tanh(W_c [C; H]).
         embedding_scale: The `scale` of `TiedEmbedding`; which one trains best depends on the corpus (results/LOG.md).
     """
 
@@ -71,7 +70,7 @@ class GRUSeq2Seq(Seq2Seq):
 
     def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
         states, last = self.encoder(vectors, src_mask)
-        return hand_over(self.dropout(states), src_mask, self.dropout(last), self.memory)
+        return hand_over(states, src_mask, last, self.memory)
 
     @property
     def output_matrix(self) -> Tensor:
@@ -89,7 +88,6 @@ class GRUSeq2Seq(Seq2Seq):
         batch, rows = len(memory.states), len(tgt)  # more rows than sources in beam search
         start = memory.summary.repeat_interleave(rows // batch, dim=0) if state is None else state
         hidden, state = self.decoder(self.embedding(tgt), start.unsqueeze(0).contiguous())
-        hidden = self.dropout(hidden)
         context, alignment = self.attend(rows_to_positions(hidden, batch), memory)
         context = positions_to_rows(context, rows)
         output = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # (rows, tgt_len, d_embed)
