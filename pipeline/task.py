@@ -12,8 +12,7 @@ from pipeline.circumstances import circumstances
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
-from pipeline.fast.dropout import use_fast_dropout
-from pipeline.fast.gru import use_fast_gru
+from pipeline.fast.modules import use_fast_modules
 from pipeline.fast.objective import chunked_objective
 from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
 from pipeline.models import Seq2Seq
@@ -64,8 +63,7 @@ class TranslationTask(pl.LightningModule):
         self.seed = seed
         self.fast = fast
         if fast:
-            use_fast_dropout(network)
-            use_fast_gru(network)
+            use_fast_modules(network)
         # Kept in the checkpoint: a resumed run goes on counting.
         self.tokens_seen = 0
         self.seconds = 0.0

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline.bench.reference import make_model, spread, training_batches
 from pipeline.bench.training import bare_step, fast_step, make_optimizer
 from pipeline.data.datamodule import TranslationData
-from pipeline.fast.dropout import use_fast_dropout
+from pipeline.fast.modules import use_fast_modules
 
 # Reads of weight, gradient and AdamW's two moments, and writes of all but the gradient, in float32.
 _BYTES_PER_PARAMETER = 7 * 4
@@ -61,7 +61,7 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
     memory = num_parameters * _BYTES_PER_PARAMETER / machine["copy_gbytes_per_second"] / 1e9
     steps = {"readable": lambda: bare_step(network, optimizer, batch)}
     fast_network = make_model(model, data.vocab_size)
-    use_fast_dropout(fast_network)
+    use_fast_modules(fast_network)
     fast_optimizer = make_optimizer(fast_network)
     steps["fast"] = lambda: fast_step(fast_network, fast_optimizer, batch)
     return {

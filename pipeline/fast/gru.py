@@ -5,7 +5,7 @@ the state.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.models.recurrent import UncastGRU
 
@@ -24,13 +24,6 @@ class FastGRU(UncastGRU):
         weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
         states = gru(vectors.float(), start.float(), *weights, torch.get_autocast_dtype("cpu"))
         return states, states[:, -1].unsqueeze(0)
-
-
-def use_fast_gru(network: nn.Module) -> None:
-    """Makes every `UncastGRU` of `network` a `FastGRU`, with the same parameters under the same names."""
-    for module in network.modules():
-        if type(module) is UncastGRU:
-            module.__class__ = FastGRU
 
 
 def gru(

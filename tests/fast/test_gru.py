@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from pipeline.fast.gru import FastGRU, gru, use_fast_gru
-from pipeline.models import GRUSeq2Seq
+from pipeline.fast.gru import gru
+from pipeline.fast.modules import use_fast_modules
 from pipeline.models.recurrent import UncastGRU
 
 BATCH, LENGTH, D, SIZE = 4, 6, 5, 7
@@ -42,7 +42,7 @@ def test_in_float32_states_and_gradients_are_those_of_torch(torch_gru):
 
 def test_under_autocast_products_are_rounded_and_states_are_not(torch_gru):
     fast = copy.deepcopy(torch_gru)
-    use_fast_gru(fast)
+    use_fast_modules(fast)
     with torch.autocast("cpu", torch.bfloat16):
         ours = states_and_gradients(by_torch, fast)
     for name, expected in states_and_gradients(by_torch, torch_gru).items():
@@ -52,20 +52,9 @@ def test_under_autocast_products_are_rounded_and_states_are_not(torch_gru):
 
 def test_without_autocast_or_gradients_it_is_torch(torch_gru):
     fast = copy.deepcopy(torch_gru)
-    use_fast_gru(fast)
+    use_fast_modules(fast)
     vectors = torch.randn(BATCH, LENGTH, D)
     expected, _ = torch_gru(vectors)
     assert torch.equal(fast(vectors)[0], expected)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         assert torch.equal(fast(vectors)[0], expected)
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_every_gru_of_a_network_is_replaced_and_keeps_its_names(bidirectional):
-    network = GRUSeq2Seq(11, "all", d_embed=6, d_model=8, bidirectional=bidirectional)
-    before = dict(network.named_parameters())
-    assert len(before) > 8
-    use_fast_gru(network)
-    assert sum(type(module) is FastGRU for module in network.modules()) == 2 + bidirectional
-    assert not any(type(module) is UncastGRU for module in network.modules())
-    assert all(p is before[name] for name, p in network.named_parameters())
