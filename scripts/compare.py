@@ -5,7 +5,6 @@ python -m scripts.compare runs/toy/gru/seed1 runs/toy/gru_attention/seed1 runs/t
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.plots import PanelMap, alignment_panel, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
 from pipeline.results import read_translations
@@ -98,11 +97,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
         compare(options.runs, options.out)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from pipeline.atomic import write_atomically
-from pipeline.errors import UserError
+from pipeline.errors import exit_on_error
 from pipeline.explorer import NUM_SENTENCES, explorer_content
 from pipeline.run_folder import find_runs
 
@@ -23,14 +22,11 @@ def main() -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder with the finished runs of one corpus")
     parser.add_argument("--sentences", type=int, default=NUM_SENTENCES, help="how many (default: %(default)s)")
     options = parser.parse_args()
-    try:
+    with exit_on_error():
         content = explorer_content(find_runs([options.folder]), options.sentences)
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         out = options.folder / "explorer.json"
         write_atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

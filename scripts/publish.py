@@ -12,13 +12,12 @@ runs, only the tables are written anew.
 import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from pipeline.claims_table import claims_table
 from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.results import write_json
 
 RESULTS = Path("results")
@@ -96,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
         publish(options.runs, RESULTS)
         if options.claims:
             publish_claims(options.claims, RESULTS)
@@ -104,9 +103,6 @@ def main() -> None:
             publish_ablation(options.ablation, RESULTS)
         for path in documents(Path()):
             path.write_text(with_tables(path.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

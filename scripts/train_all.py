@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from scripts.compare import compare
 
 CONFIGS = Path("configs")
@@ -19,13 +19,9 @@ CONFIGS = Path("configs")
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        train_all(_parser().parse_args())
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    options = _parser().parse_args()
+    with exit_on_error():
+        train_all(options)
 
 
 def train_all(options: argparse.Namespace) -> None:

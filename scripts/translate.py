@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from pipeline.alignment import format_pharaoh, strongest_links
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.plots import model_label, model_order
 from pipeline.printable import printable
 from pipeline.run_folder import find_runs
@@ -226,16 +226,12 @@ def run(options: argparse.Namespace) -> None:
 def main() -> None:
     options = _parser().parse_args()
     sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: input is UTF-8, so is output
-    try:
-        run(options)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with exit_on_error():
+        try:
+            run(options)
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. Python would complain when it flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
