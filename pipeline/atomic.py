@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+_SUFFIX = ".partial"
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Calls `write` on a temporary file in the folder of `path`, syncs it to the disk, and renames it.
@@ -13,7 +15,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     fails, what stood at `path` stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SUFFIX)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -25,6 +27,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync(path.parent)  # or the new name may not survive a power cut, though the content does
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Removes what writers that were killed left in `folder` and below, where nobody writes now."""
+    for left in folder.rglob(f".*{_SUFFIX}"):
+        left.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

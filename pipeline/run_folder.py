@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 from torch import Tensor
 
+from pipeline.atomic import remove_partial_files
 from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
@@ -180,7 +181,9 @@ class RunFolder:
         return kept
 
     def clear(self) -> None:
-        """Removes what a run left that was stopped before its first checkpoint: there is nothing to go on from."""
+        """Removes what a process that was killed left: of a file that it wrote, the part; of a run that was stopped
+        before its first checkpoint, all, since there is nothing to go on from."""
+        remove_partial_files(self.path)
         if not self.is_finished and not self.can_go_on:
             for left in self.path.iterdir():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -1,6 +1,9 @@
+import os
+import signal
+
 import pytest
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import remove_partial_files, write_atomically
 
 
 def test_a_file_is_written_whole_and_its_folder_is_made(tmp_path):
@@ -34,3 +37,17 @@ def test_until_it_is_whole_a_file_is_not_there(tmp_path):
         assert temporary.parent == path.parent  # a rename is atomic only within one file system
 
     write_atomically(path, write)
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    """A child is killed while it writes: no handler of its own can clean up."""
+    path = tmp_path / "inner" / "file.txt"
+    write_atomically(path, lambda temporary: temporary.write_text("old"))
+    (path.parent / ".hidden").write_text("of somebody else")
+    if not (child := os.fork()):
+        write_atomically(path, lambda temporary: os.kill(os.getpid(), signal.SIGKILL))
+    os.waitpid(child, 0)
+    assert len(list(path.parent.iterdir())) == 3
+    remove_partial_files(tmp_path)
+    assert {left.name for left in path.parent.iterdir()} == {"file.txt", ".hidden"}
+    assert path.read_text() == "old"

@@ -23,8 +23,11 @@ def test_the_place_says_corpus_model_and_seed(folder, tmp_path):
 
 def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
     folder.last.write_bytes(b"")
+    part = folder.path / ".translations.jsonl.k2s9.partial"
+    part.write_text("of a process that was killed")
     folder.clear()
     assert folder.can_go_on
+    assert not part.exists()
     folder.last.unlink()
     folder.results_json.write_text("{}")
     folder.clear()

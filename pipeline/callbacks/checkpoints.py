@@ -58,8 +58,6 @@ class Checkpoints(Callback):
         self._saved_at = time.monotonic()
         folder = checkpoint_folder(trainer)  # on every process: asking for it is a broadcast
         if trainer.is_global_zero:
-            for stale in folder.glob(".*.ckpt.*"):
-                stale.unlink()
             for name in ("best", "last"):
                 settle_checksum(folder / f"{name}.ckpt")
 
