@@ -13,7 +13,7 @@ import yaml
 from torch import Tensor
 
 from pipeline.atomic import remove_partial_files
-from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights
+from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights, settle_checksum
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
 
@@ -181,9 +181,12 @@ class RunFolder:
         return kept
 
     def clear(self) -> None:
-        """Removes what a process that was killed left: of a file that it wrote, the part; of a run that was stopped
-        before its first checkpoint, all, since there is nothing to go on from."""
+        """Removes what a process that was killed left: of a file that it wrote, the part; of two sums of a
+        checkpoint, the other's; of a run that was stopped before its first checkpoint, all, since there is nothing to
+        go on from."""
         remove_partial_files(self.path)
+        for checkpoint in (self.best, self.last):
+            settle_checksum(checkpoint)
         if not self.is_finished and not self.can_go_on:
             for left in self.path.iterdir():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()

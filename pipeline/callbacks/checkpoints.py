@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from pipeline.checkpoint_file import read_checkpoint, settle_checksum, write_checkpoint
+from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
 from pipeline.errors import UserError
 
 # Several processes agree on whether it is time to save: this often between two checkpoints, as agreeing waits for all.
@@ -56,10 +56,6 @@ class Checkpoints(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._saved_at = time.monotonic()
-        folder = checkpoint_folder(trainer)  # on every process: asking for it is a broadcast
-        if trainer.is_global_zero:
-            for name in ("best", "last"):
-                settle_checksum(folder / f"{name}.ckpt")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

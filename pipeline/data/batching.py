@@ -78,7 +78,7 @@ class TokenBudgetBatches:
         seed: Of the order; None keeps one fixed order (validation, test).
         rank: This process, of `world_size`.
         consumed: Batches already used in training, over all epochs.
-        recut: Gives the pairs of a batch in other pieces, by chance (`BPEDropout`); None leaves them as they are.
+        resegment: Gives the pairs of a batch in other pieces, by chance (`BPEDropout`); None leaves them as they are.
             Batches are planned with the pieces of `pairs`, so that every epoch has equally many.
     """
 
@@ -90,7 +90,7 @@ class TokenBudgetBatches:
         rank: int = 0,
         world_size: int = 1,
         consumed: int = 0,
-        recut: Callable[[Sequence[EncodedPair], np.random.Generator], list[EncodedPair]] | None = None,
+        resegment: Callable[[Sequence[EncodedPair], np.random.Generator], list[EncodedPair]] | None = None,
     ) -> None:
         self.pairs = pairs
         self.batch_tokens = batch_tokens
@@ -98,7 +98,7 @@ class TokenBudgetBatches:
         self.rank = rank
         self.world_size = world_size
         self.consumed = consumed
-        self.recut = recut
+        self.resegment = resegment
         self._src_len = np.array([len(pair.src) for pair in pairs])
         self._tgt_len = np.array([len(pair.tgt) + 1 for pair in pairs])
         self._length = len(self.plan(epoch=0))
@@ -143,7 +143,7 @@ class TokenBudgetBatches:
     def _pairs(self, rows: np.ndarray, epoch: int, number: int) -> list[EncodedPair]:
         """The pairs of global batch `number` of an epoch."""
         pairs = [self.pairs[row] for row in rows]
-        return self.recut(pairs, np.random.default_rng([self.seed, epoch, number])) if self.recut else pairs
+        return self.resegment(pairs, np.random.default_rng([self.seed, epoch, number])) if self.resegment else pairs
 
     def _share(self, rows: np.ndarray, pairs: list[EncodedPair]) -> Batch:
         """This process's part of a global batch, with the token count of all of it."""

@@ -108,8 +108,8 @@ class TranslationData(pl.LightningDataModule):
             }
 
     def train_dataloader(self) -> TokenBudgetBatches:
-        recut = BPEDropout(self.tokenizer, self.bpe_dropout, self.seed) if self.bpe_dropout else None
-        self._train_batches = self._batches("train", self.batch_tokens, self.seed, self._consumed, recut)
+        resegment = BPEDropout(self.tokenizer, self.bpe_dropout, self.seed) if self.bpe_dropout else None
+        self._train_batches = self._batches("train", self.batch_tokens, self.seed, self._consumed, resegment)
         return self._train_batches
 
     def val_dataloader(self) -> TokenBudgetBatches:
@@ -181,9 +181,9 @@ class TranslationData(pl.LightningDataModule):
         return Tokenizer(path.read_bytes())
 
     def _batches(
-        self, split: str, batch_tokens: int, seed: int | None, consumed: int = 0, recut: BPEDropout | None = None
+        self, split: str, batch_tokens: int, seed: int | None, consumed: int = 0, resegment: BPEDropout | None = None
     ) -> TokenBudgetBatches:
-        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place(), consumed, recut)
+        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place(), consumed, resegment)
 
     def _place(self) -> tuple[int, int]:
         """This process's rank and how many processes there are."""

@@ -54,7 +54,7 @@ class Tokenizer:
             raise UserError(
                 "the training sentences hold nothing that can be read: only spaces and invisible characters"
             )
-        needed = NUM_BYTES + 5 + letters  # 4 special pieces, the bytes, every letter, "▁"
+        needed = FIRST_LEARNED + letters + 1  # special pieces and bytes, every letter, "▁"
         if vocab_size < needed:
             raise UserError(
                 f"vocab_size is {vocab_size}, but this corpus needs at least {needed} "

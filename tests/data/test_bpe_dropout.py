@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.data.batching import Batch, TokenBudgetBatches, encode_pairs
-from pipeline.data.bpe_dropout import NUM_CUTS, BPEDropout
+from pipeline.data.bpe_dropout import NUM_SEGMENTATIONS, BPEDropout
 from pipeline.data.corpus import SentencePair
-from pipeline.data.tokenizer import EOS, NUM_BYTES, PAD, Tokenizer
+from pipeline.data.tokenizer import EOS, FIRST_LEARNED, PAD, Tokenizer
 
 WORDS = [
     "schläfst",
@@ -39,7 +39,7 @@ def tokenizer(pairs) -> Tokenizer:
     return Tokenizer.train([side for pair in pairs for side in (pair.src, pair.tgt)], 330)
 
 
-def recut(tokenizer, pairs, p: float, seed: int = 1, chance: int = 1):
+def resegment(tokenizer, pairs, p: float, seed: int = 1, chance: int = 1):
     encoded = encode_pairs(pairs, tokenizer)
     return encoded, BPEDropout(tokenizer, p, seed)(encoded, np.random.default_rng(chance))
 
@@ -55,20 +55,20 @@ def test_without_dropout_the_pieces_are_those_of_sentencepiece(tokenizer, pairs)
         SentencePair("北京 Hund  ein", "Hund北京"),  # letters that are spelled in bytes, a double space
         SentencePair("Hundschläfst▁ein", "xyz"),
     ]
-    encoded, same = recut(tokenizer, hostile, p=0.0)
+    encoded, same = resegment(tokenizer, hostile, p=0.0)
     assert ids(same) == ids(encoded)
 
 
 def test_without_dropout_the_pieces_of_the_toy_corpus_are_those_of_sentencepiece(corpus):
     sentences = corpus.train[:2000]
     tokenizer = Tokenizer.train([side for pair in sentences for side in (pair.src, pair.tgt)], 900)
-    encoded, same = recut(tokenizer, sentences, p=0.0)
+    encoded, same = resegment(tokenizer, sentences, p=0.0)
     assert ids(same) == ids(encoded)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.99])
 def test_other_pieces_spell_the_same_text(tokenizer, pairs, p):
-    encoded, other = recut(tokenizer, pairs, p)
+    encoded, other = resegment(tokenizer, pairs, p)
     assert ids(other) != ids(encoded)
     assert all(pair.src[-1] == EOS for pair in other)
     for side in ("src", "tgt"):
@@ -78,7 +78,7 @@ def test_other_pieces_spell_the_same_text(tokenizer, pairs, p):
 
 def test_more_dropout_gives_more_pieces_up_to_single_letters(tokenizer, pairs):
     def total(p: float) -> int:
-        return sum(len(pair.tgt) for pair in recut(tokenizer, pairs, p)[1])
+        return sum(len(pair.tgt) for pair in resegment(tokenizer, pairs, p)[1])
 
     letters = sum(len(word) + 1 for pair in pairs for word in pair.tgt.split())
     assert total(0.0) < total(0.1) < total(0.5) < total(0.99) <= letters
@@ -87,10 +87,10 @@ def test_more_dropout_gives_more_pieces_up_to_single_letters(tokenizer, pairs):
 def test_a_merge_is_left_out_as_often_as_p_says(tokenizer):
     """A word of two letters, "▁" and one more, has one possible merge, tried once."""
     merged = next(
-        piece for piece in tokenizer.pieces(range(NUM_BYTES + 4, tokenizer.size)) if len(piece) == 2 and piece[0] == "▁"
+        piece for piece in tokenizer.pieces(range(FIRST_LEARNED, tokenizer.size)) if len(piece) == 2 and piece[0] == "▁"
     )
     dropout, chance = BPEDropout(tokenizer, 0.3, seed=1), random.Random(2)
-    whole = sum(len(dropout.cut(merged, chance)) == 1 for _ in range(4000))
+    whole = sum(len(dropout.segment(merged, chance)) == 1 for _ in range(4000))
     assert whole / 4000 == pytest.approx(0.7, abs=0.03)  # four standard deviations
 
 
@@ -103,20 +103,20 @@ def test_a_words_cuts_do_not_depend_on_what_was_read_before_it(tokenizer, pairs)
 
 
 def test_the_cuts_follow_from_the_seed(tokenizer, pairs):
-    assert ids(recut(tokenizer, pairs, 0.3, seed=1)[1]) == ids(recut(tokenizer, pairs, 0.3, seed=1)[1])
-    assert ids(recut(tokenizer, pairs, 0.3, seed=1)[1]) != ids(recut(tokenizer, pairs, 0.3, seed=2)[1])
+    assert ids(resegment(tokenizer, pairs, 0.3, seed=1)[1]) == ids(resegment(tokenizer, pairs, 0.3, seed=1)[1])
+    assert ids(resegment(tokenizer, pairs, 0.3, seed=1)[1]) != ids(resegment(tokenizer, pairs, 0.3, seed=2)[1])
 
 
 def test_a_word_is_cut_in_many_ways(tokenizer):
     pair = encode_pairs([SentencePair("schläfst", "schläfst")], tokenizer)
     dropout, chance = BPEDropout(tokenizer, 0.3, seed=1), np.random.default_rng(1)
     cuts = {tuple(dropout(pair, chance)[0].tgt.tolist()) for _ in range(400)}
-    assert 4 < len(cuts) <= NUM_CUTS
+    assert 4 < len(cuts) <= NUM_SEGMENTATIONS
 
 
 def batches(tokenizer, pairs, rank: int = 0, world_size: int = 1, consumed: int = 0) -> TokenBudgetBatches:
-    recut = BPEDropout(tokenizer, 0.3, seed=1)
-    return TokenBudgetBatches(encode_pairs(pairs, tokenizer), 60, 7, rank, world_size, consumed, recut)
+    resegment = BPEDropout(tokenizer, 0.3, seed=1)
+    return TokenBudgetBatches(encode_pairs(pairs, tokenizer), 60, 7, rank, world_size, consumed, resegment)
 
 
 def targets(stream: Iterable[Batch]) -> dict[int, list[int]]:
