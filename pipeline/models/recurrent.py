@@ -41,6 +41,7 @@ class GRUSeq2Seq(Seq2Seq):
         d_model: Size of a state, of encoder and decoder.
         bidirectional: The encoder reads both ways, each direction with d_model / 2; the states stay d_model wide.
         dropout: On token vectors and on tanh(W_c [C; H]).
+        word_dropout: On whole tokens of source and target.
         embedding_scale: The `scale` of `TiedEmbedding`; which one trains best depends on the corpus (results/LOG.md).
     """
 
@@ -52,6 +53,7 @@ class GRUSeq2Seq(Seq2Seq):
         d_model: int = 256,
         bidirectional: bool = False,
         dropout: float = 0.1,
+        word_dropout: float = 0.0,
         embedding_scale: float = 1.0,
     ) -> None:
         super().__init__(vocab_size)
@@ -59,7 +61,7 @@ class GRUSeq2Seq(Seq2Seq):
         if bidirectional and d_model % 2:
             raise ValueError(f"d_model is {d_model}; a bidirectional encoder needs an even number, half per direction")
         self.memory = memory
-        self.embedding = TiedEmbedding(vocab_size, d_embed, dropout, embedding_scale)
+        self.embedding = TiedEmbedding(vocab_size, d_embed, dropout, embedding_scale, word_dropout)
         self.encoder = GRUEncoder(d_embed, d_model, bidirectional)
         self.decoder = UncastGRU(d_embed, d_model, batch_first=True)
         self.combine = nn.Linear(2 * d_model, d_embed, bias=False)  # W_c
