@@ -36,7 +36,8 @@ def gru(
     wanted = num_parameters(transformer(vocab_size, d_embed, 1, layers))
     sizes = range(2, 16 * d_embed, 2)
     size = min(sizes, key=lambda d_model: abs(_gru_parameters(d_embed, d_model, bidirectional) - wanted))
-    network = network_class(vocab_size, memory, d_embed, size, bidirectional, dropout)
+    direction = "both" if bidirectional else "forward"
+    network = network_class(vocab_size, memory, d_embed, size, direction, dropout)
     mismatch = abs(num_parameters(network) / wanted - 1)
     assert mismatch <= LARGEST_MISMATCH, f"no GRU within {LARGEST_MISMATCH:.0%} of {wanted} parameters"
     return network

@@ -151,7 +151,8 @@ def trained_run(
         `example`: words, weights and gold of one sentence.
     """
     task = sentences(num_train, num_test, longest)
-    settings = {"d_embed": 64, "d_model": d_model, "bidirectional": encoder == "both ways", "dropout": 0.0}
+    direction = "both" if encoder == "both ways" else "forward"
+    settings = {"d_embed": 64, "d_model": d_model, "direction": direction, "dropout": 0.0}
     torch.manual_seed(seed)
     network = GRUSeq2Seq(task.vocabulary.size, "all", **settings).eval()
     batch = batch_of([task.vocabulary.encode(pair) for pair in task.test])

@@ -12,6 +12,8 @@ Where the memory has one state, the softmax over one score is 1 and C is that st
 the same parameters. There is no input feeding, so a whole target is one GRU call and two batched products.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +32,8 @@ from pipeline.models.interface import (
     rows_to_positions,
 )
 
+Direction = Literal["forward", "backward", "both"]
+
 
 class GRUSeq2Seq(Seq2Seq):
     """A GRU encoder and a GRU decoder of one layer each.
@@ -39,7 +43,9 @@ class GRUSeq2Seq(Seq2Seq):
         memory: What the encoder hands over: `all` (attention), `last` (the bottleneck) or `mean`.
         d_embed: Size of token vectors.
         d_model: Size of a state, of encoder and decoder.
-        bidirectional: The encoder reads both ways, each direction with d_model / 2; the states stay d_model wide.
+        direction: In which the encoder reads: `forward`, left to right; `backward`, right to left, so that its last
+            state is that of the first word (Sutskever et al. 2014, §3.3); `both`, each with d_model / 2, and the states
+            stay d_model wide.
         dropout: On token vectors and on tanh(W_c [C; H]).
         word_dropout: On whole tokens of source and target.
         embedding_scale: The `scale` of `TiedEmbedding`; which one trains best depends on the corpus (results/LOG.md).
@@ -51,18 +57,20 @@ class GRUSeq2Seq(Seq2Seq):
         memory: Handover = "all",
         d_embed: int = 128,
         d_model: int = 256,
-        bidirectional: bool = False,
+        direction: Direction = "forward",
         dropout: float = 0.1,
         word_dropout: float = 0.0,
         embedding_scale: float = 1.0,
     ) -> None:
         super().__init__(vocab_size)
         check_handover(memory)
-        if bidirectional and d_model % 2:
-            raise ValueError(f"d_model is {d_model}; a bidirectional encoder needs an even number, half per direction")
+        if direction not in Direction.__args__:
+            raise ValueError(f"direction is {direction!r}; it must be one of {', '.join(Direction.__args__)}")
+        if direction == "both" and d_model % 2:
+            raise ValueError(f"d_model is {d_model}; an encoder of both directions needs an even number, half for each")
         self.memory = memory
         self.embedding = TiedEmbedding(vocab_size, d_embed, dropout, embedding_scale, word_dropout)
-        self.encoder = GRUEncoder(d_embed, d_model, bidirectional)
+        self.encoder = GRUEncoder(d_embed, d_model, direction)
         self.decoder = UncastGRU(d_embed, d_model, batch_first=True)
         self.combine = nn.Linear(2 * d_model, d_embed, bias=False)  # W_c
         self.dropout = nn.Dropout(dropout)
@@ -122,13 +130,13 @@ class UncastGRU(nn.GRU):
 
 
 class GRUEncoder(nn.Module):
-    """Reads token vectors left to right or, with `bidirectional`, also right to left."""
+    """Reads token vectors forward, backward or, with half of the state for each, in both directions."""
 
-    def __init__(self, d_embed: int, d_model: int, bidirectional: bool) -> None:
+    def __init__(self, d_embed: int, d_model: int, direction: Direction) -> None:
         super().__init__()
-        size = d_model // 2 if bidirectional else d_model
-        self.forward_gru = UncastGRU(d_embed, size, batch_first=True)
-        self.backward_gru = UncastGRU(d_embed, size, batch_first=True) if bidirectional else None
+        size = d_model // 2 if direction == "both" else d_model
+        self.forward_gru = UncastGRU(d_embed, size, batch_first=True) if direction != "backward" else None
+        self.backward_gru = UncastGRU(d_embed, size, batch_first=True) if direction != "forward" else None
 
     def forward(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """All states (batch, src_len, d_model) and the last (batch, d_model), of `vectors` (batch, src_len, d_embed).
@@ -137,15 +145,17 @@ class GRUEncoder(nn.Module):
         sentence reversed within its own length, which is what packed sequences do, without their sorting.
         """
         end = last_position(mask)
-        states, _ = self.forward_gru(vectors)
-        last = gather_position(states, end)
-        if self.backward_gru is None:
-            return states, last
-        there = reverse_order(mask)
-        reversed_states, _ = self.backward_gru(_reorder(vectors, there))
-        backward_last = gather_position(reversed_states, end)
-        states = torch.cat([states, _reorder(reversed_states, there)], dim=-1)
-        return states, torch.cat([last, backward_last], dim=-1)
+        states, last = [], []
+        if self.forward_gru is not None:
+            read, _ = self.forward_gru(vectors)
+            states.append(read)
+            last.append(gather_position(read, end))
+        if self.backward_gru is not None:
+            order = reverse_order(mask)
+            read, _ = self.backward_gru(_reorder(vectors, order))
+            states.append(_reorder(read, order))
+            last.append(gather_position(read, end))
+        return torch.cat(states, dim=-1), torch.cat(last, dim=-1)
 
 
 def reverse_order(mask: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ def count(network: nn.Module, kind: type) -> int:
     ("network", "dropouts", "grus"),
     [
         (GRUSeq2Seq(11, "all", d_embed=6, d_model=8, dropout=0.25), 2, 2),
-        (GRUSeq2Seq(11, "all", d_embed=6, d_model=8, dropout=0.25, bidirectional=True), 2, 3),
+        (GRUSeq2Seq(11, "all", d_embed=6, d_model=8, dropout=0.25, direction="both"), 2, 3),
         (TransformerSeq2Seq(11, "all", 8, d_ff=10, num_heads=2, num_layers=1, dropout=0.25), 5, 0),
     ],
 )

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from pipeline.models.recurrent import GRUEncoder, GRUSeq2Seq, reverse_order
@@ -50,7 +51,7 @@ def test_reverse_order_turns_each_row_within_its_own_length():
 def test_the_bidirectional_encoder_equals_torch_s_packed_gru(sentences):
     _, mask, _ = sentences
     torch.manual_seed(0)
-    encoder = GRUEncoder(d_embed=6, d_model=8, bidirectional=True)
+    encoder = GRUEncoder(d_embed=6, d_model=8, direction="both")
     packed_gru = torch.nn.GRU(6, 4, batch_first=True, bidirectional=True)
     for name, value in encoder.forward_gru.named_parameters():
         getattr(packed_gru, name).data = value.detach()
@@ -63,6 +64,22 @@ def test_the_bidirectional_encoder_equals_torch_s_packed_gru(sentences):
     states, summary = encoder(vectors, mask)
     torch.testing.assert_close(states * mask.unsqueeze(-1), expected)
     torch.testing.assert_close(summary, torch.cat([last[0], last[1]], -1))
+
+
+def test_a_backward_encoder_reads_the_reversed_sentence_and_hands_over_states_in_the_order_of_the_source():
+    torch.manual_seed(0)
+    encoder = GRUEncoder(d_embed=6, d_model=8, direction="backward")
+    vectors = torch.randn(1, 7, 6)
+    padded = torch.cat([vectors[:, :5], torch.zeros(1, 2, 6)], dim=1)
+    states, last = encoder(padded, torch.arange(7).unsqueeze(0) < 5)
+    expected, _ = encoder.backward_gru(vectors[:, :5].flip(1))
+    torch.testing.assert_close(states[:, :5], expected.flip(1))
+    torch.testing.assert_close(last, states[:, 0])
+
+
+def test_an_unknown_direction_is_named_with_those_that_exist():
+    with pytest.raises(ValueError, match="'up'; it must be one of forward, backward, both"):
+        GRUSeq2Seq(11, direction="up")
 
 
 def test_the_gru_stays_in_float32_under_bf16_autocast(sentences):
