@@ -10,11 +10,13 @@ models on the same sentences, with a 95 % interval by bootstrap over sentences. 
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import joblib
 import yaml
@@ -67,6 +69,38 @@ def read_parts(recipe: str, models: Sequence[str]) -> list[Part]:
     return parts
 
 
+class Children:
+    """Processes, started from any thread, that are ended with the block that uses them: nothing trains on unseen."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen] = set()
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._is_over = True
+            for process in self._running:
+                process.terminate()
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+        """Runs `command` to its end; its status, and all that it said. Once the block is over: not run, status −15."""
+        with self._lock:
+            if self._is_over:
+                return -signal.SIGTERM, ""
+            process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            self._running.add(process)
+        said, _ = process.communicate()
+        with self._lock:
+            self._running.remove(process)
+        return process.returncode, said
+
+
 class Training(NamedTuple):
     """One model without one part; the command that trains it and the folder of its run."""
 
@@ -75,11 +109,10 @@ class Training(NamedTuple):
     command: list[str]
     folder: RunFolder
 
-    def run(self, threads: int) -> str | None:
+    def run(self, children: Children, threads: int) -> str | None:
         """Trains in a process of its own; returns what it said if it failed."""
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run(self.command, env=environment, capture_output=True, text=True)
-        return f"{shlex.join(self.command)}\n{done.stdout}{done.stderr}" if done.returncode else None
+        status, said = children.run(self.command, os.environ | {"OMP_NUM_THREADS": str(threads)})
+        return f"{shlex.join(self.command)}\n{said}" if status else None
 
 
 def trainings(options: argparse.Namespace) -> list[Training]:
@@ -111,13 +144,14 @@ def ablate(options: argparse.Namespace) -> None:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
     wanted = trainings(options)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    calls = (joblib.delayed(training.run)(threads) for training in wanted)
-    said = joblib.Parallel(n_jobs=options.jobs, backend="threading", return_as="generator")(calls)
-    for training, failure in zip(wanted, said, strict=True):
-        if failure:
-            print(failure, file=sys.stderr)
-            raise UserError("a training failed; the same command goes on from what is done")
-        print(f"{training.model}, {training.part.without}: trained", flush=True)
+    with Children() as children:
+        calls = (joblib.delayed(training.run)(children, threads) for training in wanted)
+        said = joblib.Parallel(n_jobs=options.jobs, backend="threading", return_as="generator")(calls)
+        for training, failure in zip(wanted, said, strict=True):
+            if failure:
+                print(failure, file=sys.stderr)
+                raise UserError("a training failed; the same command goes on from what is done")
+            print(f"{training.model}, {training.part.without}: trained", flush=True)
     data = find_runs([wanted[0].folder.best])[0].data
     corpus = load_corpus(data["corpus"], data["src"], data["tgt"], Path(data["cache_dir"]), data["revision"])
     content = {
@@ -172,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _parser().parse_args()
     with exit_on_error():
         ablate(options)

@@ -1,7 +1,11 @@
 """A recipe and the same without one part each: trained, scored on validation, compared."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,16 @@ PARTS = {
     "smoothing": {"without": "no label smoothing", "options": {"model.label_smoothing": 0.0}},
     "pieces": {"without": "more pieces", "options": {"data.vocab_size": 520}, "models": ["gru"]},
 }
+
+TWO_OF_THREE = """
+import joblib, os, signal, sys
+from scripts.ablate import Children
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+with Children() as children:
+    commands = [["sh", "-c", "echo $$ > $0; exec sleep 600", f"{sys.argv[1]}/{i}.pid"] for i in range(3)]
+    calls = (joblib.delayed(children.run)(command, os.environ) for command in commands)
+    list(joblib.Parallel(n_jobs=2, backend="threading", return_as="generator")(calls))
+"""
 
 
 @pytest.fixture
@@ -88,6 +102,23 @@ def test_a_training_that_fails_is_shown(tmp_path, configs, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         ablate.main()
     assert "no training pair has both sides within 1 pieces" in capsys.readouterr().err
+
+
+def test_when_it_is_ended_so_are_its_trainings(tmp_path):
+    """Ended as a queue does it, by SIGTERM, while two wait: neither goes on, and no third starts."""
+    script = tmp_path / "two_of_three.py"
+    script.write_text(TWO_OF_THREE)
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=os.environ | {"PYTHONPATH": str(ROOT)})
+    deadline = time.monotonic() + 60
+    while len(pids := [path.read_text() for path in tmp_path.glob("*.pid")]) < 2 or not all(pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    parent.terminate()
+    assert parent.wait(timeout=60) == 143
+    while any(Path("/proc", pid.strip()).exists() for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not (tmp_path / "2.pid").exists()
 
 
 @pytest.mark.parametrize(
