@@ -14,19 +14,16 @@ class TiedEmbedding(nn.Module):
             size, large against small rows.
     """
 
-    def __init__(
-        self, vocab_size: int, d_embed: int, dropout: float, scale: float = 1.0, word_dropout: float = 0.0
-    ) -> None:
+    def __init__(self, vocab_size: int, d_embed: int, dropout: float, scale: float = 1.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocab_size, d_embed))
         self.dropout = nn.Dropout(dropout)
-        self.word_dropout = nn.Dropout1d(word_dropout)  # of (batch, len, d_embed), whole vectors
         self.scale = scale
         nn.init.normal_(self.weight, std=1 / scale)
 
     def forward(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """(batch, len) ids → (batch, len, d_embed); `positions` (len, d_embed) are added before the dropout."""
-        vectors = self.word_dropout(F.embedding(ids, self.weight) * self.scale)
+        vectors = F.embedding(ids, self.weight) * self.scale
         if positions is not None:
             vectors = vectors + positions
         return self.dropout(vectors)

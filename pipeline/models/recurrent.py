@@ -47,7 +47,6 @@ class GRUSeq2Seq(Seq2Seq):
             state is that of the first word (Sutskever et al. 2014, §3.3); `both`, each with d_model / 2, and the states
             stay d_model wide.
         dropout: On token vectors and on tanh(W_c [C; H]).
-        word_dropout: On whole tokens of source and target.
         embedding_scale: The `scale` of `TiedEmbedding`; which one trains best depends on the corpus (results/LOG.md).
     """
 
@@ -59,7 +58,6 @@ class GRUSeq2Seq(Seq2Seq):
         d_model: int = 256,
         direction: Direction = "forward",
         dropout: float = 0.1,
-        word_dropout: float = 0.0,
         embedding_scale: float = 1.0,
     ) -> None:
         super().__init__(vocab_size)
@@ -69,7 +67,7 @@ class GRUSeq2Seq(Seq2Seq):
         if direction == "both" and d_model % 2:
             raise ValueError(f"d_model is {d_model}; an encoder of both directions needs an even number, half for each")
         self.memory = memory
-        self.embedding = TiedEmbedding(vocab_size, d_embed, dropout, embedding_scale, word_dropout)
+        self.embedding = TiedEmbedding(vocab_size, d_embed, dropout, embedding_scale)
         self.encoder = GRUEncoder(d_embed, d_model, direction)
         self.decoder = UncastGRU(d_embed, d_model, batch_first=True)
         self.combine = nn.Linear(2 * d_model, d_embed, bias=False)  # W_c

@@ -88,14 +88,3 @@ def test_the_gru_stays_in_float32_under_bf16_autocast(sentences):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert network.encode(src, mask).states.dtype == torch.float32
         assert network(src, mask, tgt).isfinite().all()
-
-
-def test_word_dropout_hides_whole_tokens_and_only_in_training():
-    torch.manual_seed(0)
-    network = GRUSeq2Seq(11, d_embed=6, d_model=8, dropout=0.0, word_dropout=0.5)
-    ids = torch.randint(11, (20, 7))
-    vectors = network.embed_source(ids)
-    hidden = (vectors == 0).all(-1)
-    assert 0.3 < hidden.float().mean() < 0.7
-    seen = network.eval().embed_source(ids)
-    torch.testing.assert_close(vectors, torch.where(hidden.unsqueeze(-1), 0.0, 2 * seen))
