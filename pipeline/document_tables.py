@@ -25,18 +25,20 @@ def scores(results: Sequence[dict[str, Any]]) -> str:
 
 
 def times(results: Sequence[dict[str, Any]]) -> str:
-    """How long trainings took, a row per corpus and machine, the toy corpus first; and whether any had a GPU."""
+    """How long trainings took, a row per corpus, machine and epochs, the toy corpus first; and whether any had a GPU."""
     models = list(dict.fromkeys(result["model"] for result in in_order(results)))
-    seconds: dict[tuple[str, str], dict[str, list[float]]] = {}
+    seconds: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for result in sorted(results, key=lambda result: not result["corpus"]["is_synthetic"]):
-        place = (result["corpus"]["name"], _machine(result["hardware"]))
+        place = (result["corpus"]["name"], _machine(result["hardware"]), str(result["epochs"]))
         seconds.setdefault(place, {}).setdefault(result["model"], []).append(result["seconds"])
     rows = []
-    for (corpus, machine), of_models in seconds.items():
+    for place, of_models in seconds.items():
         means = {model: sum(found) / len(found) for model, found in of_models.items()}
         cells = [_minutes(means[model]) if model in means else "–" for model in models]
-        rows.append([corpus, machine, *cells, _minutes(sum(means.values()))])
-    table = markdown_table(["minutes of training", "on", *map(model_label, models), "together"], rows, num_texts=2)
+        rows.append([*place, *cells, _minutes(sum(means.values()))])
+    table = markdown_table(
+        ["minutes of training", "on", "epochs", *map(model_label, models), "together"], rows, num_texts=2
+    )
     return table if any(result["hardware"]["gpu"] for result in results) else f"{table}\n\n{NO_GPU}"
 
 

@@ -24,6 +24,7 @@ CELLS = {
     "Transformer": "트랜스포머",
     "minutes of training": "학습 시간(분)",
     "on": "장비",
+    "epochs": "에포크",
     "together": "합계",
     "claim": "주장",
     "the article says, in short": "주장의 요지",

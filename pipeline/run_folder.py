@@ -124,7 +124,7 @@ class RunFolder:
         if differing:
             raise UserError(
                 f"{self.path} holds a run with other settings ({'; '.join(differing[:5])}); "
-                "use another SEED or --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
+                "use another SEED or RUNS (--runs_dir), or RETRAIN=1 (--retrain true), which keeps the earlier run"
             )
 
     def refuse_other_text(self, content_hash: str, corpus: str) -> None:
@@ -132,7 +132,7 @@ class RunFolder:
         if self.results()["corpus"]["content_hash"] != content_hash:
             raise UserError(
                 f"{self.path} was trained on another text than {corpus} holds now; "
-                "use another --runs_dir, or RETRAIN=1 (--retrain true), which keeps the earlier run"
+                "use another RUNS (--runs_dir), or RETRAIN=1 (--retrain true), which keeps the earlier run"
             )
 
     def refuse_other_start(

@@ -221,7 +221,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--val_links", type=Path, help="the same of the validation split, to choose layer and head on")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
-    parser.add_argument("--out", type=Path, help="folder for results (default: RUNS/CORPUS/evaluation)")
+    parser.add_argument(
+        "--out", type=Path, help="folder for results (default: evaluation/SPLIT beside the models' folders)"
+    )
     return parser
 
 

@@ -79,10 +79,10 @@ def test_a_corpus_without_results_is_an_error_that_says_how_to_publish(published
 
 def test_times_are_means_per_machine_and_say_whether_there_was_a_gpu():
     table = times([run("gru", 60), run("gru", 120), run("gru_attention", 30)])
-    assert [cell.strip() for cell in table.splitlines()[2].split("|")[3:-1]] == ["1.5", "0.5", "2.0"]
+    assert [cell.strip() for cell in table.splitlines()[2].split("|")[4:-1]] == ["1.5", "0.5", "2.0"]
     assert table.endswith(NO_GPU)
     table = times([run("gru", 60), run("transformer", 6, gpu="a GPU")])
-    assert [cell.strip() for cell in table.splitlines()[3].split("|")[2:-1]] == ["a GPU", "–", "0.1", "0.1"]
+    assert [cell.strip() for cell in table.splitlines()[3].split("|")[2:-1]] == ["a GPU", "1", "–", "0.1", "0.1"]
     assert NO_GPU not in table
 
 

@@ -22,6 +22,7 @@ def results(model: str, **test) -> dict:
         "corpus": {"name": "toy", "is_synthetic": True},
         "parameters": 1234567,
         "steps": 4000,
+        "epochs": 1,
         "target_tokens_seen": 2_110_000,
         "seconds": 90,
         "nats_per_token": {"train": 0.1, "val": 0.2, "test": 0.3},
