@@ -25,7 +25,7 @@ def scores(results: Sequence[dict[str, Any]]) -> str:
 
 
 def times(results: Sequence[dict[str, Any]]) -> str:
-    """How long trainings took, a row per corpus, machine and epochs, the toy corpus first; and whether any had a GPU."""
+    """How long trainings took, by corpus, machine and epochs, the toy corpus first, and whether any had a GPU."""
     models = list(dict.fromkeys(result["model"] for result in in_order(results)))
     seconds: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for result in sorted(results, key=lambda result: not result["corpus"]["is_synthetic"]):
