@@ -14,7 +14,7 @@ from pipeline.atomic import write_atomically
 from pipeline.errors import UserError
 
 # Goes up when checkpoints of before can no longer be read.
-FORMAT = 1
+FORMAT = 2
 # What every checkpoint of this project holds, whoever reads it.
 _FORM = (
     (("hyper_parameters", "name"), str),
@@ -56,7 +56,7 @@ def settle_checksum(path: Path) -> None:
         _write_checksums(path, {own})
 
 
-def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint: tensors and plain values; nothing in the file is executed.
 
     Raises:
@@ -71,7 +71,7 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
             f"{checksum_file(path).name}; take it from a copy (both files), or train anew with RETRAIN=1"
         )
     try:
-        content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the reader stumble in any way
         raise UserError(f"{path} is not a checkpoint of this project: {_reason(error)}") from error
     _check_form(content, path)

@@ -1,6 +1,8 @@
-"""What must be the same for a run that goes on to end as if it had never stopped."""
+"""What must be the same for a run that goes on to end as if it had never stopped; and which code runs."""
 
+import subprocess
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +20,20 @@ def circumstances(processes: int, device: torch.device) -> dict[str, str | int]:
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What of `now` is not as it was, in words: ["processes: 1 → 2"]."""
     return [f"{name}: {before[name]} → {value}" for name, value in now.items() if before.get(name, value) != value]
+
+
+def commit() -> str | None:
+    """The git commit of the code, with "+changes" where files differ from it; None outside a repository."""
+    root = Path(__file__).parent
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--", ":/pipeline", ":/scripts", ":/configs")
+        return git("rev-parse", "HEAD") + ("+changes" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _release(full: str) -> str:

@@ -111,7 +111,9 @@ def _seeds(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _commit(content: dict[str, Any]) -> str:
-    return f"`{(content['commit'] or 'unknown')[:10]}`"
+    """The commit of the code, and of earlier code with which a run began."""
+    commits = [*content.get("earlier_commits", ()), content["commit"]]
+    return ", ".join(f"`{(commit or 'unknown')[:10]}`" for commit in commits)
 
 
 def _commits(contents: Sequence[dict[str, Any]]) -> list[str]:

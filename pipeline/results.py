@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from pipeline.atomic import write_atomically
+from pipeline.circumstances import commit
 from pipeline.data.corpus import SentencePair
 from pipeline.data.datamodule import TranslationData
 from pipeline.metrics import SentenceScore, by_length, teacher_forced, translated
@@ -43,6 +43,7 @@ def run_results(
     best_step: int,
     scores: dict[str, list[SentenceScore]],
     val_nats_per_token: float,
+    commits: Sequence[str | None],
 ) -> dict[str, Any]:
     """The content of results.json.
 
@@ -51,7 +52,9 @@ def run_results(
         best_step: The step of those weights.
         scores: Of the splits "test" and "train" (a sample as large as validation), by those weights.
         val_nats_per_token: Validation loss of those weights.
+        commits: Of the code that trained.
     """
+    made = provenance("scripts.train")
     pairs = data.corpus.test
     hypotheses = [score.hypothesis for score in scores["test"]]
     test, train = teacher_forced(scores["test"]), teacher_forced(scores["train"])
@@ -86,7 +89,8 @@ def run_results(
         },
         "initial_weights_hash": initial_weights_hash,
         "batch_order_hash": data.order_hash(),
-        **provenance("scripts.train"),
+        **made,
+        "earlier_commits": [earlier for earlier in commits if earlier != made["commit"]],
     }
 
 
@@ -138,20 +142,6 @@ def weights_hash(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def commit() -> str | None:
-    """The git commit of the code, with "+changes" where files differ from it; None outside a repository."""
-    root = Path(__file__).parent
-
-    def git(*args: str) -> str:
-        return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changes = git("status", "--porcelain", "--", ":/pipeline", ":/scripts", ":/configs")
-        return git("rev-parse", "HEAD") + ("+changes" if changes else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def hardware() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from pipeline.circumstances import circumstances
+from pipeline.circumstances import circumstances, commit
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
@@ -35,7 +35,7 @@ class TranslationTask(pl.LightningModule):
         weight_decay: Of AdamW.
         label_smoothing: In [0, 1): the share of probability that the objective spreads over the whole vocabulary
             (Szegedy et al. 2016, §7).
-        seed: Of the dropout masks; each step draws from (seed, step, process) alone.
+        seed: Of the dropout masks; each batch draws from (seed, its number, process) alone.
         fast: Take the fast paths of `pipeline.fast`: the same objective and translations in a fraction of the time.
     """
 
@@ -67,6 +67,7 @@ class TranslationTask(pl.LightningModule):
         # Kept in the checkpoint: a resumed run goes on counting.
         self.tokens_seen = 0
         self.seconds = 0.0
+        self.commits: list[str | None] = []  # of the code that trained, the first one first
         # Of the validation or test that ran last: the scores of each of its splits.
         self.scores: dict[str, list[SentenceScore]] = {}
         self._window = Window()
@@ -75,11 +76,13 @@ class TranslationTask(pl.LightningModule):
     # Training
 
     def on_train_start(self) -> None:
+        if (now := commit()) not in self.commits:
+            self.commits.append(now)
         self._window.go_on(self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Makes randomness a function of the step, so that nothing drawn elsewhere can change a run."""
-        seed = (self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
+        """Makes randomness a function of the batch, so that nothing drawn elsewhere can change a run."""
+        seed = (self.seed * 1_000_003 + self.trainer.datamodule.num_consumed) * 1_009 + self.global_rank
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.default_generators[self.device.index].manual_seed(seed)
@@ -120,7 +123,8 @@ class TranslationTask(pl.LightningModule):
             self._log_window()
 
     def _log_window_if_due(self) -> None:
-        if self._window.tokens and self.global_step % self.trainer.log_every_n_steps == 0:
+        every = self.trainer.log_every_n_steps  # 0 means never
+        if self._window.tokens and every and self.global_step % every == 0:
             self._log_window()
 
     def _log_window(self) -> None:
@@ -245,6 +249,7 @@ class TranslationTask(pl.LightningModule):
         checkpoint["progress"] = {
             "tokens_seen": self.tokens_seen,
             "seconds": self.seconds,
+            "commits": self.commits,
             "window": self._window.state_dict(),
         }
         checkpoint["circumstances"] = circumstances(self.trainer.world_size, self.device)
@@ -253,6 +258,7 @@ class TranslationTask(pl.LightningModule):
         progress = checkpoint["progress"]
         self.tokens_seen = progress["tokens_seen"]
         self.seconds = progress["seconds"]
+        self.commits = progress["commits"]
         self._window = Window(**progress["window"])
 
     def _log(self, scalars: dict[str, float]) -> None:

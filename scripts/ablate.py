@@ -15,10 +15,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import joblib
 import yaml
 
 from pipeline.ablation_table import WHOLE, ablation_table
@@ -31,7 +31,16 @@ from pipeline.results import provenance, write_json
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.translator import Translator
-from scripts.train_all import CONFIGS, training_command
+from scripts.train_all import CONFIGS, refuse_options_with_another_name, training_command
+
+# What is not taken after `--`, and what it is called before it.
+_OWN_OPTIONS = {
+    "--data.corpus": "--corpus",
+    "--seed_everything": "--seed",
+    "--runs_dir": "--runs_dir before --",
+    "--trainer.max_epochs": "--epochs",
+    "--score_test": "make train, which scores",
+}
 
 
 class Part(NamedTuple):
@@ -59,14 +68,33 @@ def read_parts(recipe: str, models: Sequence[str]) -> list[Part]:
     path = CONFIGS / recipe / "ablation.yaml"
     if not path.is_file():
         raise UserError(f"{path} is not there: it says which parts the recipe {recipe!r} has and how each is left out")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
     parts = [Part(WHOLE, "the whole recipe", (), tuple(models))]
-    for name, part in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
-        unknown = set(part) - {"without", "options", "models"}
-        if unknown or not {"without", "options"} <= set(part):
-            raise UserError(f"{path}: {name} has {', '.join(part)}; expected `without`, `options` and perhaps `models`")
+    for name, part in (content or {}).items():
+        if not _is_part(part) or name == WHOLE:
+            raise UserError(
+                f"{path}: {name} is {part}; expected a name but {WHOLE!r}, with `without` (words), `options` (by "
+                "name) and perhaps `models` (a list of files in configs/model)"
+            )
         arguments = tuple(f"--{option}={value}" for option, value in part["options"].items())
         parts.append(Part(name, part["without"], arguments, tuple(part.get("models", models))))
     return parts
+
+
+def _is_part(part: Any) -> bool:
+    """Whether `part` is as ablation.yaml should have it."""
+    if not isinstance(part, dict) or not {"without", "options"} <= part.keys() <= {"without", "options", "models"}:
+        return False
+    models = part.get("models", [])
+    return (
+        isinstance(part["without"], str)
+        and isinstance(part["options"], dict)
+        and isinstance(models, list)
+        and all((CONFIGS / "model" / f"{model}.yaml").is_file() for model in models)
+    )
 
 
 class Children:
@@ -83,8 +111,11 @@ class Children:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._is_over = True
-            for process in self._running:
-                process.terminate()
+            running = list(self._running)
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
         """Runs `command` to its end; its status, and all that it said. Once the block is over: not run, status −15."""
@@ -125,8 +156,9 @@ def trainings(options: argparse.Namespace) -> list[Training]:
                 continue
             runs_dir = options.runs_dir / part.name
             command = training_command(options.corpus, options.recipe, model, options.seed, runs_dir)
+            command += [*options.arguments, *part.arguments]  # the last of two wins
             command += ["--score_test=false", "--trainer.enable_progress_bar=false"]
-            command += [f"--trainer.max_epochs={options.epochs}", *part.arguments, *options.arguments]
+            command.append(f"--trainer.max_epochs={options.epochs}")
             folder = RunFolder(runs_dir, corpus_name(options.corpus), model, options.seed)
             found.append(Training(model, part, command, folder))
     return found
@@ -142,13 +174,14 @@ def ablate(options: argparse.Namespace) -> None:
     for name in ("epochs", "jobs"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+    refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
     wanted = trainings(options)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    with Children() as children:
-        calls = (joblib.delayed(training.run)(children, threads) for training in wanted)
-        said = joblib.Parallel(n_jobs=options.jobs, backend="threading", return_as="generator")(calls)
-        for training, failure in zip(wanted, said, strict=True):
-            if failure:
+    # Never in the main thread, where a signal could come between the start of a process and the note of it.
+    with ThreadPoolExecutor(options.jobs) as pool, Children() as children:
+        calls = [pool.submit(training.run, children, threads) for training in wanted]
+        for training, call in zip(wanted, calls, strict=True):
+            if failure := call.result():
                 print(failure, file=sys.stderr)
                 raise UserError("a training failed; the same command goes on from what is done")
             print(f"{training.model}, {training.part.without}: trained", flush=True)

@@ -19,6 +19,7 @@ the diagonal, chance, and the untrained model. The keys of the JSON are explaine
 """
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ import torch
 
 from pipeline.alignment import parse_pharaoh
 from pipeline.atomic import write_atomically
+from pipeline.data.batching import encode_pairs, fits
 from pipeline.data.corpus import Corpus, SentencePair
 from pipeline.data.files import read_lines, read_text_pair
 from pipeline.data.loading import corpus_name, load_corpus
@@ -129,14 +131,18 @@ def _draw(content: dict[str, Any], out: Path) -> None:
             figure.savefig(out / f"length_{measure}{f'_joined{number}' if what else ''}.png", dpi=150)
 
 
-def _sentences_of(corpus: Corpus, split: str) -> Sentences:
+def _sentences_of(corpus: Corpus, split: str, run: TrainedRun) -> Sentences:
+    """A split of `corpus`; the lengths that training had are those that `run` did not leave out."""
+    encoded = encode_pairs(corpus.train, Translator.load(run.checkpoint).tokenizer)
+    max_len = run.data.get("max_len", math.inf)
+    kept = [pair for pair, pieces in zip(corpus.train, encoded, strict=True) if fits(pieces, max_len)]
     return Sentences(
         corpus.name,
         split,
         corpus.split(split),
         corpus.val,
         corpus.is_synthetic,
-        max(len(pair.src.split()) for pair in corpus.train),
+        max((len(pair.src.split()) for pair in kept), default=0),
         corpus.content_hash(),
     )
 
@@ -253,7 +259,7 @@ def run(options: argparse.Namespace) -> None:
         corpus = _corpus_of(group[0], options)
         if options.corpus is None:
             _refuse_other_text(group, corpus)
-        sentences = _with_links(_sentences_of(corpus, options.split), options)
+        sentences = _with_links(_sentences_of(corpus, options.split, group[0]), options)
         evaluate(group, sentences, options, options.out or _default_out(group[0], name, options.split))
 
 

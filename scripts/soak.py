@@ -37,7 +37,7 @@ SIZES = {
 }
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 # Of results.json: what says when and how, not what.
-NOT_COMPARED = ("seconds", "command", "date", "commit", "versions", "hardware")
+NOT_COMPARED = ("seconds", "command", "date", "commit", "earlier_commits", "versions", "hardware")
 _PAIRS = {"train": 120, "val": 12, "test": 12}
 _KILLS_PER_RUN = 5
 _PATIENCE = 120  # seconds that processes may take to notice that one of them is gone

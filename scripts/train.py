@@ -9,6 +9,7 @@ finished run instead of training it again.
 
 import errno
 import logging
+import math
 import os
 import signal
 import sys
@@ -20,18 +21,30 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuB
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from pipeline.circumstances import circumstances
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
+from pipeline.data.tokenizer import MAX_VOCAB_SIZE
 from pipeline.errors import UserError
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
 from pipeline.run_folder import RunFolder, settings_of
 from pipeline.task import TranslationTask
+
+# The numbers that would otherwise be refused late, by a library, in its own words.
+_RANGES = {
+    "seed_everything": (0, 2**32 - 1),
+    "model.lr": (0, math.inf),
+    "model.weight_decay": (0, math.inf),
+    "model.warmup_steps": (0, math.inf),
+    "data.vocab_size": (1, MAX_VOCAB_SIZE),
+    "data.batch_tokens": (1, math.inf),
+    "data.eval_batch_tokens": (1, math.inf),
+}
 
 
 class TranslationCLI(LightningCLI):
@@ -50,6 +63,14 @@ class TranslationCLI(LightningCLI):
             auto_configure_optimizers=False,
             parser_kwargs={"parser_mode": "yaml"},
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        super().parse_arguments(parser, args)
+        for name, (least, most) in _RANGES.items():
+            value = self.config.fit[name]
+            if not least <= value <= most:
+                wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+                raise UserError(f"--{name} is {value}; it must be {wanted}")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders are.")
@@ -202,6 +223,7 @@ class TranslationCLI(LightningCLI):
             best_step=best_step,
             scores=task.scores,
             val_nats_per_token=val_nats_per_token,
+            commits=task.commits,
         )
         write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
         self._log_hyperparameters(results)

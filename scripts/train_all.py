@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
@@ -15,6 +16,8 @@ from pipeline.errors import UserError, exit_on_error
 from scripts.compare import compare
 
 CONFIGS = Path("configs")
+# What is not taken in ARGS, and what it is called there.
+_OWN_OPTIONS = {"--runs_dir": "RUNS", "--seed_everything": "SEED", "--data.corpus": "CORPUS", "--retrain": "RETRAIN"}
 
 
 def main() -> None:
@@ -35,7 +38,7 @@ def train_all(options: argparse.Namespace) -> None:
         corpus, why = choose_corpus()
         print(f"CORPUS=auto is {corpus}: {why}")
     models = options.models.split()
-    _refuse_what_has_its_own_option(options.arguments)
+    refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
     if not models:
         raise UserError('no models are named; for instance MODELS="gru gru_attention transformer"')
     commands = [training_command(corpus, options.recipe, model, options.seed, options.runs_dir) for model in models]
@@ -97,12 +100,12 @@ def _run(command: list[str]) -> int:
         raise
 
 
-def _refuse_what_has_its_own_option(arguments: list[str]) -> None:
-    own = {"--runs_dir": "RUNS", "--seed_everything": "SEED", "--data.corpus": "CORPUS", "--retrain": "RETRAIN"}
+def refuse_options_with_another_name(arguments: Sequence[str], names: Mapping[str, str]) -> None:
+    """Raises UserError for an option of `scripts.train` that would part what is trained from what is looked for."""
     for argument in arguments:
         option = argument.partition("=")[0]
-        if option in own:
-            raise UserError(f"{option} in ARGS would part training from comparison; use {own[option]}=… instead")
+        if option in names:
+            raise UserError(f"{option} would part training from what comes after it; use {names[option]} instead")
 
 
 def _config(kind: str, name: str) -> Path:

@@ -147,7 +147,7 @@ def test_wherever_a_file_is_cut_or_damaged_it_is_refused_by_name_or_still_has_ou
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "has format 2 and this version of the project reads format 1"),
+        ({"format": 1}, "has format 1 and this version of the project reads format 2"),
         ({"TranslationData": {}}, "TranslationData.tokenizer should be bytes, but is missing"),
         ({"TranslationData": DATA | {"tokenizer": "text"}}, "TranslationData.tokenizer should be bytes, but is str"),
         ({"hyper_parameters": 3}, "hyper_parameters.name should be str, but is missing"),

@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+
 import torch
 
+from pipeline import task
 from pipeline.circumstances import circumstances, differences
+from tests.conftest import make_network
 
 
 def test_what_differs_is_named_and_what_was_not_written_down_is_not_held_against_a_run():
@@ -11,3 +15,21 @@ def test_what_differs_is_named_and_what_was_not_written_down_is_not_held_against
         f"torch: 1.0 → {'.'.join(torch.__version__.split('.')[:2])}",
     ]
     assert differences({}, now) == []
+
+
+def test_a_run_remembers_each_commit_that_trained_it_also_when_it_goes_on(monkeypatch):
+    def start(at: str, checkpoint: dict | None) -> dict:
+        monkeypatch.setattr(task, "commit", lambda: at)
+        run = task.TranslationTask(make_network("gru"), name="gru")
+        run._trainer = SimpleNamespace(
+            world_size=1, precision_plugin=None, global_step=0, log_every_n_steps=1, logger=None
+        )
+        if checkpoint:
+            run.on_load_checkpoint(checkpoint)
+        run.on_train_start()
+        run.on_save_checkpoint(saved := {})
+        return saved
+
+    first = start("a", None)
+    again = start("a", first)
+    assert start("b", again)["progress"]["commits"] == ["a", "b"]

@@ -17,7 +17,7 @@ LEVELS = [
     {"pipeline.data.grammar", "pipeline.data.files", "pipeline.data.tokenizer"},
     {"pipeline.data.toy", "pipeline.data.hub"},
     {"pipeline.data.loading", "pipeline.data.batching"},
-    {"pipeline.data.probes", "pipeline.data.bpe_dropout"},
+    {"pipeline.data.probes"},
     {"pipeline.data.datamodule"},
     {"pipeline.models"},
     {"pipeline.statistics"},
@@ -55,7 +55,7 @@ ONLY_IN = {
     "jinja2": {"pipeline.pages"},
     "PIL": {"pipeline.panels", "pipeline.report_claims"},
     "tensorboard": {"pipeline.curves", "scripts.soak"},
-    "joblib": {"pipeline.claims.jobs", "scripts.ablate"},
+    "joblib": {"pipeline.claims.jobs"},
 }
 FILES = [path for folder in ("pipeline", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
 

@@ -157,3 +157,9 @@ def test_the_documents_are_the_readmes_and_those_in_docs(tmp_path):
     for name in ("README.md", "README.ko.md", "OTHER.md", "docs/a.md"):
         (tmp_path / name).touch()
     assert [path.name for path in documents(tmp_path)] == ["README.ko.md", "README.md", "a.md"]
+
+
+def test_a_run_that_went_on_with_other_code_names_both_commits():
+    assert "| `0123456789`, `abcdef` |" in runs_made(
+        [run("gru", 90, earlier_commits=["0123456789abcdef"], commit="abcdef")]
+    )

@@ -62,7 +62,9 @@ class Checkpoints(Callback):
     ) -> None:
         due = self._is_due(trainer)
         validation_follows = trainer.is_last_batch or (batch_idx + 1) % trainer.val_check_batch == 0
-        if due and not validation_follows:
+        # Between the batches of one step there are gradients, which no checkpoint holds.
+        is_step_done = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if due and is_step_done and not validation_follows:
             self._save(trainer, "last")
 
     def _is_due(self, trainer: pl.Trainer) -> bool:

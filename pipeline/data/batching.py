@@ -1,7 +1,7 @@
 """Batches of similar lengths within a token budget; the same for every model, whatever the number of processes."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,11 @@ def encode_pairs(pairs: Sequence[SentencePair], tokenizer: Tokenizer) -> list[En
     ]
 
 
+def fits(pair: EncodedPair, max_len: float) -> bool:
+    """Whether both sides, EOS included, have at most `max_len` pieces."""
+    return len(pair.src) <= max_len and len(pair.tgt) < max_len
+
+
 def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:
     """Pads `pairs`, which stand at positions `index` of their split."""
     bos, eos = torch.tensor([BOS]), torch.tensor([EOS])
@@ -78,8 +83,6 @@ class TokenBudgetBatches:
         seed: Of the order; None keeps one fixed order (validation, test).
         rank: This process, of `world_size`.
         consumed: Batches already used in training, over all epochs.
-        resegment: Gives the pairs of a batch in other pieces, by chance (`BPEDropout`); None leaves them as they are.
-            Batches are planned with the pieces of `pairs`, so that every epoch has equally many.
     """
 
     def __init__(
@@ -90,7 +93,6 @@ class TokenBudgetBatches:
         rank: int = 0,
         world_size: int = 1,
         consumed: int = 0,
-        resegment: Callable[[Sequence[EncodedPair], np.random.Generator], list[EncodedPair]] | None = None,
     ) -> None:
         self.pairs = pairs
         self.batch_tokens = batch_tokens
@@ -98,7 +100,6 @@ class TokenBudgetBatches:
         self.rank = rank
         self.world_size = world_size
         self.consumed = consumed
-        self.resegment = resegment
         self._src_len = np.array([len(pair.src) for pair in pairs])
         self._tgt_len = np.array([len(pair.tgt) + 1 for pair in pairs])
         self._length = len(self.plan(epoch=0))
@@ -109,8 +110,8 @@ class TokenBudgetBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         epoch, start = divmod(self.consumed, len(self)) if self.seed is not None else (0, 0)
-        for number, rows in enumerate(self.plan(epoch)[start:], start):
-            yield self._share(rows, self._pairs(rows, epoch, number))
+        for rows in self.plan(epoch)[start:]:
+            yield self._share(rows)
 
     def plan(self, epoch: int) -> list[np.ndarray]:
         """The rows of each batch of an epoch, over all processes."""
@@ -140,17 +141,12 @@ class TokenBudgetBatches:
                 digest.update(np.asarray(rows, dtype="<i8").tobytes() + b"|")
         return digest.hexdigest()
 
-    def _pairs(self, rows: np.ndarray, epoch: int, number: int) -> list[EncodedPair]:
-        """The pairs of global batch `number` of an epoch."""
-        pairs = [self.pairs[row] for row in rows]
-        return self.resegment(pairs, np.random.default_rng([self.seed, epoch, number])) if self.resegment else pairs
-
-    def _share(self, rows: np.ndarray, pairs: list[EncodedPair]) -> Batch:
-        """This process's part of a global batch, with the token count of all of it."""
-        mine = slice(self.rank, None, self.world_size)
-        num_tokens = sum(len(pair.tgt) + 1 for pair in pairs)
-        if pairs[mine]:
-            return make_batch(pairs[mine], rows[mine].tolist())._replace(num_tokens=num_tokens)
+    def _share(self, rows: np.ndarray) -> Batch:
+        """This process's rows of a global batch, with the token count of all of it."""
+        mine = rows[self.rank :: self.world_size]
+        num_tokens = int(self._tgt_len[rows].sum())
+        if len(mine):
+            return make_batch([self.pairs[row] for row in mine], mine.tolist())._replace(num_tokens=num_tokens)
         # Fewer rows than processes: this one computes a row that counts for nothing, since all must take the step.
-        stand_in = make_batch(pairs[:1], [-1])
+        stand_in = make_batch([self.pairs[rows[0]]], [-1])
         return stand_in._replace(tgt_out=torch.full_like(stand_in.tgt_out, PAD), num_tokens=num_tokens)

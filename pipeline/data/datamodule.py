@@ -8,8 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
 from pipeline.atomic import write_atomically
-from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
-from pipeline.data.bpe_dropout import BPEDropout
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs, fits
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.data.tokenizer import Tokenizer
@@ -26,13 +25,14 @@ class TranslationData(pl.LightningDataModule):
         vocab_size: Pieces of the joint vocabulary; where the corpus allows fewer, the rest stay unused.
         batch_tokens: At most this many target tokens in a batch, and source tokens likewise, padding included.
         eval_batch_tokens: The same for validation and test.
-        bpe_dropout: The probability with which a merge of pieces is left out in training (Provilkov et al. 2020); the
-            budget of `batch_tokens` counts pieces without it.
         max_len: Training pairs with a side of more pieces than this are left out, and counted in the log. Validation
             and test always keep every sentence.
-        seed: Of the batch order, and of BPE-dropout.
+        seed: Of the batch order.
         revision: Commit of a dataset on the Hub; None takes the newest.
         cache_dir: Where the tokenizer and the generated toy corpus are kept.
+
+    Attributes:
+        num_consumed: Batches used in training so far, over all epochs.
     """
 
     def __init__(
@@ -43,15 +43,12 @@ class TranslationData(pl.LightningDataModule):
         vocab_size: int = 1536,
         batch_tokens: int = 2048,
         eval_batch_tokens: int = 8192,
-        bpe_dropout: float = 0.0,
         max_len: int = 128,
         seed: int = 1,
         revision: str | None = None,
         cache_dir: str = "data/cache",
     ) -> None:
         super().__init__()
-        if not 0 <= bpe_dropout < 1:
-            raise UserError(f"data.bpe_dropout is {bpe_dropout}; it must be at least 0 and less than 1")
         self.corpus_name = corpus_name(corpus)
         self.corpus_source = corpus
         self.src = src
@@ -59,7 +56,6 @@ class TranslationData(pl.LightningDataModule):
         self.vocab_size = vocab_size
         self.batch_tokens = batch_tokens
         self.eval_batch_tokens = eval_batch_tokens
-        self.bpe_dropout = bpe_dropout
         self.max_len = max_len
         self.seed = seed
         self.revision = revision
@@ -67,7 +63,7 @@ class TranslationData(pl.LightningDataModule):
         self.corpus: Corpus | None = None
         self.tokenizer: Tokenizer | None = None
         self.content_hash = ""
-        self._consumed = 0
+        self.num_consumed = 0
         self._encoded: dict[str, list[EncodedPair]] = {}
         self._numbers: list[int] = []  # of the training pairs that are kept, counted from 1 in the whole split
         self._train_batches: TokenBudgetBatches | None = None
@@ -85,11 +81,7 @@ class TranslationData(pl.LightningDataModule):
         if not self._encoded:
             self._load()
             train = encode_pairs(self.corpus.train, self.tokenizer)
-            self._numbers = [
-                number
-                for number, pair in enumerate(train, 1)
-                if len(pair.src) <= self.max_len and len(pair.tgt) < self.max_len
-            ]
+            self._numbers = [number for number, pair in enumerate(train, 1) if fits(pair, self.max_len)]
             kept = [train[number - 1] for number in self._numbers]
             if not kept:
                 raise UserError(f"no training pair has both sides within {self.max_len} pieces; raise --data.max_len")
@@ -108,8 +100,7 @@ class TranslationData(pl.LightningDataModule):
             }
 
     def train_dataloader(self) -> TokenBudgetBatches:
-        resegment = BPEDropout(self.tokenizer, self.bpe_dropout, self.seed) if self.bpe_dropout else None
-        self._train_batches = self._batches("train", self.batch_tokens, self.seed, self._consumed, resegment)
+        self._train_batches = self._batches("train", self.batch_tokens, self.seed, self.num_consumed)
         return self._train_batches
 
     def val_dataloader(self) -> TokenBudgetBatches:
@@ -125,12 +116,12 @@ class TranslationData(pl.LightningDataModule):
 
     def on_batch_consumed(self) -> None:
         """Counts a training batch; the count is what a resumed run starts from."""
-        self._consumed += 1
-        self._train_batches.consumed = self._consumed
+        self.num_consumed += 1
+        self._train_batches.consumed = self.num_consumed
 
     def consumed_sentences(self, ago: int = 0) -> list[int]:
         """The numbers, counted from 1 in the training split, of the pairs in the batch `ago` before the last one."""
-        epoch, batch = divmod(self._consumed - 1 - ago, len(self._train_batches))
+        epoch, batch = divmod(self.num_consumed - 1 - ago, len(self._train_batches))
         return sorted(self._numbers[row] for row in self._train_batches.plan(epoch)[batch])
 
     def order_hash(self) -> str:
@@ -140,7 +131,7 @@ class TranslationData(pl.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """Plain values for the checkpoint: the position in training, and what translating needs."""
         return {
-            "consumed": self._consumed,
+            "consumed": self.num_consumed,
             "tokenizer": self.tokenizer.proto,
             "content_hash": self.content_hash,
             "src": self.src,
@@ -162,7 +153,7 @@ class TranslationData(pl.LightningDataModule):
                     f"the checkpoint was trained on a corpus with another {what} than {self.corpus_source}; "
                     "give the corpus it was trained on, or start a new run with RETRAIN=1"
                 )
-        self._consumed = state_dict["consumed"]
+        self.num_consumed = state_dict["consumed"]
 
     def _load(self) -> None:
         if self.corpus is None:
@@ -180,10 +171,8 @@ class TranslationData(pl.LightningDataModule):
             write_atomically(path, lambda temporary: temporary.write_bytes(proto))
         return Tokenizer(path.read_bytes())
 
-    def _batches(
-        self, split: str, batch_tokens: int, seed: int | None, consumed: int = 0, resegment: BPEDropout | None = None
-    ) -> TokenBudgetBatches:
-        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place(), consumed, resegment)
+    def _batches(self, split: str, batch_tokens: int, seed: int | None, consumed: int = 0) -> TokenBudgetBatches:
+        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place(), consumed)
 
     def _place(self) -> tuple[int, int]:
         """This process's rank and how many processes there are."""

@@ -9,9 +9,8 @@ from pipeline.errors import UserError
 
 PAD, UNK, BOS, EOS = range(4)
 NUM_BYTES = 256
-FIRST_LEARNED = EOS + 1 + NUM_BYTES  # from this id on, pieces in the order of their merges; then letters
 MAX_VOCAB_SIZE = 1_000_000
-WORD_START = "▁"
+_WORD_START = "▁"
 _UNK_SIGN = "▅"
 _NORMALISATION = "nmt_nfkc"
 # A translation is one line of plain text, whatever a model spells with byte pieces.
@@ -49,12 +48,12 @@ class Tokenizer:
         # SentencePiece leaves out whole sentences with its own sign for UNK in them, without a word.
         sentences = [sentence.replace(_UNK_SIGN, " ") for sentence in sentences]
         normaliser = spm.SentencePieceNormalizer(rule_name=_NORMALISATION)
-        letters = len(set("".join(normaliser.normalize(sentences))) - {WORD_START})
+        letters = len(set("".join(normaliser.normalize(sentences))) - {_WORD_START})
         if not letters:
             raise UserError(
                 "the training sentences hold nothing that can be read: only spaces and invisible characters"
             )
-        needed = FIRST_LEARNED + letters + 1  # special pieces and bytes, every letter, "▁"
+        needed = NUM_BYTES + 5 + letters  # 4 special pieces, the bytes, every letter, "▁"
         if vocab_size < needed:
             raise UserError(
                 f"vocab_size is {vocab_size}, but this corpus needs at least {needed} "
@@ -114,7 +113,7 @@ class Tokenizer:
         groups: list[list[int]] = []
         word_of = []
         for id_, piece in zip(ids, self.pieces(ids), strict=True):
-            if not groups or piece.startswith(WORD_START) or id_ == EOS:
+            if not groups or piece.startswith(_WORD_START) or id_ == EOS:
                 groups.append([])
             groups[-1].append(int(id_))
             word_of.append(len(groups) - 1)

@@ -71,8 +71,8 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, d_model: int, num_heads: int) -> None:
         super().__init__()
-        if d_model % num_heads:
-            raise ValueError(f"d_model ({d_model}) must be a multiple of num_heads ({num_heads})")
+        if num_heads < 1 or d_model % num_heads:
+            raise ValueError(f"num_heads is {num_heads}; it must divide d_model, {d_model}")
         self.num_heads = num_heads
         self.scale = 1 / math.sqrt(d_model // num_heads)
         self.query = nn.Linear(d_model, d_model, bias=False)

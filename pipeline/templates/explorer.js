@@ -45,7 +45,7 @@
     panel.style.setProperty("--rgb", rgb.join(" "));
     make("h4", panel, { textContent: model.label });
     if (!weights) {
-      const text = "No self-attention: this encoder reads the source word by word, each state from the one before it.";
+      const text = "No self-attention: this encoder reads the source word by word, each state from the one it made before.";
       make("p", panel, { className: "none", textContent: text });
       return { panel, weights };
     }

@@ -13,6 +13,9 @@ def trainer(tmp_path, step: int = 13, **more) -> SimpleNamespace:
     return SimpleNamespace(**values | more)
 
 
+NO_VALIDATION = {"is_last_batch": False, "val_check_batch": 10**9, "accumulate_grad_batches": 1}
+
+
 def no_room(path) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -44,8 +47,7 @@ def test_several_processes_agree_often_enough_however_long_a_step_takes(
     strategy = SimpleNamespace(broadcast=lambda value: agreed.append(now[0]) or value)
     callback = Checkpoints(every_seconds=25)
     callback._agreed = (0, now[0])
-    quiet = {"is_last_batch": False, "val_check_batch": 10**9}
-    two = trainer(tmp_path, world_size=2, strategy=strategy, save_checkpoint=saved.append, **quiet)
+    two = trainer(tmp_path, world_size=2, strategy=strategy, save_checkpoint=saved.append, **NO_VALIDATION)
     losses = []
     for step in range(1, int(300 / seconds_per_step)):
         now[0] += seconds_per_step
@@ -57,3 +59,15 @@ def test_several_processes_agree_often_enough_however_long_a_step_takes(
     assert len(losses) >= 7
     assert max(losses) <= most_lost
     assert len(agreed) <= 300  # and not at every one of many short steps
+
+
+def test_nothing_is_saved_between_the_batches_of_one_step(tmp_path):
+    saved = []
+    in_threes = trainer(tmp_path, save_checkpoint=saved.append, **NO_VALIDATION | {"accumulate_grad_batches": 3})
+    callback = Checkpoints(every_seconds=0)
+    after = []
+    for batch in range(7):
+        before = len(saved)
+        callback.on_train_batch_end(in_threes, None, None, None, batch)
+        after += [batch] * (len(saved) - before)
+    assert after == [2, 5]

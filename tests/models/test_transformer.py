@@ -1,8 +1,9 @@
 import math
 
+import pytest
 import torch
 
-from pipeline.models.transformer import sinusoidal_positions
+from pipeline.models.transformer import TransformerSeq2Seq, sinusoidal_positions
 from tests.conftest import make_network
 
 
@@ -34,3 +35,9 @@ def test_the_alignment_is_the_mean_of_the_cross_attention_maps(sentences):
     cross = [m.weights for m in network.attention_maps(src, mask, tgt) if m.kind == "cross"]
     assert len(cross) == 2
     torch.testing.assert_close(alignment, torch.cat(cross, 1).mean(1))
+
+
+@pytest.mark.parametrize(("size", "message"), [("num_layers", "num_layers is 0"), ("num_heads", "num_heads is 0")])
+def test_no_layers_and_no_heads_are_refused(size, message):
+    with pytest.raises(ValueError, match=message):
+        TransformerSeq2Seq(11, **{size: 0})
