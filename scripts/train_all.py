@@ -17,7 +17,7 @@ from scripts.compare import compare
 
 CONFIGS = Path("configs")
 # What is not taken in ARGS, and what it is called there.
-_OWN_OPTIONS = {"--runs_dir": "RUNS=", "--seed_everything": "SEED=", "--data.corpus": "CORPUS=", "--retrain": "RETRAIN=1"}
+_OWN_OPTIONS = {"--runs_dir": "RUNS", "--seed_everything": "SEED", "--data.corpus": "CORPUS", "--retrain": "RETRAIN"}
 
 
 def main() -> None:
