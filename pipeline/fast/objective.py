@@ -83,3 +83,83 @@ class _ChunkedObjective(torch.autograd.Function):
     def backward(ctx, grad_objective: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grad_rows, grad_matrix = ctx.saved_tensors
         return grad_rows * grad_objective, grad_matrix * grad_objective, None, None
+
+
+def chunked_r_drop_objective(
+    output: Tensor, matrix: Tensor, tgt_out: Tensor, pad: int, label_smoothing: float, weight: float
+) -> Objective:
+    """`pipeline.objective.r_drop_objective` of the logits `output` · `matrix`ᵀ, without ever holding them all.
+
+    Args:
+        output: (2 · batch, tgt_len, d), every sentence twice.
+        matrix: (vocab_size, d).
+        tgt_out: (2 · batch, tgt_len) ids; positions with `pad` count for nothing.
+        pad: The id of padding.
+        label_smoothing: ε in [0, 1).
+        weight: α > 0.
+    """
+    expected = tgt_out.chunk(2)[0].flatten()
+    real = (expected != pad).nonzero().squeeze(1)
+    rows = output.unflatten(0, (2, -1)).flatten(1, 2).index_select(1, real)
+    objective, nats = _ChunkedRDrop.apply(rows, matrix, expected[real], label_smoothing, weight)
+    return Objective(objective, nats)
+
+
+class _ChunkedRDrop(torch.autograd.Function):
+    """With z the logits of the first pass and y those of the second, p and q their softmax, D = z − y, α the weight:
+
+        KL(p‖q) + KL(q‖p)      = Σ p D − Σ q D
+        ∂ objective / ∂ z      = p (½ + ¼ α (1 + D − Σ p D)) − ¼ α q − ½ target
+        ∂ objective / ∂ y      = q (½ + ¼ α (1 − D + Σ q D)) − ¼ α p − ½ target
+
+    target = (1 − ε) · onehot + ε / V is added where it is narrow, as above.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, rows: Tensor, matrix: Tensor, expected: Tensor, smoothing: float, weight: float
+    ) -> tuple[Tensor, Tensor]:
+        device = rows.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+        with torch.autocast(device, enabled=False):
+            rows, matrix = rows.float(), matrix.float()  # (2, real, d) and (vocab_size, d)
+            mean_row, expected_rows = matrix.mean(0), matrix[expected]
+            factor, factor_t = matrix.to(dtype), matrix.t().to(dtype).contiguous()
+            objective = nats = rows.new_zeros(())
+            grad_rows, grad_matrix_t = torch.empty_like(rows), matrix.new_zeros(matrix.t().shape)
+            size = max(1, CHUNK_SIZE.get(device, 1 << 24) // (4 * len(matrix)))
+            quarter = weight / 4
+            for chunk, expected_row, grad in zip(
+                rows.split(size, 1), expected_rows.split(size), grad_rows.split(size, 1), strict=True
+            ):
+                logits = product(chunk.to(dtype), factor).float()  # (2, size, vocab_size)
+                difference = logits[0] - logits[1]
+                log_sum = logits.logsumexp(2, keepdim=True)
+                p, q = logits.sub_(log_sum).exp_()
+                log_sum = log_sum.squeeze(2)
+                p_mean, q_mean = torch.linalg.vecdot(p, difference), torch.linalg.vecdot(q, difference)
+                chunk_nats = (log_sum - (chunk * expected_row).sum(2)).sum() / 2
+                nats = nats + chunk_nats
+                uniform = (log_sum - chunk @ mean_row).sum() / 2
+                objective = objective + (1 - smoothing) * chunk_nats + smoothing * uniform
+                objective = objective + quarter * (p_mean - q_mean).sum()
+                difference.mul_(quarter)
+                grad_p = (difference + (0.5 + quarter - quarter * p_mean).unsqueeze(1)).mul_(p).sub_(q, alpha=quarter)
+                grad_q = difference.neg_().add_((0.5 + quarter + quarter * q_mean).unsqueeze(1)).mul_(q)
+                grad_q.sub_(p, alpha=quarter)
+                grad_logits = torch.stack([grad_p.to(dtype), grad_q.to(dtype)])
+                grad.copy_(product(grad_logits, factor_t))
+                grad_matrix_t += product(chunk.flatten(0, 1).t().to(dtype), grad_logits.flatten(0, 1).t())
+            grad_rows.sub_(expected_rows, alpha=(1 - smoothing) / 2).sub_(mean_row, alpha=smoothing / 2)
+            grad_matrix = grad_matrix_t.t().contiguous()
+            both = rows.sum(0)
+            grad_matrix.index_add_(0, expected, both, alpha=(smoothing - 1) / 2)
+            grad_matrix.sub_(both.sum(0), alpha=smoothing / 2 / len(matrix))
+        ctx.save_for_backward(grad_rows, grad_matrix)
+        ctx.mark_non_differentiable(nats)
+        return objective, nats
+
+    @staticmethod
+    def backward(ctx, grad_objective: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        grad_rows, grad_matrix = ctx.saved_tensors
+        return grad_rows * grad_objective, grad_matrix * grad_objective, None, None, None
