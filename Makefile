@@ -83,7 +83,7 @@ report: $(STAMP) ## one HTML file with everything that was trained and measured:
 	@$(BIN)/python -m scripts.report '$(FINISHED)' $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: $(STAMP) ## look for input that breaks something: new random text, some minutes (EXAMPLES=1000 per property)
 	@HYPOTHESIS_PROFILE=fuzz EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest -n 2 tests/*hostile*.py tests/*/*hostile*.py
