@@ -1,6 +1,7 @@
 """The one exception that means: the user's input is at fault, and the message says what to do."""
 
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,9 @@ class UserError(ValueError):
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """How a command ends: with the message and status 2 where input or files are at fault, with 130 on Ctrl-C."""
+    """How a command ends: with the message and status 2 where input or files are at fault, with 130 on Ctrl-C, with 143
+    on SIGTERM, which becomes an exception too, so that children are ended and half-written files removed on the way."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield
     except (UserError, OSError) as error:
@@ -29,3 +32,5 @@ def exit_on_error() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)

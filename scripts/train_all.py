@@ -5,7 +5,6 @@ Each training is a command of its own, printed before it starts, so that it can 
 
 import argparse
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ _OWN_OPTIONS = {"--runs_dir": "RUNS", "--seed_everything": "SEED", "--data.corpu
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = _parser().parse_args()
     with exit_on_error():
         train_all(options)

@@ -35,19 +35,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class Checkpoints(Callback):
-    """Keeps `checkpoints/best.ckpt` and `checkpoints/last.ckpt` in the run folder.
+    """Keeps `checkpoints/best.ckpt`, of the lowest `loss/val`, and `checkpoints/last.ckpt` in the run folder.
 
     `last.ckpt` is never written on a batch that a validation follows: resumed from there, Lightning would skip that
     validation. At the end of an epoch it is written when its validation is over.
 
     Args:
         every_seconds: At most this much training is lost when a run is killed, and a few steps.
-        monitor: The value whose smallest marks the best checkpoint.
     """
 
-    def __init__(self, every_seconds: float = 25.0, monitor: str = "loss/val") -> None:
+    def __init__(self, every_seconds: float = 25.0) -> None:
         self.every_seconds = every_seconds
-        self.monitor = monitor
         self.best: float | None = None
         self._stopped = False
         self._saved_at = time.monotonic()
@@ -84,10 +82,10 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        value = float(trainer.callback_metrics[self.monitor])
+        value = float(trainer.callback_metrics["loss/val"])
         if not math.isfinite(value):
             raise UserError(
-                f"{self.monitor} is {value} at step {trainer.global_step}; the last good checkpoint is kept. "
+                f"loss/val is {value} at step {trainer.global_step}; the last good checkpoint is kept. "
                 "Train anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
             )
         if self.best is None or value < self.best:

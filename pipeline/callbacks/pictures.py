@@ -12,6 +12,7 @@ from pipeline.translator import mean_cross_map, word_maps
 
 # The lengths, in source words, that the shown sentences come nearest to.
 SHOWN_LENGTHS = (6, 10, 16)
+NUM_SAMPLES = 10  # translations in the table
 
 
 class AlignmentMaps(Callback):
@@ -71,14 +72,7 @@ class AlignmentMaps(Callback):
 
 
 class SampleTranslations(Callback):
-    """A table of source, reference and translation of a few validation sentences, at every validation.
-
-    Args:
-        num_samples: Rows of the table.
-    """
-
-    def __init__(self, num_samples: int = 10) -> None:
-        self.num_samples = num_samples
+    """A table of source, reference and translation of a few validation sentences, at every validation."""
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         writer = tensorboard_writer(trainer)
@@ -86,7 +80,7 @@ class SampleTranslations(Callback):
             return
         pairs = trainer.datamodule.corpus.val
         rows = ["| source | reference | translation |", "|---|---|---|"]
-        for score in module.scores["val"][: self.num_samples]:
+        for score in module.scores["val"][:NUM_SAMPLES]:
             pair = pairs[score.index]
             rows.append("| " + " | ".join(_cell(text) for text in (pair.src, pair.tgt, score.hypothesis)) + " |")
         writer.add_text("samples", "\n".join(rows), trainer.global_step)
