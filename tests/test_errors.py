@@ -9,7 +9,7 @@ from pipeline.errors import UserError, exit_on_error
 
 
 @pytest.mark.parametrize(
-    "raised, status", [(UserError("no"), 2), (FileNotFoundError("gone"), 2), (KeyboardInterrupt(), 130)]
+    ("raised", "status"), [(UserError("no"), 2), (FileNotFoundError("gone"), 2), (KeyboardInterrupt(), 130)]
 )
 def test_what_ends_a_command_decides_its_status(raised, status):
     with pytest.raises(SystemExit) as end, exit_on_error():
@@ -20,11 +20,16 @@ def test_what_ends_a_command_decides_its_status(raised, status):
 def test_on_sigterm_a_command_cleans_up_before_it_ends():
     before = signal.getsignal(signal.SIGTERM)
     cleaned = []
-    with pytest.raises(SystemExit) as end, exit_on_error():
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-        finally:
-            cleaned.append(True)
+
+    def command():
+        with exit_on_error():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                cleaned.append(True)
+
+    with pytest.raises(SystemExit) as end:
+        command()
     assert end.value.code == 128 + signal.SIGTERM
     assert cleaned
     assert signal.getsignal(signal.SIGTERM) is before

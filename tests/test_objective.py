@@ -60,5 +60,5 @@ def test_twice_repeats_the_rows_and_counts_their_tokens_once(sentences):
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(UserError, match="model.r_drop is -1"):
+    with pytest.raises(UserError, match=r"model\.r_drop is -1"):
         TranslationTask(GRUSeq2Seq(VOCAB_SIZE, "all", d_embed=6, d_model=D_MODEL), "any", r_drop=-1)
