@@ -228,7 +228,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--val_links", type=Path, help="the same of the validation split, to choose layer and head on")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
     parser.add_argument(
-        "--out", type=Path, help="folder for results (default: evaluation/SPLIT beside the models' folders)"
+        "--out",
+        type=Path,
+        help="folder for results (default: evaluation/SPLIT beside the models' folders, SPLIT-NAME for another corpus)",
     )
     return parser
 
@@ -274,8 +276,12 @@ def _refuse_other_text(runs: Sequence[TrainedRun], corpus: Corpus) -> None:
 
 
 def _default_out(run: TrainedRun, corpus: str, split: str) -> Path:
-    folder = run.folder.parent.parent if run.folder else Path("runs") / corpus_name(corpus)
-    return folder / "evaluation" / split
+    name = corpus_name(corpus)
+    if run.folder is None:
+        return Path("runs") / name / "evaluation" / split
+    own = corpus_name(str(run.data.get("corpus")))
+    # Beside the scores on the models' own text, never over them.
+    return run.folder.parent.parent / "evaluation" / (split if name == own else f"{split}-{name}")
 
 
 def main() -> None:

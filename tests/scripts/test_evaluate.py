@@ -140,3 +140,15 @@ def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):
     path.write_text(path.read_text().replace("der", "das", 1))
     with pytest.raises(UserError, match="was trained on another text than little holds now"):
         evaluate(folder)
+
+
+def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_path):
+    write_corpus(tmp_path / "little")
+    folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
+    write_corpus(tmp_path / "other")
+    evaluate(folder, "--beam", 1)
+    evaluation = folder.parent.parent / "evaluation"
+    own = (evaluation / "test" / "evaluation.json").read_bytes()
+    evaluate(folder, "--beam", 1, "--corpus", tmp_path / "other")
+    assert (evaluation / "test" / "evaluation.json").read_bytes() == own
+    assert json.loads((evaluation / "test-other" / "evaluation.json").read_text())["corpus"]["name"] == "other"
