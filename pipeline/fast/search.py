@@ -13,8 +13,8 @@ from pipeline.decoding import BeamRules, Beams, Hypotheses, SearchLimits, Symbol
 from pipeline.fast.product import product
 from pipeline.models import Seq2Seq
 
-# Logits of one chunk, in numbers: few enough to stay in a cache, enough rows to be worth reading the matrix for. On a GPU,
-# launches cost more than memory.
+# Logits of one chunk, in numbers: few enough to stay in a cache, enough rows to be worth reading the matrix for. On a
+# GPU, launches cost more than memory.
 CHUNK_SIZE = {"cpu": 1 << 21, "cuda": 1 << 26}
 # Sources that are done leave once they are this share of all: those that stay are copied, which costs more than a few
 # rows computed in vain.
