@@ -1,6 +1,6 @@
 """Measures how fast this project trains and translates here, and how far that is from what the machine can do.
 
-    python -m scripts.bench --corpus path/to/multi30k            # some ten minutes on two CPU cores
+    python -m scripts.bench --corpus path/to/multi30k            # a quarter of an hour on two CPU cores
     python -m scripts.bench --corpus toy --rounds 1 --steps 2    # a look
 
 Everything is measured in one run, in turns: a window of --steps optimiser steps of the bare PyTorch loop, then of each
