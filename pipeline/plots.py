@@ -113,9 +113,10 @@ def alignment_panel(
 ) -> Figure:
     """Alignment maps side by side; `gold` links (source word, target word) are framed."""
     use_fonts_for([heading, *(word for m in maps for word in (m.title, *m.src_words, *m.tgt_words))])
-    widths = [max(1.0, 0.33 * len(m.src_words)) for m in maps]
     rows = max(len(m.tgt_words) for m in maps)
     margin = 0.085 * max(len(word) for m in maps for word in m.tgt_words) + 0.35
+    # Inches; a title may reach over its map's margins, not beyond them.
+    widths = [max(1.0, 0.33 * len(m.src_words), 0.08 * len(m.title) - margin - 0.2) for m in maps]
     figure = Figure(
         figsize=(sum(widths) + margin * len(maps) + 0.6, 0.3 * rows + 1.9 + (0.4 if heading else 0)),
         layout="constrained",

@@ -80,3 +80,12 @@ def test_curves_show_values_with_their_intervals_and_gaps():
     ]
     (bar,) = axis.collections
     assert bar.get_segments()[0][:, 1].tolist() == [40, 60]
+
+
+@pytest.mark.parametrize("title", ["GRU, no attention", "GRU, no attention, best checkpoint"])
+def test_a_map_of_one_column_is_wide_enough_for_its_title(title):
+    figure = alignment_panel([PanelMap(title, np.ones((3, 1)), ["one vector"], ["a", "b", "c"])])
+    figure.canvas.draw()
+    box = figure.axes[0].title.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
