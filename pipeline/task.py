@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from pipeline.circumstances import circumstances, commit
-from pipeline.data.batching import Batch, twice
+from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
 from pipeline.fast.modules import use_fast_modules
-from pipeline.fast.objective import chunked_objective, chunked_r_drop_objective
+from pipeline.fast.objective import chunked_objective
 from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
 from pipeline.models import Seq2Seq
-from pipeline.objective import Objective, objective, r_drop_objective
+from pipeline.objective import Objective, objective
 from pipeline.scoring import GREEDY, score_batch
 from pipeline.window import Window
 
@@ -35,8 +35,6 @@ class TranslationTask(pl.LightningModule):
         weight_decay: Of AdamW.
         label_smoothing: In [0, 1): the share of probability that the objective spreads over the whole vocabulary
             (Szegedy et al. 2016, §7).
-        r_drop: Weight α ≥ 0 of R-Drop (Liang et al. 2021): each sentence is read twice, with other dropout masks, and
-            the objective asks for the same predictions. 0 is off; anything else makes a step about twice as long.
         seed: Of the dropout masks; each batch draws from (seed, its number, process) alone.
         fast: Take the fast paths of `pipeline.fast`: the same objective and translations in a fraction of the time.
     """
@@ -49,15 +47,12 @@ class TranslationTask(pl.LightningModule):
         warmup_steps: int = 200,
         weight_decay: float = 0.01,
         label_smoothing: float = 0.0,
-        r_drop: float = 0.0,
         seed: int = 1,
         fast: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
             raise UserError(f"model.label_smoothing is {label_smoothing}; it must be at least 0 and less than 1")
-        if r_drop < 0:
-            raise UserError(f"model.r_drop is {r_drop}; it must be at least 0")
         self.save_hyperparameters()
         self.network = network
         self.name = name
@@ -65,7 +60,6 @@ class TranslationTask(pl.LightningModule):
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
-        self.r_drop = r_drop
         self.seed = seed
         self.fast = fast
         if fast:
@@ -106,16 +100,12 @@ class TranslationTask(pl.LightningModule):
     def objective_of(self, batch: Batch) -> Objective:
         """The objective of a batch, by the fast path if that is wanted and the model has it."""
         network = self.network
-        if self.r_drop:
-            batch = twice(batch)
         if self.fast and network.output_matrix is not None:
             memory = network.encode(batch.src, batch.src_mask)
             output = network.decode(batch.tgt_in, memory, need_logits=False).output
-            fixed = (output, network.output_matrix, batch.tgt_out, PAD, self.label_smoothing)
-            return chunked_r_drop_objective(*fixed, self.r_drop) if self.r_drop else chunked_objective(*fixed)
+            return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, self.label_smoothing)
         logits = network(batch.src, batch.src_mask, batch.tgt_in)
-        fixed = (logits, batch.tgt_out, self.label_smoothing)
-        return r_drop_objective(*fixed, self.r_drop) if self.r_drop else objective(*fixed)
+        return objective(logits, batch.tgt_out, self.label_smoothing)
 
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm=None
@@ -152,7 +142,7 @@ class TranslationTask(pl.LightningModule):
             "speed/tokens_per_second": window.tokens / seconds,
             "tokens_seen": self.tokens_seen,
         }
-        if self.label_smoothing or self.r_drop:
+        if self.label_smoothing:
             scalars["loss/objective"] = float(torch.stack(window.objectives).sum()) * scale
         self._log(scalars)
 

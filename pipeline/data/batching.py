@@ -69,12 +69,6 @@ def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:
     return Batch(src, src != PAD, tgt_in, tgt_out, torch.tensor(index), int((tgt_out != PAD).sum()))
 
 
-def twice(batch: Batch) -> Batch:
-    """Every row of `batch` twice, the second time after all others; `num_tokens` counts them once."""
-    src, src_mask, tgt_in, tgt_out, index = (tensor.repeat(2, *[1] * (tensor.dim() - 1)) for tensor in batch[:-1])
-    return Batch(src, src_mask, tgt_in, tgt_out, index, batch.num_tokens)
-
-
 class TokenBudgetBatches:
     """An epoch after epoch of batches, as Lightning iterates over them: no DataLoader, no sampler, no workers.
 
