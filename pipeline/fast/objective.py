@@ -9,12 +9,8 @@ still in the cache.
 import torch
 from torch import Tensor
 
-from pipeline.fast.product import product
+from pipeline.fast.product import product, rows_per_chunk
 from pipeline.objective import Objective
-
-# Logits of one chunk, in numbers: with float32 as many bytes as a core's share of a cache, and still a good shape for a
-# matrix product. On a GPU, launches cost more than memory.
-CHUNK_SIZE = {"cpu": 1 << 21, "cuda": 1 << 26}
 
 
 def chunked_objective(output: Tensor, matrix: Tensor, tgt_out: Tensor, pad: int, label_smoothing: float) -> Objective:
@@ -56,7 +52,7 @@ class _ChunkedObjective(torch.autograd.Function):
             factor, factor_t = matrix.to(dtype), matrix.t().to(dtype).contiguous()
             objective = nats = rows.new_zeros(())
             grad_rows, grad_matrix_t = torch.empty_like(rows), matrix.new_zeros(matrix.t().shape)
-            size = max(1, CHUNK_SIZE.get(device, 1 << 24) // len(matrix))
+            size = rows_per_chunk(matrix)
             for chunk, expected_row, grad in zip(
                 rows.split(size), expected_rows.split(size), grad_rows.split(size), strict=True
             ):

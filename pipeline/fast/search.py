@@ -10,12 +10,9 @@ from torch import Tensor
 
 from pipeline import decoding
 from pipeline.decoding import BeamRules, Beams, Hypotheses, SearchLimits, Symbols, Top, extend, first_beams, ranked
-from pipeline.fast.product import product
+from pipeline.fast.product import product, rows_per_chunk
 from pipeline.models import Seq2Seq
 
-# Logits of one chunk, in numbers: few enough to stay in a cache, enough rows to be worth reading the matrix for. On a
-# GPU, launches cost more than memory.
-CHUNK_SIZE = {"cpu": 1 << 21, "cuda": 1 << 26}
 # Sources that are done leave once they are this share of all: those that stay are copied, which costs more than a few
 # rows computed in vain.
 SHARE_TO_LEAVE = 1 / 8
@@ -111,7 +108,7 @@ class Vocabulary:
         self.bias = matrix.new_full((size,), float("-inf"))
         self.bias[:vocab_size].masked_fill_(~forbidden, 0.0)
         self.forbidden_rows = matrix[forbidden]
-        self.chunk = max(1, CHUNK_SIZE.get(matrix.device.type, 1 << 24) // size)
+        self.chunk = rows_per_chunk(self.matrix)
 
     def best_tokens(self, output: Tensor, count: int) -> Top:
         """`decoding.best_tokens` of the logits `output` (rows, d) · `matrix`ᵀ."""

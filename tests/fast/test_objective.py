@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.fast import objective as fast
+from pipeline.fast.product import CHUNK_SIZE
 from pipeline.objective import objective
 from tests.conftest import VOCAB_SIZE
 
@@ -36,7 +37,7 @@ def of_both(network, sentences, smoothing):
 def test_the_chunked_objective_and_its_gradients_are_those_of_all_logits(
     network, sentences, smoothing, rows_per_chunk, monkeypatch
 ):
-    monkeypatch.setitem(fast.CHUNK_SIZE, "cpu", rows_per_chunk * VOCAB_SIZE)
+    monkeypatch.setitem(CHUNK_SIZE, "cpu", rows_per_chunk * VOCAB_SIZE)
     (readable, nats, grads), (chunked, chunked_nats, chunked_grads) = of_both(network, sentences, smoothing)
     torch.testing.assert_close(chunked, readable)
     torch.testing.assert_close(chunked_nats, nats)

@@ -6,6 +6,7 @@ import torch
 from pipeline import decoding
 from pipeline.decoding import Hypotheses, SearchLimits, Symbols
 from pipeline.fast import search as fast
+from pipeline.fast.product import CHUNK_SIZE
 from pipeline.fast.search import Vocabulary
 from pipeline.models import GRUSeq2Seq
 from tests.conftest import D_MODEL, VOCAB_SIZE, make_network
@@ -109,7 +110,7 @@ def test_a_model_whose_logits_are_no_product_is_searched_the_readable_way(beam):
 @pytest.mark.parametrize("vocab_size", [5, 160, 1003])
 @pytest.mark.parametrize("count", [1, 4, 300])
 def test_the_best_tokens_are_those_of_all_logits(vocab_size, count, monkeypatch):
-    monkeypatch.setitem(fast.CHUNK_SIZE, "cpu", 4000)  # several chunks, the last one shorter
+    monkeypatch.setitem(CHUNK_SIZE, "cpu", 4000)  # several chunks, the last one shorter
     generator = torch.Generator().manual_seed(1)
     matrix = torch.randn(vocab_size, 6, generator=generator)
     output = torch.randn(23, 6, generator=generator)
