@@ -25,7 +25,7 @@ from pipeline.ablation_table import WHOLE, ablation_table
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
-from pipeline.evaluation.scores import EvaluationSet, Run, score_models
+from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
 from pipeline.metrics import METRICS
 from pipeline.results import provenance, write_json
 from pipeline.run_folder import RunFolder, find_runs
@@ -217,7 +217,7 @@ def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: 
         "arguments": {t.part.name: list(t.part.arguments) for t in of_model},
         "same_vocabulary": {name: translator.tokenizer.proto == own for name, translator in translators.items()},
         "best_step": {t.part.name: t.folder.best_step_and_loss()[0] for t in of_model},
-        "scores": score_models(runs, validation, search).content,
+        "scores": compare_models(score_models(runs, corpus.val, search), validation),
     }
 
 

@@ -4,9 +4,12 @@
     python -m scripts.evaluate runs/toy/gru/seed1 runs/toy/gru/seed2 runs/toy/transformer/seed1 --beam 5
     python -m scripts.evaluate runs/multi30k --concatenate 6
     python -m scripts.evaluate runs/multi30k/transformer/seed1 --src newstest.en --ref newstest.de
+    python -m scripts.evaluate runs/multi30k/transformer/seed2 results/multi30k/evaluation --out both
 
 RUN is a run folder, a checkpoint file, or a folder with finished runs inside; runs of one model with several seeds are
-put together. Without --corpus or --src, each corpus that the runs were trained on is evaluated by itself.
+put together. Without --corpus or --src, each corpus that the runs were trained on is evaluated by itself. A folder that
+an earlier evaluation of the same sentences wrote is a RUN too: its scores stand beside the new ones as they are, so
+that seeds can be trained on several machines and no checkpoint has to be kept.
 
 What is measured. Teacher-forced (each model is given the reference so far): nats per target token, perplexity, tokens
 right. Translated freely: BLEU (13a, cased) and chrF2 by sacreBLEU, B-tok (tokenize=none) on tokenised text, exact match
@@ -15,7 +18,7 @@ every two models are compared on the same resampled sentences. By source length:
 with lengths beyond training kept apart. Alignments: where gold links are known, the alignment error rate of each
 model's attention (layer, head and step chosen on validation) and of its saliency, overall and per phenomenon, beside
 the diagonal, chance, and the untrained model. The keys of the JSON are explained in pipeline/evaluation/scores.py
-(score_models), pipeline/evaluation/alignments.py (align_models) and pipeline/statistics.py.
+(compare_models), pipeline/evaluation/alignments.py (align_models) and pipeline/statistics.py.
 """
 
 import argparse
@@ -35,8 +38,17 @@ from pipeline.data.corpus import Corpus, SentencePair
 from pipeline.data.files import read_lines, read_text_pair
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
-from pipeline.evaluation.alignments import align_models, shapes_of_models
-from pipeline.evaluation.scores import EvaluationSet, Run, concatenated, score_models
+from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
+from pipeline.evaluation.kept import (
+    EVALUATION,
+    KeptRun,
+    is_evaluation,
+    read_kept,
+    scores_file,
+    sentences_hash,
+    write_scores,
+)
+from pipeline.evaluation.scores import EvaluationSet, Run, ScoredRun, compare_models, concatenated, score_models
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
 from pipeline.metrics import METRICS, is_tokenised
 from pipeline.plots import curves_figure, model_order
@@ -59,20 +71,32 @@ class Sentences(NamedTuple):
     content_hash: str | None
 
 
-def evaluate(runs: Sequence[TrainedRun], sentences: Sentences, options: argparse.Namespace, out: Path) -> None:
-    """Scores `runs` on `sentences`; prints the tables and writes everything to `out`."""
+def evaluate(
+    runs: Sequence[TrainedRun], earlier: Sequence[Path], sentences: Sentences, options: argparse.Namespace, out: Path
+) -> None:
+    """Scores `runs` on `sentences`, puts the scores of `earlier` evaluations beside theirs, prints and writes it all.
+
+    Raises:
+        UserError: The two do not belong together.
+    """
+    search = checked_search(options.beam, options.alpha, fast=options.fast)
+    has_links = any(pair.links for pair in sentences.test)
+    if earlier and (has_links or options.concatenate > 1):
+        raise UserError(
+            f"{earlier[0]} holds scores of single sentences only, not of "
+            f"{'word links' if has_links else 'joined sentences'}; give the runs instead"
+        )
+    kept = [run for folder in earlier for run in read_kept(folder, sentences.test, search)]
     models: dict[str, list[Run]] = {}
     for run in runs:
         translator = Translator.load(run.checkpoint, options.device)
-        of_model = models.setdefault(translator.name, [])
-        if run.seed in [other.seed for other in of_model]:
-            raise UserError(f"two of the runs are {translator.name}, seed {run.seed}; evaluate them one at a time")
-        of_model.append(Run(translator, run.seed))
+        models.setdefault(translator.name, []).append(Run(translator, run.seed))
+    _refuse_twice([(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept])
     models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
-    search = checked_search(options.beam, options.alpha, fast=options.fast)
     test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
-    scored = score_models(models, test, search, _say)
-    measures = next(iter(scored.content["models"].values()))
+    scored = _together(score_models(models, test.pairs, search, _say), kept)
+    scores = compare_models(scored, test)
+    measures = next(iter(scores["models"].values()))
     content: dict[str, Any] = {
         "corpus": {
             "name": sentences.name,
@@ -82,35 +106,56 @@ def evaluate(runs: Sequence[TrainedRun], sentences: Sentences, options: argparse
             "is_tokenised": is_tokenised([pair.tgt for pair in sentences.test]),
             "longest_training_source_words": sentences.longest_trained,
             "content_hash": sentences.content_hash,
+            "sentences_hash": sentences_hash(sentences.test),
         },
         "search": {"beam": search.beam, "alpha": search.alpha},
         "intervals": f"Bootstrap over sentences, and over seeds where a model has several; {DRAWS} draws.",
         "signatures": {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures},
-        "scores": scored.content,
+        "earlier": [{"model": run.model, "seed": run.seed, **run.origin} for run in kept],
+        "scores": scores,
     }
     if options.concatenate > 1:
         content["concatenated"] = [
             {
                 "k": k,
                 "n": len(joined),
-                "scores": score_models(models, test._replace(pairs=joined), search, _say).content,
+                "scores": compare_models(score_models(models, joined, search, _say), test._replace(pairs=joined)),
             }
             for k in range(2, options.concatenate + 1)
             if (joined := concatenated(sentences.test, k))
         ]
-    if any(pair.links for pair in sentences.test):
+    if has_links:
         content["alignment"] = align_models(models, sentences.val, sentences.test, _say)
     else:
-        content["attention"] = shapes_of_models(models, sentences.test)
+        shapes = {(run.model, run.seed): run.shape for run in kept}
+        for name, of_runs in shapes_of_models(models, sentences.test).items():
+            shapes |= {(name, run.seed): shape for run, shape in zip(models[name], of_runs, strict=True)}
+        content["attention"] = {name: mean_shape([shapes[name, r.seed] for r in rs]) for name, rs in scored.items()}
     content |= provenance("scripts.evaluate")
     tables = evaluation_tables(content)
-    write_json(out / "evaluation.json", content)
+    # The JSON comes after the scores, so that a later evaluation which finds it finds them too.
+    for name, of_runs in scored.items():
+        for run in of_runs:
+            write_scores(scores_file(out, name, run.seed), run.scores)
+            _write_text(out / f"{name}-seed{run.seed}.hyp", "".join(f"{score.hypothesis}\n" for score in run.scores))
+    write_json(out / EVALUATION, content)
     _write_text(out / "tables.md", tables)
-    for name, of_runs in scored.hypotheses.items():
-        for run, hypotheses in zip(models[name], of_runs, strict=True):
-            _write_text(out / f"{name}-seed{run.seed}.hyp", "".join(f"{line}\n" for line in hypotheses))
     _draw(content, out)
-    print(f"\n{tables}\nJSON, tables, figures and translations (*.hyp, one per line): {out}")
+    print(f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {out}")
+
+
+def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
+    for number, (name, seed) in enumerate(runs):
+        if (name, seed) in runs[:number]:
+            raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
+
+
+def _together(scored: dict[str, list[ScoredRun]], kept: Sequence[KeptRun]) -> dict[str, list[ScoredRun]]:
+    """The runs of both, models in their usual order, seeds rising."""
+    for run in kept:
+        scored.setdefault(run.model, []).append(ScoredRun(run.seed, run.scores))
+    in_order = sorted(scored, key=model_order)
+    return {name: sorted(scored[name], key=lambda run: run.seed) for name in in_order}
 
 
 def _draw(content: dict[str, Any], out: Path) -> None:
@@ -162,14 +207,14 @@ def _corpus_of(run: TrainedRun, options: argparse.Namespace) -> Corpus:
     return load_corpus(name, *languages, cache_dir, data.get("revision") if options.corpus is None else None)
 
 
-def _with_links(sentences: Sentences, options: argparse.Namespace) -> Sentences:
+def _with_links(sentences: Sentences, run: TrainedRun, options: argparse.Namespace) -> Sentences:
     """The sentences with links from Pharaoh files, where such are given."""
     if options.links:
         sentences = sentences._replace(test=_linked(sentences.test, options.links), val=())
     if options.val_links:
         if not options.links or options.src:
             raise UserError("--val_links needs --links, and a corpus with a validation split")
-        val = _corpus_of(find_runs(options.runs)[0], options).val
+        val = _corpus_of(run, options).val
         sentences = sentences._replace(val=_linked(val, options.val_links))
     return sentences
 
@@ -204,7 +249,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folder, checkpoint, or folder of runs")
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        type=Path,
+        help="run folder, checkpoint, folder of runs, or earlier evaluation",
+    )
     parser.add_argument(
         "--corpus", help="score on this corpus instead of the runs' own: toy, multi30k, folder, owner/name"
     )
@@ -244,25 +295,28 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--src and --ref belong together: give both")
     if options.src and options.corpus:
         raise UserError("give --corpus, or --src and --ref, not both")
-    runs = find_runs(options.runs)
+    earlier = [path for path in options.runs if is_evaluation(path)]
+    if len(earlier) == len(options.runs):
+        raise UserError("only earlier evaluations are given; give at least one run with its checkpoint")
+    runs = find_runs([path for path in options.runs if path not in earlier])
     if options.src:
         pairs = read_text_pair(options.src, options.ref)
         sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
-        evaluate(
-            runs, _with_links(sentences, options), options, options.out or Path("runs/evaluation") / options.src.stem
-        )
+        out = options.out or Path("runs/evaluation") / options.src.stem
+        evaluate(runs, earlier, _with_links(sentences, runs[0], options), options, out)
         return
     groups: dict[str, list[TrainedRun]] = {}
     for run in runs:
         groups.setdefault(options.corpus or str(run.data.get("corpus")), []).append(run)
-    if len(groups) > 1 and options.out:
-        raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(groups)}); --out takes one: give --corpus")
+    if len(groups) > 1 and (options.out or earlier):
+        given = "--out" if options.out else earlier[0]
+        raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(groups)}), {given} of one: give --corpus")
     for name, group in groups.items():
         corpus = _corpus_of(group[0], options)
         if options.corpus is None:
             _refuse_other_text(group, corpus)
-        sentences = _with_links(_sentences_of(corpus, options.split, group[0]), options)
-        evaluate(group, sentences, options, options.out or _default_out(group[0], name, options.split))
+        sentences = _with_links(_sentences_of(corpus, options.split, group[0]), group[0], options)
+        evaluate(group, earlier, sentences, options, options.out or _default_out(group[0], name, options.split))
 
 
 def _refuse_other_text(runs: Sequence[TrainedRun], corpus: Corpus) -> None:

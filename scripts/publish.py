@@ -22,6 +22,7 @@ from pipeline.results import write_json
 
 RESULTS = Path("results")
 VALIDATION_CURVES = ("loss/val", "bleu/val")
+OF_AN_EVALUATION = (".json", ".jsonl", ".md", ".png", ".hyp")
 
 
 def publish(runs: list[Path], results_folder: Path) -> None:
@@ -46,8 +47,9 @@ def publish(runs: list[Path], results_folder: Path) -> None:
         if (evaluation / "evaluation.json").is_file():
             kept = folder / "evaluation"
             kept.mkdir(exist_ok=True)
-            for path in [path for ending in ("json", "md", "png", "hyp") for path in evaluation.glob(f"*.{ending}")]:
-                shutil.copyfile(path, kept / path.name)
+            for path in evaluation.iterdir():
+                if path.suffix in OF_AN_EVALUATION and not path.name.startswith("."):
+                    shutil.copyfile(path, kept / path.name)
         figures = "*.png" if results["corpus"]["is_synthetic"] else "length.png"
         for figure in (run.parent.parent / "comparison" / run.name).glob(figures):
             shutil.copyfile(figure, folder / figure.name)

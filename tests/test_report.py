@@ -67,7 +67,14 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
         evaluation = tmp_path / "runs" / name / "evaluation" / "test"
         for folder in (run, figures, evaluation):
             folder.mkdir(parents=True)
-        for path in ("evaluation.json", "tables.md", "length_bleu.png", "gru-seed1.hyp", "other.txt"):
+        for path in (
+            "evaluation.json",
+            "tables.md",
+            "length_bleu.png",
+            "gru-seed1.hyp",
+            "gru-seed1.jsonl",
+            "other.txt",
+        ):
             (evaluation / path).write_bytes(b"")
         with SummaryWriter(str(run)) as writer:
             for step, value in ((10, 3.5), (20, 2.5)):
@@ -83,7 +90,7 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
     captions = tmp_path / "results/captions"
     assert {p.name for p in captions.iterdir()} == shared
     assert json.loads((captions / "curves/gru-seed1.json").read_text()) == {"loss/val": [[10, 3.5], [20, 2.5]]}
-    kept = {"evaluation.json", "tables.md", "length_bleu.png", "gru-seed1.hyp"}
+    kept = {"evaluation.json", "tables.md", "length_bleu.png", "gru-seed1.hyp", "gru-seed1.jsonl"}
     assert {p.name for p in (captions / "evaluation").iterdir()} == kept
 
 

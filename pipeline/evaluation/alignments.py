@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.alignment import best_single_links, count_links, diagonal_links, expected_by_chance
+from pipeline.alignment import Sharpness, best_single_links, count_links, diagonal_links, expected_by_chance
 from pipeline.data.corpus import SentencePair
 from pipeline.evaluation.maps import (
     Aligned,
@@ -101,14 +101,22 @@ def _first(aligned: Aligned) -> MapChoice:
     return next(iter(aligned.counts))
 
 
-def shapes_of_models(models: dict[str, list[Run]], test: Sequence[SentencePair]) -> dict[str, Any]:
-    """`entropy`, `on_end` and `coverage` of each model's mean attention, where no gold links are known."""
-    shapes: dict[str, Any] = {}
+def shapes_of_models(models: dict[str, list[Run]], test: Sequence[SentencePair]) -> dict[str, list[Sharpness | None]]:
+    """How the mean attention of each run looks, where no gold links are known; None where there is nothing to read."""
+    shapes: dict[str, list[Sharpness | None]] = {}
     for name, runs in models.items():
         of_runs = [align(attention_words(run.translator, test), test) for run in runs]
-        first = [aligned.sharpness[_first(aligned)] for aligned in of_runs if aligned.counts]
-        shapes[name] = dict(zip(first[0]._fields, np.mean(first, axis=0).tolist(), strict=True)) if first else None
+        shapes[name] = [aligned.sharpness[_first(aligned)] if aligned.counts else None for aligned in of_runs]
     return shapes
+
+
+def mean_shape(of_runs: Sequence[Sharpness | None]) -> dict[str, Any] | None:
+    """The means over the runs of a model, and each run's own in `per_seed`, for the JSON."""
+    read = [shape for shape in of_runs if shape is not None]
+    if not read:
+        return None
+    mean = Sharpness(*np.mean(read, axis=0).tolist())
+    return {**mean._asdict(), "per_seed": [shape and shape._asdict() for shape in of_runs]}
 
 
 def _summary(runs: list[Counts], words_of: dict[str, int]) -> dict[str, Any]:

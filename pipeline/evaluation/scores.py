@@ -54,42 +54,43 @@ def score_pairs(translator: Translator, pairs: Sequence[SentencePair], search: S
     return sorted(scores, key=lambda score: score.index)
 
 
-class Scored(NamedTuple):
-    """What scoring all models gave.
+class ScoredRun(NamedTuple):
+    """What a run gave on a set of sentences: `scores`, in their order."""
 
-    Attributes:
-        content: For the JSON; see `score_models`.
-        hypotheses: The translations of each model's runs, in the order of the pairs.
-    """
-
-    content: dict[str, Any]
-    hypotheses: dict[str, list[list[str]]]
+    seed: int
+    scores: list[SentenceScore]
 
 
 def score_models(
     models: dict[str, list[Run]],
-    test: EvaluationSet,
+    pairs: Sequence[SentencePair],
     search: Search,
     progress: Callable[[str], None] = lambda text: None,
-) -> Scored:
-    """Scores all runs of all models.
-
-    Returns:
-        `content` has three parts. `models`: for each model, `seeds`, and each measure as `statistics.Estimate` with
-        `per_seed`, the values of its runs; `perplexity` is e to the nats per token of `nats_per_token.value`.
-        `by_length`: for each band of source words, with `beyond_training` true where it lies beyond every training
-        sentence, the number of sentences `n` and the estimates of each model, null where n is 0.
-        `differences`: for every two models, `ours` minus `theirs` as `statistics.Difference` of each measure.
-    """
-    references = [pair.tgt for pair in test.pairs]
-    measures: dict[str, list[dict[str, SumScore]]] = {}
-    hypotheses: dict[str, list[list[str]]] = {}
+) -> dict[str, list[ScoredRun]]:
+    """Scores all runs of all models."""
+    scored: dict[str, list[ScoredRun]] = {}
     for name, runs in models.items():
         for run in runs:
-            progress(f"{name}, seed {run.seed}: {len(test.pairs)} sentences")
-            scores = score_pairs(run.translator, test.pairs, search)
-            hypotheses.setdefault(name, []).append([score.hypothesis for score in scores])
-            measures.setdefault(name, []).append(sum_scores(scores, references, is_synthetic=test.is_synthetic))
+            progress(f"{name}, seed {run.seed}: {len(pairs)} sentences")
+            scored.setdefault(name, []).append(ScoredRun(run.seed, score_pairs(run.translator, pairs, search)))
+    return scored
+
+
+def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> dict[str, Any]:
+    """Every score of `models` with its interval, and every two of them compared, for the JSON.
+
+    Returns:
+        `models`: for each model, `seeds`, and each measure as `statistics.Estimate` with `per_seed`, the values of its
+        runs; `perplexity` is e to the nats per token of `nats_per_token.value`. `by_length`: for each band of source
+        words, with `beyond_training` true where it lies beyond every training sentence, the number of sentences `n` and
+        the estimates of each model, null where n is 0. `differences`: for every two models, `ours` minus `theirs` as
+        `statistics.Difference` of each measure.
+    """
+    references = [pair.tgt for pair in test.pairs]
+    measures = {
+        name: [sum_scores(run.scores, references, is_synthetic=test.is_synthetic) for run in runs]
+        for name, runs in models.items()
+    }
     content = {
         "models": {
             name: {"seeds": [run.seed for run in runs], **_estimates(measures[name], per_seed=True)}
@@ -100,7 +101,7 @@ def score_models(
     }
     for values in content["models"].values():
         values["perplexity"] = perplexity(values["nats_per_token"]["value"])
-    return Scored(content, hypotheses)
+    return content
 
 
 def _estimates(runs: list[dict[str, SumScore]], *, per_seed: bool = False) -> dict[str, Any]:

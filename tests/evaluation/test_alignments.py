@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment import sharpness
+from pipeline.alignment import Sharpness, sharpness
 from pipeline.data.corpus import SentencePair
-from pipeline.evaluation.alignments import align_models, shapes_of_models
+from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
 from pipeline.evaluation.maps import MapChoice, align, attention_words, error_rates, saliency_words
 from pipeline.evaluation.scores import Run
 
@@ -94,7 +94,16 @@ def test_without_validation_links_the_mean_is_read(translators, pairs):
 def test_without_links_maps_still_have_a_shape(translators, pairs):
     plain = [pair._replace(links=()) for pair in pairs]
     shapes = shapes_of_models({name: [Run(t, 1)] for name, t in translators.items()}, plain)
-    assert shapes["gru"] is None
+    assert shapes["gru"] == [None]
     _, maps = next(attention_words(translators["gru_attention"], plain[:1]))
-    alone = shapes_of_models({"gru_attention": [Run(translators["gru_attention"], 1)]}, plain[:1])
-    assert alone["gru_attention"]["entropy"] == pytest.approx(sharpness(next(iter(maps.values()))).entropy)
+    (alone,) = shapes_of_models({"gru_attention": [Run(translators["gru_attention"], 1)]}, plain[:1])["gru_attention"]
+    assert alone.entropy == pytest.approx(sharpness(next(iter(maps.values()))).entropy)
+
+
+def test_the_shape_of_a_model_is_the_mean_of_its_runs_and_keeps_theirs():
+    one, other = Sharpness(1.0, 0.5, 0.25), Sharpness(3.0, 0.0, 0.75)
+    assert mean_shape([one, other]) == {
+        **Sharpness(2.0, 0.25, 0.5)._asdict(),
+        "per_seed": [one._asdict(), other._asdict()],
+    }
+    assert mean_shape([None]) is None

@@ -1,6 +1,7 @@
 """The evaluation of run folders, from the command's arguments to the files it leaves."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -152,3 +153,78 @@ def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_pa
     evaluate(folder, "--beam", 1, "--corpus", tmp_path / "other")
     assert (evaluation / "test" / "evaluation.json").read_bytes() == own
     assert json.loads((evaluation / "test-other" / "evaluation.json").read_text())["corpus"]["name"] == "other"
+
+
+@pytest.fixture(scope="module")
+def of_seed_1(runs):
+    """A folder with the evaluation of seed 1 of every model."""
+    out = runs / "of seed 1"
+    evaluate(*sorted((runs / "runs" / "little").glob("*/seed1")), "--beam", 2, "--out", out)
+    return out
+
+
+def test_earlier_scores_stand_beside_new_ones_as_if_all_were_evaluated_together(runs, of_seed_1, tmp_path):
+    evaluate(runs / "runs/little/gru_attention/seed2", of_seed_1, "--beam", 2, "--out", tmp_path / "both")
+    evaluate(runs / "runs/little", "--beam", 2, "--out", tmp_path / "at once")
+    both, at_once = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("both", "at once"))
+    assert both["scores"] == at_once["scores"]
+    assert both["attention"] == at_once["attention"]
+    assert [(run["model"], run["seed"]) for run in both["earlier"]] == [
+        ("gru", 1),
+        ("gru_attention", 1),
+        ("transformer", 1),
+    ]
+    assert both["earlier"][0]["command"] == json.loads((of_seed_1 / "evaluation.json").read_text())["command"]
+    for name in ("gru-seed1.hyp", "gru-seed1.jsonl", "gru_attention-seed2.jsonl"):
+        assert (tmp_path / "both" / name).read_text() == (tmp_path / "at once" / name).read_text()
+
+
+def test_earlier_scores_of_earlier_scores_keep_where_they_are_from(runs, of_seed_1, tmp_path):
+    evaluate(runs / "runs/little/gru_attention/seed2", of_seed_1, "--beam", 2, "--out", tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    content["command"] = "another"
+    (tmp_path / "evaluation.json").write_text(json.dumps(content))
+    run_folder = write_run(tmp_path / "runs", runs / "little", "gru", 2)
+    evaluate(run_folder, tmp_path, "--beam", 2, "--out", tmp_path / "again")
+    earlier = json.loads((tmp_path / "again" / "evaluation.json").read_text())["earlier"]
+    commands = {(run["model"], run["seed"]): run["command"] for run in earlier}
+    assert commands.pop(("gru_attention", 2)) == "another"
+    assert "another" not in commands.values()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "holds translations by another search; .* give --beam 2 --alpha 1"),
+        (["--beam", "2", "--split", "val"], "holds scores of other sentences"),
+        (["--beam", "2", "--concatenate", "2"], "holds scores of single sentences only, not of joined sentences"),
+        (["--beam", "2", "--links", "{gold}"], "holds scores of single sentences only, not of word links"),
+        (["{runs}/transformer/seed1", "--beam", "2"], "two of the runs are transformer, seed 1"),
+    ],
+)
+def test_earlier_scores_that_do_not_belong_to_new_ones_are_refused(runs, of_seed_1, arguments, message):
+    given = [argument.format(gold=runs / "gold.txt", runs=runs / "runs/little") for argument in arguments]
+    with pytest.raises(UserError, match=message):
+        evaluate(runs / "runs/little/gru_attention/seed2", of_seed_1, *given)
+
+
+def test_earlier_scores_alone_are_refused(of_seed_1):
+    with pytest.raises(UserError, match="give at least one run with its checkpoint"):
+        evaluate(of_seed_1)
+
+
+@pytest.mark.parametrize("broken", ["gone", "short", "old"])
+def test_earlier_scores_that_are_not_whole_are_refused(runs, of_seed_1, tmp_path, broken):
+    folder = tmp_path / "earlier"
+    shutil.copytree(of_seed_1, folder)
+    scores = folder / "gru-seed1.jsonl"
+    if broken == "gone":
+        scores.unlink()
+    elif broken == "short":
+        scores.write_text(scores.read_text().partition("\n")[2])
+    else:
+        content = json.loads((folder / "evaluation.json").read_text())
+        del content["earlier"]
+        (folder / "evaluation.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="evaluate its runs again"):
+        evaluate(runs / "runs/little/gru_attention/seed2", folder, "--beam", 2)

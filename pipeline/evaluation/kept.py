@@ -1,0 +1,104 @@
+"""Scores that an earlier evaluation left, to be put beside new ones without the checkpoints they were made with.
+
+So the seeds of a model may be trained on several machines, and none of them has to be kept for the next.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.alignment import Sharpness
+from pipeline.atomic import write_atomically
+from pipeline.data.corpus import SentencePair
+from pipeline.errors import UserError
+from pipeline.metrics import SentenceScore
+from pipeline.scoring import Search
+
+EVALUATION = "evaluation.json"
+# Of an evaluation's JSON: where its numbers come from.
+_ORIGIN = ("command", "date", "commit", "versions", "hardware")
+
+
+class KeptRun(NamedTuple):
+    """What an evaluation keeps of a run.
+
+    Attributes:
+        model: Its name.
+        seed: Of its training.
+        scores: In the order of the sentences.
+        shape: How its mean attention looks; None where it has none, or where gold links are known.
+        origin: Of the evaluation that scored it: `command`, `date`, `commit`, `versions`, `hardware`.
+    """
+
+    model: str
+    seed: int
+    scores: list[SentenceScore]
+    shape: Sharpness | None
+    origin: dict[str, Any]
+
+
+def is_evaluation(path: Path) -> bool:
+    """Whether `path` is a folder that `scripts.evaluate` wrote."""
+    return (path / EVALUATION).is_file()
+
+
+def sentences_hash(pairs: Sequence[SentencePair]) -> str:
+    """SHA-256 (hex) of the sentences, which says whether scores are of the same ones."""
+    return hashlib.sha256("".join(f"{pair.src}\t{pair.tgt}\n" for pair in pairs).encode()).hexdigest()
+
+
+def write_scores(path: Path, scores: Sequence[SentenceScore]) -> None:
+    """One JSON object per sentence, with the fields of `SentenceScore`."""
+    text = "".join(json.dumps(score._asdict(), ensure_ascii=False) + "\n" for score in scores)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> list[KeptRun]:
+    """All runs of the evaluation in `folder`.
+
+    Raises:
+        UserError: It is of other sentences or another search, or lacks what this version keeps.
+    """
+    try:
+        content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+        made_of, search_of = content["corpus"]["sentences_hash"], content["search"]
+        earlier = {(run["model"], run["seed"]): run for run in content["earlier"]}
+        runs = [_read(folder, content, name, index, earlier) for name, index in _runs_of(content)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder} does not hold what a later evaluation needs ({type(error).__name__}: {error}); "
+            "evaluate its runs again"
+        ) from error
+    if made_of != sentences_hash(pairs):
+        raise UserError(f"{folder} holds scores of other sentences than are to be scored now")
+    if search_of != {"beam": search.beam, "alpha": search.alpha}:
+        wanted = "--beam {beam} --alpha {alpha:g}".format(**search_of)
+        raise UserError(f"{folder} holds translations by another search; to put others beside them, give {wanted}")
+    if any([score.index for score in run.scores] != list(range(len(pairs))) for run in runs):
+        raise UserError(f"{folder} does not hold one score for each sentence; evaluate its runs again")
+    return runs
+
+
+def _runs_of(content: dict[str, Any]) -> list[tuple[str, int]]:
+    """(model, number of the run) of all runs."""
+    models = content["scores"]["models"]
+    return [(name, index) for name, values in models.items() for index in range(len(values["seeds"]))]
+
+
+def _read(
+    folder: Path, content: dict[str, Any], name: str, index: int, earlier: dict[tuple[str, int], dict[str, Any]]
+) -> KeptRun:
+    seed = content["scores"]["models"][name]["seeds"][index]
+    lines = scores_file(folder, name, seed).read_text(encoding="utf-8").split("\n")
+    scores = [SentenceScore(**json.loads(line)) for line in lines if line]
+    attention = content.get("attention", {}).get(name)
+    shape = attention["per_seed"][index] if attention else None
+    origin = earlier.get((name, seed), content)
+    return KeptRun(name, seed, scores, shape and Sharpness(**shape), {key: origin[key] for key in _ORIGIN})
+
+
+def scores_file(folder: Path, model: str, seed: int) -> Path:
+    """Where the scores of a run stand, sentence by sentence."""
+    return folder / f"{model}-seed{seed}.jsonl"
