@@ -59,6 +59,13 @@ from pipeline.statistics import DRAWS
 from pipeline.translator import Translator
 
 
+class Loaded(NamedTuple):
+    """A run with its model."""
+
+    run: TrainedRun
+    translator: Translator
+
+
 class Sentences(NamedTuple):
     """What is evaluated: the test sentences, those that choices are made on, and what is known of training."""
 
@@ -72,7 +79,7 @@ class Sentences(NamedTuple):
 
 
 def evaluate(
-    runs: Sequence[TrainedRun], earlier: Sequence[Path], sentences: Sentences, options: argparse.Namespace, out: Path
+    runs: Sequence[Loaded], earlier: Sequence[Path], sentences: Sentences, options: argparse.Namespace, out: Path
 ) -> None:
     """Scores `runs` on `sentences`, puts the scores of `earlier` evaluations beside theirs, prints and writes it all.
 
@@ -88,8 +95,7 @@ def evaluate(
         )
     kept = [run for folder in earlier for run in read_kept(folder, sentences.test, search)]
     models: dict[str, list[Run]] = {}
-    for run in runs:
-        translator = Translator.load(run.checkpoint, options.device)
+    for run, translator in runs:
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
     _refuse_twice([(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept])
     models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
@@ -176,10 +182,10 @@ def _draw(content: dict[str, Any], out: Path) -> None:
             figure.savefig(out / f"length_{measure}{f'_joined{number}' if what else ''}.png", dpi=150)
 
 
-def _sentences_of(corpus: Corpus, split: str, run: TrainedRun) -> Sentences:
-    """A split of `corpus`; the lengths that training had are those that `run` did not leave out."""
-    encoded = encode_pairs(corpus.train, Translator.load(run.checkpoint).tokenizer)
-    max_len = run.data.get("max_len", math.inf)
+def _sentences_of(corpus: Corpus, split: str, loaded: Loaded) -> Sentences:
+    """A split of `corpus`; the lengths that training had are those that this run did not leave out."""
+    encoded = encode_pairs(corpus.train, loaded.translator.tokenizer)
+    max_len = loaded.run.data.get("max_len", math.inf)
     kept = [pair for pair, pieces in zip(corpus.train, encoded, strict=True) if fits(pieces, max_len)]
     return Sentences(
         corpus.name,
@@ -298,31 +304,33 @@ def run(options: argparse.Namespace) -> None:
     earlier = [path for path in options.runs if is_evaluation(path)]
     if len(earlier) == len(options.runs):
         raise UserError("only earlier evaluations are given; give at least one run with its checkpoint")
-    runs = find_runs([path for path in options.runs if path not in earlier])
+    found = find_runs([path for path in options.runs if path not in earlier])
+    runs = [Loaded(run, Translator.load(run.checkpoint, options.device)) for run in found]
     if options.src:
         pairs = read_text_pair(options.src, options.ref)
         sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
         out = options.out or Path("runs/evaluation") / options.src.stem
-        evaluate(runs, earlier, _with_links(sentences, runs[0], options), options, out)
+        evaluate(runs, earlier, _with_links(sentences, runs[0].run, options), options, out)
         return
-    groups: dict[str, list[TrainedRun]] = {}
-    for run in runs:
-        groups.setdefault(options.corpus or str(run.data.get("corpus")), []).append(run)
+    groups: dict[str, list[Loaded]] = {}
+    for loaded in runs:
+        groups.setdefault(options.corpus or str(loaded.run.data.get("corpus")), []).append(loaded)
     if len(groups) > 1 and (options.out or earlier):
         given = "--out" if options.out else earlier[0]
         raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(groups)}), {given} of one: give --corpus")
     for name, group in groups.items():
-        corpus = _corpus_of(group[0], options)
+        first = group[0].run
+        corpus = _corpus_of(first, options)
         if options.corpus is None:
             _refuse_other_text(group, corpus)
-        sentences = _with_links(_sentences_of(corpus, options.split, group[0]), group[0], options)
-        evaluate(group, earlier, sentences, options, options.out or _default_out(group[0], name, options.split))
+        sentences = _with_links(_sentences_of(corpus, options.split, group[0]), first, options)
+        evaluate(group, earlier, sentences, options, options.out or _default_out(first, name, options.split))
 
 
-def _refuse_other_text(runs: Sequence[TrainedRun], corpus: Corpus) -> None:
+def _refuse_other_text(runs: Sequence[Loaded], corpus: Corpus) -> None:
     content_hash = corpus.content_hash()
-    for run in runs:
-        if Translator.load(run.checkpoint).origin.content_hash != content_hash:
+    for run, translator in runs:
+        if translator.origin.content_hash != content_hash:
             raise UserError(
                 f"{run.checkpoint} was trained on another text than {corpus.name} holds now; to score it on this text "
                 f"all the same, give --corpus"
