@@ -48,7 +48,7 @@ def publish(runs: list[Path], results_folder: Path) -> None:
             kept = folder / "evaluation"
             kept.mkdir(exist_ok=True)
             for path in evaluation.iterdir():
-                if path.suffix in OF_AN_EVALUATION and not path.name.startswith("."):
+                if path.suffix in OF_AN_EVALUATION:
                     shutil.copyfile(path, kept / path.name)
         figures = "*.png" if results["corpus"]["is_synthetic"] else "length.png"
         for figure in (run.parent.parent / "comparison" / run.name).glob(figures):

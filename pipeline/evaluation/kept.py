@@ -64,8 +64,8 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
     try:
         content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
         made_of, search_of = content["corpus"]["sentences_hash"], content["search"]
-        earlier = {(run["model"], run["seed"]): run for run in content["earlier"]}
-        runs = [_read(folder, content, name, index, earlier) for name, index in _runs_of(content)]
+        models = content["scores"]["models"]
+        runs = [_read(folder, content, name, n) for name in models for n in range(len(models[name]["seeds"]))]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{folder} does not hold what a later evaluation needs ({type(error).__name__}: {error}); "
@@ -81,21 +81,14 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
     return runs
 
 
-def _runs_of(content: dict[str, Any]) -> list[tuple[str, int]]:
-    """(model, number of the run) of all runs."""
-    models = content["scores"]["models"]
-    return [(name, index) for name, values in models.items() for index in range(len(values["seeds"]))]
-
-
-def _read(
-    folder: Path, content: dict[str, Any], name: str, index: int, earlier: dict[tuple[str, int], dict[str, Any]]
-) -> KeptRun:
+def _read(folder: Path, content: dict[str, Any], name: str, index: int) -> KeptRun:
+    """Run number `index` of a model, from the JSON's `content` and the file of its scores."""
     seed = content["scores"]["models"][name]["seeds"][index]
     lines = scores_file(folder, name, seed).read_text(encoding="utf-8").split("\n")
     scores = [SentenceScore(**json.loads(line)) for line in lines if line]
     attention = content.get("attention", {}).get(name)
     shape = attention["per_seed"][index] if attention else None
-    origin = earlier.get((name, seed), content)
+    origin = next((run for run in content["earlier"] if (run["model"], run["seed"]) == (name, seed)), content)
     return KeptRun(name, seed, scores, shape and Sharpness(**shape), {key: origin[key] for key in _ORIGIN})
 
 
