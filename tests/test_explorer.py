@@ -82,9 +82,12 @@ def test_runs_on_different_texts_are_not_compared(runs, tmp_path):
 
 def test_a_curve_has_what_was_logged_and_the_later_file_counts_where_two_overlap(tmp_path):
     for steps, value, when in (((1, 2, 3), 5.0, 100.0), ((3, 4), 7.0, 200.0)):
-        with SummaryWriter(str(tmp_path), filename_suffix=f".{when:g}") as writer:
+        with SummaryWriter(str(tmp_path / f"{when:g}")) as writer:
             for step in steps:
                 writer.add_scalar("loss/train", value, step, walltime=when + step)
+        # A name says the second, and within one a counter whose digits do not sort: 10 comes before 9.
+        (written,) = (tmp_path / f"{when:g}").iterdir()
+        written.rename(tmp_path / f"events.out.tfevents.{when:g}")
     curves = scalar_curves(tmp_path, ["loss/train", "loss/val"])
     assert curves == {"loss/train": [[1, 5.0], [2, 5.0], [3, 7.0], [4, 7.0]]}
 
