@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import write_atomically, write_text
 from pipeline.errors import UserError
 
 # Goes up when checkpoints of before can no longer be read.
@@ -131,7 +131,7 @@ def _checksums(path: Path) -> set[str]:
 
 def _write_checksums(path: Path, checksums: set[str]) -> None:
     text = "".join(f"{checksum}  {path.name}\n" for checksum in sorted(checksums))
-    write_atomically(checksum_file(path), lambda temporary: temporary.write_text(text))
+    write_text(checksum_file(path), text)
 
 
 def _sha256(path: Path) -> str:

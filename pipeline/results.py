@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import read_json_lines, write_json_lines, write_text
 from pipeline.circumstances import commit
 from pipeline.data.corpus import SentencePair
 from pipeline.data.datamodule import TranslationData
@@ -117,22 +117,17 @@ def _versions() -> dict[str, str | None]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes JSON as a whole or not at all."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_translations(path: Path, pairs: Sequence[SentencePair], scores: Sequence[SentenceScore]) -> None:
     """One JSON object per test sentence: the pair with its word links, the translation, its teacher-forced score."""
-    rows = [{**pairs[score.index]._asdict(), **score._asdict()} for score in scores]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_json_lines(path, ({**pairs[score.index]._asdict(), **score._asdict()} for score in scores))
 
 
 def read_translations(path: Path) -> list[dict[str, Any]]:
     """What `write_translations` wrote, in the order of the test set."""
-    # Not splitlines, which also cuts at separators inside a sentence.
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return sorted((json.loads(line) for line in lines if line), key=lambda row: row["index"])
+    return sorted(read_json_lines(path), key=lambda row: row["index"])
 
 
 def weights_hash(network: nn.Module) -> str:

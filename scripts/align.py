@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import write_text
 from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import alignment_page
 from pipeline.plots import PanelMap, alignment_panel
@@ -59,9 +59,11 @@ def run(options: argparse.Namespace) -> None:
         return
     ending = options.out.suffix
     if ending == ".html":
-        _write(options.out, alignment_page(options.sentence, maps))
+        write_text(options.out, alignment_page(options.sentence, maps))
     elif ending == ".json":
-        _write(options.out, json.dumps({"sentence": options.sentence, "maps": described}, ensure_ascii=False, indent=1))
+        write_text(
+            options.out, json.dumps({"sentence": options.sentence, "maps": described}, ensure_ascii=False, indent=1)
+        )
     else:
         try:
             alignment_panel(maps, scale_label=what).savefig(options.out, dpi=150)
@@ -76,10 +78,6 @@ def _refuse_unreadable(translator: Translator, name: str, text: str) -> None:
     length = len(translator.source_ids([text])[0])
     if length > LONGEST_SOURCE:
         raise UserError(f"{name} has {length} pieces, but at most {LONGEST_SOURCE} are drawn; give a part of it")
-
-
-def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _parser() -> argparse.ArgumentParser:

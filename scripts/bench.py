@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import write_text
 from pipeline.bench.ceilings import ceilings, step_against_ceilings
 from pipeline.bench.comparison import compare
 from pipeline.bench.peers import find_toolkits
@@ -130,7 +130,7 @@ def main() -> None:
         write_json(options.out / "bench.json", content)
         (options.out / "unfinished.json").unlink()
         table = bench_table(content)
-        write_atomically(options.out / "bench.md", lambda temporary: temporary.write_text(table, encoding="utf-8"))
+        write_text(options.out / "bench.md", table)
         print(f"{table}\nJSON and this table: {options.out}")
 
 

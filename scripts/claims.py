@@ -29,12 +29,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import claims
+from pipeline.atomic import write_text
 from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.inference import holm
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
 from pipeline.claims.natural_text import Text, find_text
 from pipeline.claims_table import claims_table
-from pipeline.data.loading import write_atomically
 from pipeline.errors import UserError
 from pipeline.panels import save_panels
 from pipeline.results import provenance, write_json
@@ -75,7 +75,7 @@ def run(
     for page, content in zip(pages, contents, strict=True):
         _write(page, content, out)
     table = claims_table(contents)
-    write_atomically(out / "claims.md", lambda temporary: temporary.write_text(table, encoding="utf-8"))
+    write_text(out / "claims.md", table)
     print(f"\n{table}\nJSON, figures and this table: {out}")
     return contents
 

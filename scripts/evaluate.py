@@ -17,8 +17,8 @@ on synthetic corpora. Every score has a 95 % interval by bootstrap over sentence
 every two models are compared on the same resampled sentences. By source length: nats per token, BLEU and exact match,
 with lengths beyond training kept apart. Alignments: where gold links are known, the alignment error rate of each
 model's attention (layer, head and step chosen on validation) and of its saliency, overall and per phenomenon, beside
-the diagonal, chance, and the untrained model. The keys of the JSON are explained in pipeline/evaluation/scores.py
-(compare_models), pipeline/evaluation/alignments.py (align_models) and pipeline/statistics.py.
+the diagonal, chance, and the untrained model. The keys of the JSON are explained in pipeline/evaluation/content.py
+(evaluate_models) and in what it names.
 """
 
 import argparse
@@ -32,30 +32,20 @@ from typing import Any, NamedTuple
 import torch
 
 from pipeline.alignment import parse_pharaoh
-from pipeline.atomic import write_atomically
+from pipeline.atomic import write_text
 from pipeline.data.batching import encode_pairs, fits
 from pipeline.data.corpus import Corpus, SentencePair
 from pipeline.data.files import read_lines, read_text_pair
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
-from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
-from pipeline.evaluation.kept import (
-    EVALUATION,
-    KeptRun,
-    is_evaluation,
-    read_kept,
-    scores_file,
-    sentences_hash,
-    write_scores,
-)
-from pipeline.evaluation.scores import EvaluationSet, Run, ScoredRun, compare_models, concatenated, score_models
+from pipeline.evaluation.content import Sentences, evaluate_models
+from pipeline.evaluation.kept import EVALUATION, is_evaluation, read_kept, scores_file, write_scores
+from pipeline.evaluation.scores import Run
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
-from pipeline.metrics import METRICS, is_tokenised
-from pipeline.plots import curves_figure, model_order
+from pipeline.plots import curves_figure
 from pipeline.results import provenance, write_json
 from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import checked_search
-from pipeline.statistics import DRAWS
 from pipeline.translator import Translator
 
 
@@ -64,18 +54,6 @@ class Loaded(NamedTuple):
 
     run: TrainedRun
     translator: Translator
-
-
-class Sentences(NamedTuple):
-    """What is evaluated: the test sentences, those that choices are made on, and what is known of training."""
-
-    name: str
-    split: str
-    test: Sequence[SentencePair]
-    val: Sequence[SentencePair]
-    is_synthetic: bool
-    longest_trained: int | None
-    content_hash: str | None
 
 
 def evaluate(
@@ -87,65 +65,26 @@ def evaluate(
         UserError: The two do not belong together.
     """
     search = checked_search(options.beam, options.alpha, fast=options.fast)
-    has_links = any(pair.links for pair in sentences.test)
-    if earlier and (has_links or options.concatenate > 1):
+    if earlier and (sentences.has_links or options.concatenate > 1):
         raise UserError(
             f"{earlier[0]} holds scores of single sentences only, not of "
-            f"{'word links' if has_links else 'joined sentences'}; give the runs instead"
+            f"{'word links' if sentences.has_links else 'joined sentences'}; give the runs instead"
         )
     kept = [run for folder in earlier for run in read_kept(folder, sentences.test, search)]
     models: dict[str, list[Run]] = {}
     for run, translator in runs:
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
     _refuse_twice([(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept])
-    models = dict(sorted(models.items(), key=lambda item: model_order(item[0])))
-    test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
-    scored = _together(score_models(models, test.pairs, search, _say), kept)
-    scores = compare_models(scored, test)
-    measures = next(iter(scores["models"].values()))
-    content: dict[str, Any] = {
-        "corpus": {
-            "name": sentences.name,
-            "split": sentences.split,
-            "n": len(sentences.test),
-            "is_synthetic": sentences.is_synthetic,
-            "is_tokenised": is_tokenised([pair.tgt for pair in sentences.test]),
-            "longest_training_source_words": sentences.longest_trained,
-            "content_hash": sentences.content_hash,
-            "sentences_hash": sentences_hash(sentences.test),
-        },
-        "search": {"beam": search.beam, "alpha": search.alpha},
-        "intervals": f"Bootstrap over sentences, and over seeds where a model has several; {DRAWS} draws.",
-        "signatures": {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures},
-        "earlier": [{"model": run.model, "seed": run.seed, **run.origin} for run in kept],
-        "scores": scores,
-    }
-    if options.concatenate > 1:
-        content["concatenated"] = [
-            {
-                "k": k,
-                "n": len(joined),
-                "scores": compare_models(score_models(models, joined, search, _say), test._replace(pairs=joined)),
-            }
-            for k in range(2, options.concatenate + 1)
-            if (joined := concatenated(sentences.test, k))
-        ]
-    if has_links:
-        content["alignment"] = align_models(models, sentences.val, sentences.test, _say)
-    else:
-        shapes = {(run.model, run.seed): run.shape for run in kept}
-        for name, of_runs in shapes_of_models(models, sentences.test).items():
-            shapes |= {(name, run.seed): shape for run, shape in zip(models[name], of_runs, strict=True)}
-        content["attention"] = {name: mean_shape([shapes[name, r.seed] for r in rs]) for name, rs in scored.items()}
+    content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
     content |= provenance("scripts.evaluate")
     tables = evaluation_tables(content)
     # The JSON comes after the scores, so that a later evaluation which finds it finds them too.
     for name, of_runs in scored.items():
         for run in of_runs:
             write_scores(scores_file(out, name, run.seed), run.scores)
-            _write_text(out / f"{name}-seed{run.seed}.hyp", "".join(f"{score.hypothesis}\n" for score in run.scores))
+            write_text(out / f"{name}-seed{run.seed}.hyp", "".join(f"{score.hypothesis}\n" for score in run.scores))
     write_json(out / EVALUATION, content)
-    _write_text(out / "tables.md", tables)
+    write_text(out / "tables.md", tables)
     _draw(content, out)
     print(f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {out}")
 
@@ -154,14 +93,6 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
     for number, (name, seed) in enumerate(runs):
         if (name, seed) in runs[:number]:
             raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
-
-
-def _together(scored: dict[str, list[ScoredRun]], kept: Sequence[KeptRun]) -> dict[str, list[ScoredRun]]:
-    """The runs of both, models in their usual order, seeds rising."""
-    for run in kept:
-        scored.setdefault(run.model, []).append(ScoredRun(run.seed, run.scores))
-    in_order = sorted(scored, key=model_order)
-    return {name: sorted(scored[name], key=lambda run: run.seed) for name in in_order}
 
 
 def _draw(content: dict[str, Any], out: Path) -> None:
@@ -245,10 +176,6 @@ def _linked(pairs: Sequence[SentencePair], path: Path) -> list[SentencePair]:
 
 def _say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text} …", file=sys.stderr, flush=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import write_text
 from pipeline.errors import exit_on_error
 from pipeline.explorer import NUM_SENTENCES, explorer_content
 from pipeline.run_folder import find_runs
@@ -25,8 +25,7 @@ def main() -> None:
     with exit_on_error():
         content = explorer_content(find_runs([options.folder]), options.sentences)
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        out = options.folder / "explorer.json"
-        write_atomically(out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_text(options.folder / "explorer.json", text)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import write_text
 from pipeline.bertviz import bertviz_arguments
 from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import report_page
@@ -47,7 +47,7 @@ def write_report(runs: Path, claims: Path, out: Path) -> None:
         claim_reports([claims / "full", claims / "quick"], PUBLISHED_CLAIMS),
         time.strftime("%Y-%m-%d"),
     )
-    write_atomically(out, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    write_text(out, page)
     size = len(page.encode())
     print(f"{out} ({size / 1e6:.1f} MB); open it in a browser: {out.resolve().as_uri()}")
     if size > _LARGEST:

@@ -10,7 +10,7 @@ import warnings
 import pytest
 import torch
 
-from pipeline import checkpoint_file
+from pipeline import atomic, checkpoint_file
 from pipeline.checkpoint_file import (
     checksum_file,
     read_checkpoint,
@@ -88,7 +88,8 @@ def test_killed_between_checkpoint_and_checksum_they_still_belong_together(path,
         write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_file, "write_atomically", stop_at)
+        for module in (atomic, checkpoint_file):
+            patch.setattr(module, "write_atomically", stop_at)
         with pytest.raises(KeyboardInterrupt):
             write_checkpoint(content(2), path)
     assert read_checkpoint(path)["step"] == (2 if killed_in == 3 else 1)

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import joblib
 import torch
 
+from pipeline.atomic import write_text
 from pipeline.claims.training import training_on
-from pipeline.data.loading import write_atomically
 
 _ROOT = Path(__file__).parent.parent
 # What jobs are made of beside their own file.
@@ -143,7 +143,7 @@ def _run(job: Job, path: Path, device: str) -> tuple[Job, Done | Failure]:
         text = json.dumps(Done(result, device, time.monotonic() - start)._asdict())
     except Exception:
         return job, Failure(job, traceback.format_exc())
-    write_atomically(path, lambda temporary: temporary.write_text(text))
+    write_text(path, text)
     return job, Done(**json.loads(text))
 
 

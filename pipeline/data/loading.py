@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from pipeline.atomic import write_atomically
+from pipeline.atomic import write_text
 from pipeline.data import corpus as corpus_module
 from pipeline.data import grammar, inflection, lexicon, phrases, toy
 from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
@@ -85,7 +85,7 @@ def _cached_toy(cache_dir: Path) -> Corpus:
     if not path.is_file():
         drawn = toy.toy_corpus()
         text = json.dumps({split: drawn.split(split) for split in SPLITS}, ensure_ascii=False)
-        write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_text(path, text)
     splits = {
         split: [SentencePair(source, target, tuple(Link(*link) for link in links)) for source, target, links in pairs]
         for split, pairs in json.loads(path.read_text(encoding="utf-8")).items()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.alignment import Sharpness
-from pipeline.atomic import write_atomically
+from pipeline.atomic import read_json_lines, write_json_lines
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore
@@ -51,8 +51,7 @@ def sentences_hash(pairs: Sequence[SentencePair]) -> str:
 
 def write_scores(path: Path, scores: Sequence[SentenceScore]) -> None:
     """One JSON object per sentence, with the fields of `SentenceScore`."""
-    text = "".join(json.dumps(score._asdict(), ensure_ascii=False) + "\n" for score in scores)
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_json_lines(path, (score._asdict() for score in scores))
 
 
 def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> list[KeptRun]:
@@ -84,8 +83,7 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
 def _read(folder: Path, content: dict[str, Any], name: str, index: int) -> KeptRun:
     """Run number `index` of a model, from the JSON's `content` and the file of its scores."""
     seed = content["scores"]["models"][name]["seeds"][index]
-    lines = scores_file(folder, name, seed).read_text(encoding="utf-8").split("\n")
-    scores = [SentenceScore(**json.loads(line)) for line in lines if line]
+    scores = [SentenceScore(**row) for row in read_json_lines(scores_file(folder, name, seed))]
     attention = content.get("attention", {}).get(name)
     shape = attention["per_seed"][index] if attention else None
     origin = next((run for run in content["earlier"] if (run["model"], run["seed"]) == (name, seed)), content)

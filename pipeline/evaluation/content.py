@@ -1,0 +1,114 @@
+"""All that is found out about models on one set of sentences, as the JSON of an evaluation holds it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.data.corpus import SentencePair
+from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
+from pipeline.evaluation.kept import KeptRun, sentences_hash
+from pipeline.evaluation.scores import EvaluationSet, Run, ScoredRun, compare_models, concatenated, score_models
+from pipeline.metrics import METRICS, is_tokenised
+from pipeline.plots import model_order
+from pipeline.scoring import Search
+from pipeline.statistics import DRAWS
+
+
+class Sentences(NamedTuple):
+    """What is evaluated.
+
+    Attributes:
+        test: The sentences that are scored.
+        val: Those that a layer and a head are chosen on; may be empty.
+        is_synthetic: True where exact match is a fair score.
+        longest_trained: Words of the longest training source; None if unknown.
+        content_hash: Of the whole corpus; None where the sentences are of files.
+    """
+
+    name: str
+    split: str
+    test: Sequence[SentencePair]
+    val: Sequence[SentencePair]
+    is_synthetic: bool
+    longest_trained: int | None
+    content_hash: str | None
+
+    @property
+    def has_links(self) -> bool:
+        return any(pair.links for pair in self.test)
+
+
+class Evaluation(NamedTuple):
+    """`content` for the JSON, without its provenance, and what it sums up: for each model its runs, seeds rising."""
+
+    content: dict[str, Any]
+    scored: dict[str, list[ScoredRun]]
+
+
+def evaluate_models(
+    models: dict[str, list[Run]],
+    kept: Sequence[KeptRun],
+    sentences: Sentences,
+    search: Search,
+    concatenate: int = 1,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Evaluation:
+    """Scores `models` on `sentences` and puts the scores of runs that an earlier evaluation `kept` beside theirs.
+
+    Args:
+        concatenate: Up to how many neighbouring sentences are joined into one, for more scores; 1 joins none. Nothing
+            kept can stand beside those, nor beside word links.
+
+    Returns:
+        Content with `corpus`, `search`, `intervals`, `signatures` (of sacreBLEU), `earlier` (where the kept scores come
+        from), `scores` as `compare_models` gives them, `concatenated` (the same with k sentences joined, where asked
+        for), and `alignment` as `align_models` gives it where word links are known, else `attention`
+        (`alignments.mean_shape`). Estimates and differences are those of `statistics`.
+    """
+    models = {name: models[name] for name in sorted(models, key=model_order)}
+    test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
+    scored = _together(score_models(models, test.pairs, search, progress), kept)
+    scores = compare_models(scored, test)
+    measures = next(iter(scores["models"].values()))
+    content: dict[str, Any] = {
+        "corpus": {
+            "name": sentences.name,
+            "split": sentences.split,
+            "n": len(sentences.test),
+            "is_synthetic": sentences.is_synthetic,
+            "is_tokenised": is_tokenised([pair.tgt for pair in sentences.test]),
+            "longest_training_source_words": sentences.longest_trained,
+            "content_hash": sentences.content_hash,
+            "sentences_hash": sentences_hash(sentences.test),
+        },
+        "search": {"beam": search.beam, "alpha": search.alpha},
+        "intervals": f"Bootstrap over sentences, and over seeds where a model has several; {DRAWS} draws.",
+        "signatures": {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures},
+        "earlier": [{"model": run.model, "seed": run.seed, **run.origin} for run in kept],
+        "scores": scores,
+    }
+    if concatenate > 1:
+        content["concatenated"] = [
+            {
+                "k": k,
+                "n": len(joined),
+                "scores": compare_models(score_models(models, joined, search, progress), test._replace(pairs=joined)),
+            }
+            for k in range(2, concatenate + 1)
+            if (joined := concatenated(sentences.test, k))
+        ]
+    if sentences.has_links:
+        content["alignment"] = align_models(models, sentences.val, sentences.test, progress)
+    else:
+        shapes = {(run.model, run.seed): run.shape for run in kept}
+        for name, of_runs in shapes_of_models(models, sentences.test).items():
+            shapes |= {(name, run.seed): shape for run, shape in zip(models[name], of_runs, strict=True)}
+        content["attention"] = {name: mean_shape([shapes[name, r.seed] for r in rs]) for name, rs in scored.items()}
+    return Evaluation(content, scored)
+
+
+def _together(scored: dict[str, list[ScoredRun]], kept: Sequence[KeptRun]) -> dict[str, list[ScoredRun]]:
+    """The runs of both, models in their usual order, seeds rising."""
+    for run in kept:
+        scored.setdefault(run.model, []).append(ScoredRun(run.seed, run.scores))
+    in_order = sorted(scored, key=model_order)
+    return {name: sorted(scored[name], key=lambda run: run.seed) for name in in_order}
