@@ -2,10 +2,29 @@
 
 from typing import Any
 
-from pipeline.plots import model_label
+from pipeline.errors import UserError
+from pipeline.plots import model_label, model_order
 from pipeline.report import markdown_table
 
 WHOLE = "whole"  # what the runs with the whole recipe are called
+# Of an ablation's JSON: what models must have had in common to stand in one table.
+_COMMON = ("corpus", "recipe", "settings", "epochs", "seed", "search", "signatures")
+
+
+def together(earlier: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """The models of two ablations in one; of a model in both, what `content` has.
+
+    Raises:
+        UserError: They are not of one recipe, trained and scored alike.
+    """
+    differ = [key for key in _COMMON if earlier[key] != content[key]]
+    parts = earlier["parts"] | content["parts"]
+    if parts != content["parts"] | earlier["parts"]:
+        differ.append("parts")
+    if differ:
+        raise UserError(f"the ablation that is published differs from this one in {', '.join(differ)}")
+    models = earlier["models"] | content["models"]
+    return content | {"parts": parts, "models": {name: models[name] for name in sorted(models, key=model_order)}}
 
 
 def ablation_table(content: dict[str, Any]) -> str:
@@ -44,7 +63,14 @@ def ablation_table(content: dict[str, Any]) -> str:
         f"{content['seed']}, beam {search['beam']}, α = {search['alpha']:g}. Below the first row: differences from it, "
         "with 95 % intervals over sentences, not over seeds."
     )
-    return f"{markdown_table(header, rows)}\n\n{note}"
+    made = [[model_label(name), *_made(of_model["provenance"])] for name, of_model in models.items()]
+    table = markdown_table(["model", "command", "commit", "machine"], made)
+    return f"{markdown_table(header, rows)}\n\n{note}\n\n{table}"
+
+
+def _made(provenance: dict[str, Any]) -> list[str]:
+    hardware = provenance["hardware"]
+    return [f"`{provenance['command']}`", f"`{provenance['commit'][:10]}`", hardware["gpu"] or hardware["processor"]]
 
 
 def _change(difference: dict[str, Any], digits: int) -> str:

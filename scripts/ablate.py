@@ -5,6 +5,7 @@
 The parts, and what each run does without them, stand in configs/RECIPE/ablation.yaml. The test set is not looked at.
 Trainings that are there already are not made again, and one that was stopped goes on. Every difference is paired: two
 models on the same sentences, with a 95 % interval by bootstrap over sentences. Runs are in RUNS/PART/<corpus>/<model>/.
+The models may be given one at a time: `scripts.publish --ablation` puts each beside those that are published already.
 """
 
 import argparse
@@ -190,21 +191,28 @@ def ablate(options: argparse.Namespace) -> None:
     content = {
         "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
         "recipe": options.recipe,
+        "settings": _settings("corpus", options.recipe),
         "epochs": options.epochs,
         "seed": options.seed,
         "search": {"beam": search.beam, "alpha": search.alpha},
         "parts": {part.name: part.without for part in dict.fromkeys(training.part for training in wanted)},
         "models": {
             model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed)
+            | {"settings": _settings(options.recipe, model), "provenance": provenance("scripts.ablate")}
             for model in options.models.split()
         },
     }
     measures = next(iter(content["models"].values()))["scores"]["models"][WHOLE]
     content["signatures"] = {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures}
-    content |= provenance("scripts.ablate")
     out = options.out or options.runs_dir / "ablation.json"
     write_json(out, content)
     print(f"\n{ablation_table(content)}\n\nJSON: {out}")
+
+
+def _settings(*name: str) -> Any:
+    """What stands in a file of configs/, None where there is no such file."""
+    path = CONFIGS.joinpath(*name).with_suffix(".yaml")
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: int) -> dict[str, Any]:

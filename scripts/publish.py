@@ -14,10 +14,12 @@ import json
 import shutil
 from pathlib import Path
 
+from pipeline.ablation_table import together
 from pipeline.claims_table import claims_table
 from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError, exit_on_error
+from pipeline.report_content import read_json
 from pipeline.results import write_json
 
 RESULTS = Path("results")
@@ -56,16 +58,21 @@ def publish(runs: list[Path], results_folder: Path) -> None:
 
 
 def publish_ablation(path: Path, results_folder: Path) -> None:
-    """Copies what `scripts.ablate` wrote to `path`.
+    """Copies what `scripts.ablate` wrote to `path`, beside the models of the same ablation that are published already.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or what is published is not of the same recipe, trained and scored alike.
     """
     if not path.is_file():
         raise UserError(f"{path} is not there; make it with python -m scripts.ablate")
-    folder = results_folder / json.loads(path.read_text(encoding="utf-8"))["corpus"]["name"]
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, folder / "ablation.json")
+    content = read_json(path)
+    published = results_folder / content["corpus"]["name"] / "ablation.json"
+    if published.is_file():
+        try:
+            content = together(read_json(published), content)
+        except UserError as error:
+            raise UserError(f"{error}; to publish this one in its place, remove {published}") from error
+    write_json(published, content)
 
 
 def publish_claims(folder: Path, results_folder: Path) -> None:

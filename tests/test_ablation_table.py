@@ -1,6 +1,15 @@
 """The table of an ablation says what changed, against what, and where numbers do not compare."""
 
-from pipeline.ablation_table import WHOLE, ablation_table
+import pytest
+
+from pipeline.ablation_table import WHOLE, ablation_table, together
+from pipeline.errors import UserError
+
+PROVENANCE = {
+    "command": "python -m scripts.ablate …",
+    "commit": "0123456789abcdef",
+    "hardware": {"processor": "a slow one", "threads": 2, "gpu": None},
+}
 
 
 def estimate(value: float) -> dict:
@@ -29,14 +38,19 @@ def content() -> dict:
     same = {WHOLE: True, "dropout": True, "pieces": False}
     return {
         "corpus": {"name": "captions", "n": 7},
+        "recipe": "captions",
+        "settings": {"dropout": 0.3},
         "epochs": 3,
         "seed": 1,
         "search": {"beam": 5, "alpha": 1.0},
         "signatures": {"bleu": "…"},
         "parts": {WHOLE: "the whole recipe", "dropout": "no dropout", "pieces": "more pieces"},
         "models": {
-            "gru": {"same_vocabulary": same, "scores": scores(whole=20.0, dropout=18.0, pieces=21.0)},
-            "transformer": {"same_vocabulary": same, "scores": scores(whole=30.0, dropout=25.5)},
+            name: {"same_vocabulary": same, "scores": scores(**bleu), "provenance": PROVENANCE}
+            for name, bleu in (
+                ("gru", {WHOLE: 20.0, "dropout": 18.0, "pieces": 21.0}),
+                ("transformer", {WHOLE: 30.0, "dropout": 25.5}),
+            )
         },
     }
 
@@ -52,7 +66,8 @@ def test_each_row_is_the_difference_from_the_whole_recipe():
     assert cells(dropout)[:2] == ["no dropout", "−2.0 [−3.0, −1.0]"]
     assert cells(dropout)[2:] == ["+0.500 [−0.500, +1.500]", "−4.5 [−5.5, −3.5]", "+0.500 [−0.500, +1.500]"]
     assert cells(pieces) == ["more pieces", "+1.0 [+0.0, +2.0]", "other tokens", *["has no such part"] * 2]
-    assert "Validation split of captions (7 sentences); 3 epochs each, seed 1, beam 5" in rest[-1]
+    assert "Validation split of captions (7 sentences); 3 epochs each, seed 1, beam 5" in rest[1]
+    assert cells(rest[-1]) == ["Transformer", "`python -m scripts.ablate …`", "`0123456789`", "a slow one"]
 
 
 def test_tokenised_text_is_compared_in_the_metric_of_most_published_scores():
@@ -63,3 +78,29 @@ def test_tokenised_text_is_compared_in_the_metric_of_most_published_scores():
             values["bleu_tok"] = estimate(11.0)
     assert ": B-tok" in ablation_table(tokenised)
     assert "11.0" in ablation_table(tokenised)
+
+
+def only(model: str, *parts: str) -> dict:
+    """The ablation of one model, as if the others were trained another day."""
+    one = content()
+    one["models"] = {model: one["models"][model]}
+    one["parts"] = {part: one["parts"][part] for part in parts}
+    return one
+
+
+def test_models_that_were_trained_on_different_days_give_the_table_of_one_day():
+    gru, transformer = only("gru", WHOLE, "dropout", "pieces"), only("transformer", WHOLE, "dropout")
+    for joined in (together(gru, transformer), together(transformer, gru)):
+        assert ablation_table(joined) == ablation_table(content())
+    again = only("gru", WHOLE, "dropout", "pieces")
+    again["models"]["gru"]["scores"] = scores(whole=1.0, dropout=1.0, pieces=1.0)
+    assert together(content(), again)["models"] == content()["models"] | again["models"]
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [("epochs", 4), ("settings", {"dropout": 0.4}), ("parts", {WHOLE: "the whole recipe", "dropout": "less dropout"})],
+)
+def test_models_of_different_recipes_never_stand_in_one_table(key, other):
+    with pytest.raises(UserError, match=f"differs from this one in {key}"):
+        together(content(), only("gru", WHOLE, "dropout") | {key: other})

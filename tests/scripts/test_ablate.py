@@ -86,6 +86,8 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(tmp_path, c
     content = json.loads(out.read_text())
     assert list(content["parts"]) == [WHOLE, "smoothing", "pieces"]
     of_gru = content["models"]["gru"]
+    assert (content["settings"], of_gru["settings"]) == (RECIPE, SIZES)
+    assert of_gru["provenance"]["command"].startswith("python -m scripts.ablate --corpus=")
     assert of_gru["same_vocabulary"] == {WHOLE: True, "smoothing": True, "pieces": False}
 
     # Scores are those of the checkpoints that lie there, on validation, as training measured them.
