@@ -39,7 +39,7 @@ from pipeline.data.files import read_lines, read_text_pair
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.content import Sentences, evaluate_models
-from pipeline.evaluation.kept import EVALUATION, is_evaluation, read_kept, scores_file, write_scores
+from pipeline.evaluation.kept import EVALUATION, is_evaluation, read_kept, write_scores
 from pipeline.evaluation.scores import Run
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
 from pipeline.plots import curves_figure
@@ -81,8 +81,7 @@ def evaluate(
     # The JSON comes after the scores, so that a later evaluation which finds it finds them too.
     for name, of_runs in scored.items():
         for run in of_runs:
-            write_scores(scores_file(out, name, run.seed), run.scores)
-            write_text(out / f"{name}-seed{run.seed}.hyp", "".join(f"{score.hypothesis}\n" for score in run.scores))
+            write_scores(out, name, run.seed, run.scores)
     write_json(out / EVALUATION, content)
     write_text(out / "tables.md", tables)
     _draw(content, out)

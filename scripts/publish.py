@@ -10,7 +10,6 @@ runs, only the tables are written anew.
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def publish(runs: list[Path], results_folder: Path) -> None:
         path = run / "results.json"
         if not path.is_file():
             raise UserError(f"{run} has no results.json: it is not finished; train it with make train")
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = read_json(path)
         folder = results_folder / results["corpus"]["name"]
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{results['model']}-seed{results['seed']}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.alignment import Sharpness
-from pipeline.atomic import read_json_lines, write_json_lines
+from pipeline.atomic import read_json_lines, write_json_lines, write_text
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore
@@ -49,9 +49,12 @@ def sentences_hash(pairs: Sequence[SentencePair]) -> str:
     return hashlib.sha256("".join(f"{pair.src}\t{pair.tgt}\n" for pair in pairs).encode()).hexdigest()
 
 
-def write_scores(path: Path, scores: Sequence[SentenceScore]) -> None:
-    """One JSON object per sentence, with the fields of `SentenceScore`."""
-    write_json_lines(path, (score._asdict() for score in scores))
+def write_scores(folder: Path, model: str, seed: int, scores: Sequence[SentenceScore]) -> None:
+    """The translations (`.hyp`), a line each, and the other fields of `SentenceScore` (`.jsonl`), an object each."""
+    translations, numbers = _files(folder, model, seed)
+    rows = [score._asdict() for score in scores]
+    write_text(translations, "".join(f"{row.pop('hypothesis')}\n" for row in rows))
+    write_json_lines(numbers, rows)
 
 
 def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> list[KeptRun]:
@@ -83,13 +86,16 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
 def _read(folder: Path, content: dict[str, Any], name: str, index: int) -> KeptRun:
     """Run number `index` of a model, from the JSON's `content` and the file of its scores."""
     seed = content["scores"]["models"][name]["seeds"][index]
-    scores = [SentenceScore(**row) for row in read_json_lines(scores_file(folder, name, seed))]
+    translations, numbers = _files(folder, name, seed)
+    lines = translations.read_text(encoding="utf-8").split("\n")[:-1]
+    rows = zip(read_json_lines(numbers), lines, strict=True)
+    scores = [SentenceScore(**row, hypothesis=line) for row, line in rows]
     attention = content.get("attention", {}).get(name)
     shape = attention["per_seed"][index] if attention else None
     origin = next((run for run in content["earlier"] if (run["model"], run["seed"]) == (name, seed)), content)
     return KeptRun(name, seed, scores, shape and Sharpness(**shape), {key: origin[key] for key in _ORIGIN})
 
 
-def scores_file(folder: Path, model: str, seed: int) -> Path:
-    """Where the scores of a run stand, sentence by sentence."""
-    return folder / f"{model}-seed{seed}.jsonl"
+def _files(folder: Path, model: str, seed: int) -> tuple[Path, Path]:
+    """Where the translations and the scores of a run stand, sentence by sentence."""
+    return folder / f"{model}-seed{seed}.hyp", folder / f"{model}-seed{seed}.jsonl"
