@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.claims.inference import holm
 from pipeline.report import markdown_table
 
 
@@ -19,6 +20,7 @@ def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
 def claims_table(contents: Sequence[dict[str, Any]]) -> str:
     """The table of verdicts, then every finding of every claim."""
     parts = [verdicts_table(contents)]
+    corrected = _corrected(contents)
     for content in contents:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
@@ -28,7 +30,7 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
                 [
                     [
                         ("**" + f["what"] + "**") if f["is_primary"] else f["what"],
-                        _value(f) + _p_value(f),
+                        _value(f) + _p_value(corrected.get((claim["name"], f["what"]))),
                         f["rule"],
                         f["outcome"],
                     ]
@@ -62,8 +64,26 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows], len(header))
 
 
-def _p_value(finding: dict[str, Any]) -> str:
-    corrected = finding.get("p_value_holm")
+def _corrected(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], float]:
+    """By claim and finding: p-values of the primary findings, corrected for all that were measured with an interval.
+
+    An interval without width has no p-value, and is one of those that were looked at all the same.
+    """
+    primary = [
+        (content["claim"]["name"], f["what"], f["p_value"])
+        for content in contents
+        for f in content["findings"]
+        if f["is_primary"] and f["low"] is not None
+    ]
+    p_values = holm([1.0 if p_value is None else p_value for *_, p_value in primary])
+    return {
+        (claim, what): corrected
+        for (claim, what, p_value), corrected in zip(primary, p_values, strict=True)
+        if p_value is not None
+    }
+
+
+def _p_value(corrected: float | None) -> str:
     if corrected is None:
         return ""
     return ", p < 0.001" if corrected < 0.001 else f", p {corrected:.3f}"

@@ -1,6 +1,6 @@
 """How sure a number is: the bootstrap over seeds and sentences, for every score that is a function of sums.
 
-BLEU, chrF, nats per token, exact match and the alignment error rate all are: counts of each sentence, added up, then
+BLEU, chrF2, nats per token, exact match and the alignment error rate all are: counts of each sentence, added up, then
 one formula. So one resampling serves them all (Koehn 2004), and two systems are compared on the same sentences, draw
 by draw.
 """
@@ -44,6 +44,7 @@ class Estimate(NamedTuple):
         num_sentences: How many sentences there are.
         num_seeds: How many runs; with one, the interval says nothing about other seeds.
         sd: Standard deviation over seeds (n − 1); None with one.
+        df: Degrees of freedom where the interval is Student's; None where it is of resampling.
     """
 
     value: float
@@ -52,6 +53,7 @@ class Estimate(NamedTuple):
     num_sentences: int
     num_seeds: int
     sd: float | None
+    df: int | None = None
 
 
 class Difference(NamedTuple):

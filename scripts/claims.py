@@ -30,8 +30,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import claims
 from pipeline.atomic import write_text
+from pipeline.circumstances import commit
 from pipeline.claims import natural_text, natural_text_findings, verdict
-from pipeline.claims.inference import holm
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
 from pipeline.claims.natural_text import Text, find_text
 from pipeline.claims_table import claims_table
@@ -64,14 +64,14 @@ def run(
 ) -> list[dict[str, Any]]:
     """Runs, judges and writes the claims `names`, on natural text where there is one; returns what the JSON files
     hold."""
+    commit()  # of the code that is loaded now, whatever is committed meanwhile
     pages = [page_of(name) for name in names]
     jobs = [job for page in pages for job in _jobs(page, profile, text)]
     results, failures = _run_with_progress(jobs, cache, workers, device)
     for failure in failures:
         _report(failure)
     out.mkdir(parents=True, exist_ok=True)
-    contents = [_judge(page, results, failures, profile, text) for page in pages]
-    _correct_for_many(contents)
+    contents = [_judge(page, results, failures, profile, text, device) for page in pages]
     for page, content in zip(pages, contents, strict=True):
         _write(page, content, out)
     table = claims_table(contents)
@@ -102,7 +102,7 @@ def _report(failure: Failure) -> None:
 
 
 def _judge(
-    page: ModuleType, results: Results, failures: Sequence[Failure], profile: str, text: Text | None
+    page: ModuleType, results: Results, failures: Sequence[Failure], profile: str, text: Text | None, device: str
 ) -> dict[str, Any]:
     findings, numbers = page.judge(results, profile)
     of_text: dict[str, Any] = {}
@@ -125,15 +125,8 @@ def _judge(
         **of_text,
         **results.effort(mine),
         "missing_jobs": [str(failure.job) for failure in failures if failure.job in mine],
-        **provenance("scripts.claims"),
+        **provenance("scripts.claims", device),
     }
-
-
-def _correct_for_many(contents: Sequence[dict[str, Any]]) -> None:
-    """Adds `p_value_holm` to the primary findings: corrected for all that were measured in this call."""
-    primary = [f for content in contents for f in content["findings"] if f["is_primary"] and f["p_value"] is not None]
-    for finding, corrected in zip(primary, holm([f["p_value"] for f in primary]), strict=True):
-        finding["p_value_holm"] = corrected
 
 
 def _write(page: ModuleType, content: dict[str, Any], out: Path) -> None:

@@ -5,7 +5,7 @@ what is held equal, the criterion (written before any run), the experiment, the 
 
     CLAIM               its letter and number, title, and what is said
     jobs(profile)       the trainings and measurements it needs, as independent jobs
-    judge(results)      findings against their thresholds, and the numbers of the figure
+    judge(results, profile)  findings against their thresholds, and the numbers of the figure
     draw(numbers)       the figure
 
 Shared: `jobs` runs and keeps them, `training` trains tiny models, `verdict` has the rule, `inference` the statistics.

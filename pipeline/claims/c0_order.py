@@ -7,7 +7,7 @@ Literature: Bahdanau et al. 2015 gain 7.6 BLEU by attention (test set with sente
 against 21.5), Luong et al. 2015 gain 2.8, on news text. That a Transformer of the same size is better than a GRU with
 attention on a small corpus is not established: what is published allows 0 ± 2 BLEU.
 
-Set-up: sentences of the toy grammar, word by word, every sentence seen once. GRU without attention, GRU with
+Set-up: sentences of the toy grammar, word by word, each drawn anew. GRU without attention, GRU with
 attention and Transformer, with three controls: the mean of all states (one vector, but not the last), attention with
 equal weights (all states, but no choice), and a GRU with attention whose encoder reads both ways, as the Transformer's
 does. Held equal: batches, steps, learning rate, parameters (the four GRU models of one direction have the same ones and

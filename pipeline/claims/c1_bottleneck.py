@@ -147,7 +147,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         ),
         verdict.above(
             "symbols that a doubled last state carries further",
-            slope(*zip(*points, strict=True)) if len(points) > 2 else None,
+            slope(*zip(*points, strict=True), num_seeds=len(runs["last", size, "copy"])) if len(points) > 2 else None,
             0.0,
             is_primary=True,
         ),

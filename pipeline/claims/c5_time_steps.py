@@ -18,8 +18,9 @@ learns of copying and reversing. Held equal: d_model, batch, data, steps, learni
 
 Criterion: the chain of the GRU grows by at least 1 per symbol, that of self-attention by nothing (both primary).
 Log-log slopes of time up to 256 symbols: GRU above 0.8, self-attention below 0.3. These two thresholds are for a GPU,
-which does at once what may be done at once; on one CPU thread all work stands in line, and the findings say what is
-true there. Taken literally, time steps without meaning would also have the Transformer write in no more time for more
+which does at once what may be done at once; on one CPU thread all work stands in line, so that times of reading
+decide nothing there and stand in the figure only. The primary findings are counts: only a fault in the code could make
+them fail. Taken literally, time steps without meaning would also have the Transformer write in no more time for more
 tokens (slope below 0.3) and lose nothing without positions (exact match within ± 0.05).
 
 What this does not show: a node of the graph is not a unit of time, so chains compare as they grow, not in height. Depth

@@ -26,7 +26,8 @@ def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: i
     if not (ours and theirs):
         return None
     found = difference(ours, theirs, draws)
-    return Estimate(found.value, found.low, found.high, len(ours[0].sums), min(len(ours), len(theirs)), None)
+    seeds = [len(runs) for runs in (ours, theirs) if len(runs) > 1]  # of one run: a baseline, which has no seeds
+    return Estimate(found.value, found.low, found.high, len(ours[0].sums), min(seeds, default=1), None)
 
 
 def ratio_score(sums: Sequence[float], counts: Sequence[float]) -> SumScore:
@@ -47,20 +48,20 @@ def over_seeds(values: Sequence[float]) -> Estimate | None:
     if len(values) == 1:
         return Estimate(mean, -np.inf, np.inf, 1, 1, None)
     sd = float(np.std(values, ddof=1))
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * sd / np.sqrt(len(values))
-    return Estimate(mean, mean - reach, mean + reach, len(values), len(values), sd)
+    df = len(values) - 1
+    reach = float(stats.t.ppf(0.975, df)) * sd / np.sqrt(len(values))
+    return Estimate(mean, mean - reach, mean + reach, len(values), len(values), sd, df)
 
 
-def slope(x: Sequence[float], y: Sequence[float]) -> Estimate:
-    """The least-squares slope of y on x with its 95 % interval, for points that are independent of each other."""
-    fit = stats.linregress(x, y)
-    reach = float(stats.t.ppf(0.975, len(x) - 2)) * fit.stderr
-    return Estimate(float(fit.slope), float(fit.slope - reach), float(fit.slope + reach), len(x), 1, None)
+def slope(x: Sequence[float], y: Sequence[float], num_seeds: int) -> Estimate:
+    """The least-squares slope of y on x with its 95 % interval, for points that are independent of each other, of
+    `num_seeds` seeds."""
+    fit, df = stats.linregress(x, y), len(x) - 2
+    reach = float(stats.t.ppf(0.975, df)) * fit.stderr
+    return Estimate(float(fit.slope), float(fit.slope - reach), float(fit.slope + reach), len(x), num_seeds, None, df)
 
 
-def bootstrap_over_seeds(
-    runs: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], draws: int = DRAWS, seed: int = 0
-) -> Estimate | None:
+def bootstrap_over_seeds(runs: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float]) -> Estimate | None:
     """Any statistic of the runs' mean, resampling seeds (axis 0 of `runs`, stacked) and items (axis 1).
 
     Args:
@@ -70,10 +71,10 @@ def bootstrap_over_seeds(
     if not len(runs):
         return None
     stacked = np.stack(runs)  # (seeds, items, …)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     num_seeds, num_items = stacked.shape[:2]
     values = []
-    for _ in range(draws):
+    for _ in range(DRAWS):
         chosen = stacked[rng.integers(num_seeds, size=num_seeds)].mean(0)
         values.append(statistic(chosen[rng.integers(num_items, size=num_items)]))
     low, high = np.nanpercentile(values, [2.5, 97.5])
@@ -81,12 +82,14 @@ def bootstrap_over_seeds(
 
 
 def p_value_of(measured: Estimate, threshold: float) -> float:
-    """Two-sided p-value of the hypothesis that the true value is `threshold`, by a normal error as wide as the
-    interval. Of an interval without width (seeds and items agreed) nothing can be said: it is not a number."""
-    error = (measured.high - measured.low) / (2 * stats.norm.ppf(0.975))
-    if error == 0:
+    """Two-sided p-value of the hypothesis that the true value is `threshold`, by an error as wide as the interval:
+    Student's where the interval is, which with few seeds has long tails, else a normal one. Of an interval without
+    width (seeds and items agreed) nothing can be said: it is not a number."""
+    error = stats.norm if measured.df is None else stats.t(measured.df)
+    width = (measured.high - measured.low) / (2 * error.ppf(0.975))
+    if width == 0:
         return float("nan")
-    return float(2 * stats.norm.sf(abs(measured.value - threshold) / error))
+    return float(2 * error.sf(abs(measured.value - threshold) / width))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -27,7 +27,15 @@ _ROOT = Path(__file__).parent.parent
 # What jobs are made of beside their own file.
 _SHARED = (
     *("models/*.py", "data/probes/*.py", "data/batching.py", "data/tokenizer.py", "decoding.py", "scoring.py"),
-    *("data/grammar.py", "data/phrases.py", "data/lexicon.py", "data/inflection.py", "claims/training.py"),
+    *(
+        "alignment.py",
+        "metrics.py",
+        "data/grammar.py",
+        "data/phrases.py",
+        "data/lexicon.py",
+        "data/inflection.py",
+        "claims/training.py",
+    ),
 )
 
 
@@ -182,7 +190,7 @@ def _sources(function: Callable, seen: set[str]) -> list[str]:
                 texts.append(inspect.getsource(value))
             elif (inspect.isfunction(value) or inspect.isclass(value)) and _is_near(value, method):
                 texts += _sources(value, seen)
-            elif isinstance(value, int | float | str | tuple | dict):
+            elif isinstance(value, int | float | str | tuple | list | dict | range | set | frozenset):
                 texts.append(f"{name} = {value!r}")
     return texts
 

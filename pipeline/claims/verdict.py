@@ -42,8 +42,8 @@ class Finding(NamedTuple):
         high: Upper end.
         n: Over how many items the interval was made; None for an exact measurement.
         seeds: Over how many seeds.
-        p_value: Of the hypothesis that the measurement only just reaches the threshold of `rule`, two-sided, taking its
-            error as normal with the width of the interval; None for an exact measurement or no width.
+        p_value: Of the hypothesis that the measurement only just reaches the threshold of `rule`, two-sided, as
+            `inference.p_value_of` has it; None for an exact measurement or no width.
     """
 
     what: str
@@ -96,6 +96,20 @@ def judge(findings: Sequence[Finding]) -> Judged:
     return Judged("holds", "every finding passes")
 
 
+def guarded(finding: Finding, controls: Sequence[Finding]) -> Finding:
+    """`finding`, whose failure means something only where its `controls` pass: where they do not, it is undecided."""
+    fails_for_nothing = finding.outcome == "fails" and any(control.outcome != "passes" for control in controls)
+    outcome = "undecided" if fails_for_nothing else finding.outcome
+    return finding._replace(rule=f"{finding.rule}; fails only if its controls pass", outcome=outcome)
+
+
+def of_lower_bound(finding: Finding) -> Finding:
+    """`finding` of a measurement that is a lower bound: it may pass, and it cannot fail."""
+    return finding._replace(
+        what=f"{finding.what}; a lower bound", outcome="undecided" if finding.outcome == "fails" else finding.outcome
+    )
+
+
 def _list(findings: Sequence[Finding]) -> str:
     return "; ".join(finding.what for finding in findings)
 
@@ -104,19 +118,17 @@ def _list(findings: Sequence[Finding]) -> str:
 
 
 def above(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
-    """Passes where the whole interval is above `threshold`, fails where all of it is below."""
+    """Passes where the whole interval is above `threshold`, fails where all of it is below, or just there."""
     rule = f"whole interval above {threshold:g}"
-    return _interval(
-        what, rule, measured, is_primary, lambda e: e.low > threshold, lambda e: e.high < threshold, [threshold]
-    )
+    fails = lambda e: e.high < threshold or e.low == e.high == threshold  # noqa: E731
+    return _interval(what, rule, measured, is_primary, lambda e: e.low > threshold, fails, [threshold])
 
 
 def below(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
-    """Passes where the whole interval is below `threshold`, fails where all of it is above."""
+    """Passes where the whole interval is below `threshold`, fails where all of it is above, or just there."""
     rule = f"whole interval below {threshold:g}"
-    return _interval(
-        what, rule, measured, is_primary, lambda e: e.high < threshold, lambda e: e.low > threshold, [threshold]
-    )
+    fails = lambda e: e.low > threshold or e.low == e.high == threshold  # noqa: E731
+    return _interval(what, rule, measured, is_primary, lambda e: e.high < threshold, fails, [threshold])
 
 
 def at_least(what: str, measured: Estimate | None, size: float, beyond: float, *, is_primary: bool = False) -> Finding:

@@ -120,6 +120,8 @@ def test_a_copying_run_gives_what_the_page_reads():
     assert len(result["nats"]) == 3
     assert page.steps_to_target(result | {"history": [3.0, 1.0]}) == 10
     assert page.steps_to_target(result | {"history": [3.0, 2.0]}) == 20
+    assert page.reaches_target({"history": [3.0, 1.0]})
+    assert not page.reaches_target({"history": [3.0, 2.0]})
 
 
 def test_a_run_with_heads_gives_what_the_page_reads():

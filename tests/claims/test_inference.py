@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from pipeline.claims.inference import (
     bootstrap_over_seeds,
@@ -42,9 +43,10 @@ def test_the_interval_over_seeds_is_student_s():
 
 
 def test_a_slope_of_points_on_a_line_is_exact_and_of_noise_uncertain():
-    exact = slope([0, 1, 2, 3], [1, 3, 5, 7])
+    exact = slope([0, 1, 2, 3], [1, 3, 5, 7], num_seeds=2)
     assert (exact.value, exact.low, exact.high) == pytest.approx((2, 2, 2))
-    noise = slope(range(20), np.random.default_rng(1).normal(size=20))
+    assert (exact.num_sentences, exact.num_seeds, exact.df) == (4, 2, 2)
+    noise = slope(range(20), np.random.default_rng(1).normal(size=20), num_seeds=1)
     assert noise.low < 0 < noise.high
 
 
@@ -60,6 +62,20 @@ def test_any_statistic_can_be_resampled():
 def test_holm_is_that_of_the_textbook():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_the_p_value_of_few_seeds_is_student_s():
+    values = [1.0, 2.0, 4.0]
+    for threshold in (0.0, 2.0, 30.0):
+        assert p_value_of(over_seeds(values), threshold) == pytest.approx(stats.ttest_1samp(values, threshold).pvalue)
+    x, y = range(6), [0.0, 1.1, 1.9, 3.2, 3.9, 5.3]
+    assert p_value_of(slope(x, y, num_seeds=1), 0.0) == pytest.approx(stats.linregress(x, y).pvalue)
+
+
+def test_a_baseline_is_no_seed():
+    ours = [[1.0, 2.0, 3.0], [1.5, 2.0, 3.5], [1.0, 2.5, 3.0]]
+    assert difference_of(ours, [[0.0, 1.0, 0.5]]).num_seeds == 3
+    assert difference_of(ours[:2], ours).num_seeds == 2
 
 
 def test_a_p_value_is_that_of_a_normal_error():

@@ -1,6 +1,17 @@
 import pytest
 
-from pipeline.claims.verdict import Finding, above, at_least, below, equivalent, exact, exactly_above, judge
+from pipeline.claims.verdict import (
+    Finding,
+    above,
+    at_least,
+    below,
+    equivalent,
+    exact,
+    exactly_above,
+    guarded,
+    judge,
+    of_lower_bound,
+)
 from pipeline.statistics import Estimate
 
 
@@ -53,6 +64,14 @@ def measured(value, low, high):
         (above("x", measured(2, 1, 3), 0.5), "passes"),
         (above("x", measured(2, 0, 3), 0.5), "undecided"),
         (above("x", measured(0, -1, 0.4), 0.5), "fails"),
+        (above("x", measured(0.5, 0.5, 0.5), 0.5), "fails"),
+        (below("x", measured(0.5, 0.5, 0.5), 0.5), "fails"),
+        (below("x", measured(0.5, 0.4, 0.5), 0.5), "undecided"),
+        (guarded(finding("fails"), [finding("passes")]), "fails"),
+        (guarded(finding("fails"), [finding("passes"), finding("undecided")]), "undecided"),
+        (guarded(finding("passes"), [finding("fails")]), "passes"),
+        (of_lower_bound(finding("fails")), "undecided"),
+        (of_lower_bound(finding("passes")), "passes"),
         (below("x", measured(0, -1, 0.4), 0.5), "passes"),
         (below("x", measured(2, 1, 3), 0.5), "fails"),
         (at_least("x", measured(0.4, 0.2, 0.6), size=0.3, beyond=0.1), "passes"),

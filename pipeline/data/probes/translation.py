@@ -1,4 +1,4 @@
-"""Translating sentences of the toy grammar, word by word: real grammar, no sub-words, every sentence seen once.
+"""Translating sentences of the toy grammar, word by word: real grammar, no sub-words, every sentence drawn anew.
 
 Worked example (ids are made up; 0 to 3 are PAD, UNK, BOS, EOS):
 
