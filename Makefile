@@ -33,8 +33,8 @@ help: ## list the targets
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
 	@echo '                   RECIPE=multi30k (settings of that corpus for a FOLDER)'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)  ARGS="--trainer.max_epochs 5"'
-	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, for instance ARGS="--beam 10";'
-	@echo '                   ARGS="--help" says what else'
+	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, for instance'
+	@echo '                   make evaluate ARGS="--beam 10", make report ARGS=--bertviz; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.plots import model_label
-from pipeline.report import in_order, length_table, markdown_table, results_table, run_labels
+from pipeline.report import in_order, length_table, markdown_table, results_table, run_labels, short_commit
 
 NO_GPU = "No GPU has been measured yet."
 
@@ -81,7 +81,7 @@ def verdicts(contents: Sequence[dict[str, Any]]) -> str:
         counts = [str(found.count(outcome)) for outcome in outcomes]
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
     return _with_bars_kept(
-        ["claim", "the article says, in short", "verdict", "findings that pass", "fail", "open"], rows
+        ["claim", "the article says, in short", "verdict", "findings that pass", "fail", "undecided"], rows
     )
 
 
@@ -113,7 +113,7 @@ def _seeds(results: Sequence[dict[str, Any]]) -> str:
 def _commit(content: dict[str, Any]) -> str:
     """The commit of the code, and of earlier code with which a run began."""
     commits = [*content.get("earlier_commits", ()), content["commit"]]
-    return ", ".join(f"`{(commit or 'unknown')[:10]}`" for commit in commits)
+    return ", ".join(f"`{short_commit(commit)}`" for commit in commits)
 
 
 def _commits(contents: Sequence[dict[str, Any]]) -> list[str]:

@@ -5,6 +5,7 @@ import re
 from pipeline.document_tables import NO_GPU
 from pipeline.report import markdown_table
 
+_OF_CLAIMS = "the article says, in short"  # heads a column of the table of verdicts, and of no other
 # A cell that is one of these, or one of these in bold.
 CELLS = {
     "model": "모델",
@@ -27,11 +28,10 @@ CELLS = {
     "epochs": "에포크",
     "together": "합계",
     "claim": "주장",
-    "the article says, in short": "주장의 요지",
+    _OF_CLAIMS: "주장의 요지",
     "verdict": "판정",
     "findings that pass": "통과한 검증 항목",
     "fail": "실패",
-    "open": "미정",
     "holds": "성립",
     "holds in part": "부분적으로 성립",
     "fails": "성립하지 않음",
@@ -79,20 +79,25 @@ def in_korean(text: str) -> str:
 def _table(table: str) -> str:
     header, rule, *rows = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.split("\n"))
     num_texts = sum(not cell.endswith(":") for cell in rule)
-    return markdown_table([_cell(cell) for cell in header], [_row(row) for row in rows], num_texts)
+    row_of = _verdict if _OF_CLAIMS in header else _row
+    return markdown_table(_row(header), [row_of(row) for row in rows], num_texts)
+
+
+def _verdict(row: list[str]) -> list[str]:
+    """A claim's row: its name and title, what it says, and how it came out."""
+    name = row[0].split(" ")[0]
+    return [f"{name} {TITLES[name]}", SAYS[name], *_row(row[2:])]
 
 
 def _row(row: list[str]) -> list[str]:
-    """A row; where it is a claim's, its second cell is what the claim says."""
-    name = row[0].split(" ")[0]
-    if name in TITLES:
-        return [f"{name} {TITLES[name]}", SAYS[name], *map(_cell, row[2:])]
     return [_cell(cell) for cell in row]
 
 
 def _cell(cell: str) -> str:
-    bare = cell.strip("*")
-    return cell.replace(bare, CELLS[bare]) if bare in CELLS else _sentence(cell)
+    text, seed, number = cell.partition(", seed ")  # as of a run whose model has several
+    bare = text.strip("*")
+    korean = text.replace(bare, CELLS[bare]) if bare in CELLS else _sentence(text)
+    return korean + (f", 시드 {number}" if seed else "")
 
 
 def _sentence(text: str) -> str:

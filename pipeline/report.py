@@ -5,6 +5,9 @@ from typing import Any
 
 from pipeline.plots import Curve, Point, model_label, model_order
 
+# In the place of a difference per token, where two models count different ones.
+OTHER_TOKENS = "other tokens"
+
 
 def results_table(results: Sequence[dict[str, Any]], *, with_minutes: bool = True) -> str:
     """The table that compares runs, as aligned Markdown.
@@ -23,7 +26,7 @@ def results_table(results: Sequence[dict[str, Any]], *, with_minutes: bool = Tru
     for split, name in (("train", "nats/token train"), ("val", "val"), ("test", "test")):
         columns[name] = [f"{r['nats_per_token'][split]:.3f}" for r in results]
     columns["BLEU"] = [f"{r['test']['bleu']:.1f}" for r in results]
-    columns["chrF"] = [f"{r['test']['chrf']:.1f}" for r in results]
+    columns["chrF2"] = [f"{r['test']['chrf']:.1f}" for r in results]
     columns["exact match"] = [_percent(r["test"]["exact_match"]) for r in results]
     columns["tokens right"] = [_percent(r["test"]["token_accuracy_teacher_forced"]) for r in results]
     return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
@@ -36,6 +39,12 @@ def run_labels(results: Sequence[dict[str, Any]]) -> list[str]:
         model_label(result["model"]) + (f", seed {result['seed']}" if models.count(result["model"]) > 1 else "")
         for result in results
     ]
+
+
+def short_commit(commit: str | None) -> str:
+    """What `circumstances.commit` gave, short, and with its mark of changed files; "unknown" where it gave nothing."""
+    digits, mark, _ = (commit or "unknown").partition("+changes")
+    return digits[:10] + mark
 
 
 def in_order(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

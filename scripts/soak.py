@@ -248,7 +248,9 @@ def _name(case: Case) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m scripts.soak", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=54, help="in all, shared among models and numbers of processes")
     parser.add_argument("--minutes", type=float, default=60, help="after which nothing more is killed")
     parser.add_argument("--models", nargs="+", default=list(SIZES), choices=list(SIZES))

@@ -16,7 +16,13 @@ from scripts.compare import compare
 
 CONFIGS = Path("configs")
 # What is not taken in ARGS, and what it is called there.
-_OWN_OPTIONS = {"--runs_dir": "RUNS", "--seed_everything": "SEED", "--data.corpus": "CORPUS", "--retrain": "RETRAIN"}
+_OWN_OPTIONS = {
+    "--runs_dir": "RUNS",
+    "--seed_everything": "SEED",
+    "--data.corpus": "CORPUS",
+    "--retrain": "RETRAIN",
+    "--model.name": "a file of that name in configs/model, and MODELS",
+}
 
 
 def main() -> None:

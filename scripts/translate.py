@@ -4,7 +4,7 @@
     python -m scripts.translate runs/toy                # all runs in the folder, side by side
 
 As a filter it writes one line per line: the translation; with several runs their translations, separated by tabs;
-with --align pharaoh "translation ||| 0-0 1-1"; with --nbest N, N lines "line ||| translation ||| score"; with --json
+with --align pharaoh "translation ||| 0-0 1-1"; with --nbest N, N lines "number ||| translation ||| score"; with --json
 an object with pieces, log-probabilities in nats, scores and alignments. Empty lines stay empty, and have no lines
 with --nbest. A line that is too long, or is not UTF-8, is an error with its number, after all lines before it have
 been written.

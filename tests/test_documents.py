@@ -134,6 +134,17 @@ def test_a_korean_table_has_the_same_numbers_under_korean_words():
     assert korean.splitlines()[1].count(":") == english.splitlines()[1].count(":")
 
 
+def test_runs_of_several_seeds_have_korean_names():
+    korean = in_korean(scores([run("gru", 60), run("gru", 60, seed=2), run("transformer", 60)]))
+    assert "| GRU, 어텐션 없음, 시드 2 |" in korean
+    assert "seed" not in korean
+
+
+def test_a_table_that_only_names_claims_keeps_its_cells(published):
+    korean = with_tables("<!-- made:claims ko --><!-- end -->", published)
+    assert "`a \\| command`" in korean
+
+
 def test_every_claim_and_verdict_has_its_korean():
     contents = read_claims(ROOT / "results")
     assert {content["claim"]["name"] for content in contents} == TITLES.keys() == SAYS.keys()
