@@ -4,11 +4,11 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.plots import model_label, model_order
-from pipeline.report import markdown_table
+from pipeline.report import OTHER_TOKENS, markdown_table, short_commit
 
 WHOLE = "whole"  # what the runs with the whole recipe are called
 # Of an ablation's JSON: what models must have had in common to stand in one table.
-_COMMON = ("corpus", "recipe", "settings", "epochs", "seed", "search", "signatures")
+_COMMON = ("corpus", "recipe", "settings", "arguments", "epochs", "seed", "search", "signatures")
 
 
 def together(earlier: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
@@ -49,11 +49,8 @@ def ablation_table(content: dict[str, Any]) -> str:
                 row += [f"{whole[measure]['value']:.1f}", f"{whole['nats_per_token']['value']:.3f}"]
             elif part in scores["models"]:
                 (difference,) = (d for d in scores["differences"] if (d["ours"], d["theirs"]) == (part, WHOLE))
-                same = of_model["same_vocabulary"][part]
-                row += [
-                    _change(difference[measure], 1),
-                    _change(difference["nats_per_token"], 3) if same else "other tokens",
-                ]
+                nats = difference["nats_per_token"]
+                row += [_change(difference[measure], 1), _change(nats, 3) if nats else OTHER_TOKENS]
             else:
                 row += ["has no such part"] * 2
         rows.append(row)
@@ -70,7 +67,11 @@ def ablation_table(content: dict[str, Any]) -> str:
 
 def _made(provenance: dict[str, Any]) -> list[str]:
     hardware = provenance["hardware"]
-    return [f"`{provenance['command']}`", f"`{provenance['commit'][:10]}`", hardware["gpu"] or hardware["processor"]]
+    return [
+        f"`{provenance['command']}`",
+        f"`{short_commit(provenance['commit'])}`",
+        hardware["gpu"] or hardware["processor"],
+    ]
 
 
 def _change(difference: dict[str, Any], digits: int) -> str:

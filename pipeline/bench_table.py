@@ -3,14 +3,14 @@
 from typing import Any
 
 from pipeline.plots import model_label
-from pipeline.report import markdown_table
+from pipeline.report import markdown_table, short_commit
 
 
 def bench_table(content: dict[str, Any]) -> str:
     """All tables, as Markdown, with what they were measured on."""
     reference, hardware = content["reference"], content["hardware"]
     where = (
-        f"{hardware['processor']}, {reference['threads']} thread(s), commit `{(content['commit'] or 'unknown')[:10]}`; "
+        f"{hardware['processor']}, {reference['threads']} thread(s), commit `{short_commit(content['commit'])}`; "
         f"corpus {reference['corpus']}, {reference['vocab_size']:,} pieces, {reference['batch_tokens']:,} target "
         f"tokens per batch; medians of {reference['rounds']} windows [smallest, largest]."
     )

@@ -63,8 +63,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: The file is broken, is not the one that its checksum was made of, holds more than data, or is no
             checkpoint of this version of this project.
     """
-    data = path.read_bytes()
     checksums = _checksums(path)
+    data = path.read_bytes()
+    checksums |= _checksums(path)  # of both sides of a moment in which a training replaced the file
     if checksums and hashlib.sha256(data).hexdigest() not in checksums:
         raise UserError(
             f"{path} was changed or damaged after it was written: its SHA-256 is not the one in "

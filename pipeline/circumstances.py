@@ -1,5 +1,6 @@
 """What must be the same for a run that goes on to end as if it had never stopped; and which code runs."""
 
+import functools
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +23,12 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [f"{name}: {before[name]} → {value}" for name, value in now.items() if before.get(name, value) != value]
 
 
+@functools.cache
 def commit() -> str | None:
-    """The git commit of the code, with "+changes" where files differ from it; None outside a repository."""
+    """The git commit of the code, with "+changes" where files differ from it; None outside a repository.
+
+    As it was at the first call: what is committed while a process runs is not what it runs.
+    """
     root = Path(__file__).parent
 
     def git(*args: str) -> str:

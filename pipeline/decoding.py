@@ -129,8 +129,7 @@ def beam_search(
     Raises:
         ValueError: An argument is out of its range.
     """
-    if not (1 <= num_best <= beam and alpha >= 0):
-        raise ValueError(f"need 1 ≤ num_best ≤ beam and alpha ≥ 0, not {num_best=}, {beam=}, {alpha=}")
+    check_search(beam, alpha, num_best)
     batch = len(src)
     memory = network.encode(src, src_mask)
     rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
@@ -146,6 +145,12 @@ def beam_search(
             return ranked(beams, rules)
         state = network.reorder(output.state, (first_row + beams.parent).flatten())
         token = beams.ids[:, :, -1].reshape(-1, 1)
+
+
+def check_search(beam: int, alpha: float, num_best: int) -> None:
+    """Raises ValueError where `beam_search` has an argument out of its range."""
+    if not (1 <= num_best <= beam and alpha >= 0):
+        raise ValueError(f"need 1 ≤ num_best ≤ beam and alpha ≥ 0, not {num_best=}, {beam=}, {alpha=}")
 
 
 class BeamRules(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.plots import Curve, Point, model_label
-from pipeline.report import band_label, markdown_table
+from pipeline.report import OTHER_TOKENS, band_label, markdown_table
 
 _NAMES = {
     "nats_per_token": "nats/token",
@@ -90,6 +90,9 @@ def _difference_table(differences: Sequence[dict[str, Any]], measures: Sequence[
         cells = []
         for measure in measures:
             d = pair[measure]
+            if d is None:
+                cells.append(OTHER_TOKENS)
+                continue
             low, high = (_shown(measure, d[end]) for end in ("low", "high"))
             value = _shown(measure, d["value"])
             cells.append(f"{value if d['value'] < 0 else '+' + value} [{low}, {high}] p {d['p_value']:.3f}")

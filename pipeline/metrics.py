@@ -1,4 +1,4 @@
-"""Scores: nats per token, BLEU and chrF as the literature counts them, exact match, by length."""
+"""Scores: nats per token, BLEU and chrF2 as the literature counts them, exact match, by length."""
 
 import math
 import re
@@ -17,6 +17,9 @@ METRICS = {
     "chrf": sacrebleu.CHRF(),
     "bleu_tok": sacrebleu.BLEU(tokenize="none", force=True),
 }
+
+# Those that compare only where the tokens are the same.
+PER_TOKEN = ("nats_per_token", "token_accuracy")
 
 
 class SentenceScore(NamedTuple):

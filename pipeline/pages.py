@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from pipeline import charts
 from pipeline.plots import MODEL_COLOURS, PanelMap
 from pipeline.printable import printable
+from pipeline.report import short_commit
 from pipeline.report_claims import ClaimReport
 from pipeline.report_content import CorpusReport
 
@@ -30,6 +31,7 @@ _TEMPLATES = Environment(
     finalize=lambda value: printable(value) if type(value) is str else value,  # not Markup, which is our own
 )
 _TEMPLATES.filters["inline"] = _inline
+_TEMPLATES.filters["short_commit"] = short_commit
 
 
 def alignment_page(heading: str, maps: Sequence[PanelMap]) -> str:

@@ -1,5 +1,6 @@
 """What the report says of each corpus, made from the JSON and YAML that runs leave. No torch here."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -130,6 +131,23 @@ def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
         results=results,
         explorer=_labelled(explorer),
     )
+
+
+def read_results(run: Path) -> dict[str, Any]:
+    """The results.json of a finished run.
+
+    Raises:
+        UserError: The run is not finished, or the file is broken.
+    """
+    path = run / "results.json"
+    if not path.is_file():
+        raise UserError(f"{run} has no results.json: it is not finished; train it with make train")
+    return read_json(path)
+
+
+def results_hashes(runs: Sequence[Path]) -> list[str]:
+    """SHA-256 (hex) of each run's results.json, in an order of their own: what was made of these runs, as they are."""
+    return sorted(hashlib.sha256((run / "results.json").read_bytes()).hexdigest() for run in runs)
 
 
 def read_json(path: Path) -> dict[str, Any]:

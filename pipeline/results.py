@@ -44,6 +44,7 @@ def run_results(
     scores: dict[str, list[SentenceScore]],
     val_nats_per_token: float,
     commits: Sequence[str | None],
+    device: torch.device,
 ) -> dict[str, Any]:
     """The content of results.json.
 
@@ -53,8 +54,9 @@ def run_results(
         scores: Of the splits "test" and "train" (a sample as large as validation), by those weights.
         val_nats_per_token: Validation loss of those weights.
         commits: Of the code that trained.
+        device: That trained.
     """
-    made = provenance("scripts.train")
+    made = provenance("scripts.train", device)
     pairs = data.corpus.test
     hypotheses = [score.hypothesis for score in scores["test"]]
     test, train = teacher_forced(scores["test"]), teacher_forced(scores["train"])
@@ -94,14 +96,18 @@ def run_results(
     }
 
 
-def provenance(script: str) -> dict[str, Any]:
-    """Where numbers come from: command, time, commit, versions, hardware."""
+def provenance(script: str, device: torch.device | str | None = None) -> dict[str, Any]:
+    """Where numbers come from: command, time, commit, versions, hardware.
+
+    Args:
+        device: That computed them; None is the GPU if there is one.
+    """
     return {
         "command": " ".join(["python", "-m", script, *_portable(sys.argv[1:])]),
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
-        "hardware": hardware(),
+        "hardware": _hardware(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))),
     }
 
 
@@ -139,12 +145,12 @@ def weights_hash(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def hardware() -> dict[str, Any]:
-    """The processor, its threads as torch uses them, and the GPU if there is one."""
+def _hardware(device: torch.device) -> dict[str, Any]:
+    """The processor, its threads as torch uses them, and the GPU if `device` is one."""
     return {
         "processor": _processor(),
         "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
 
 

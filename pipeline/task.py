@@ -72,6 +72,7 @@ class TranslationTask(pl.LightningModule):
         self.scores: dict[str, list[SentenceScore]] = {}
         self._window = Window()
         self._validation_start = 0.0
+        self._logged_at = 0
 
     # Training
 
@@ -79,6 +80,7 @@ class TranslationTask(pl.LightningModule):
         if (now := commit()) not in self.commits:
             self.commits.append(now)
         self._window.go_on(self.device)
+        self._logged_at = self.global_step
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Makes randomness a function of the batch, so that nothing drawn elsewhere can change a run."""
@@ -124,12 +126,14 @@ class TranslationTask(pl.LightningModule):
 
     def _log_window_if_due(self) -> None:
         every = self.trainer.log_every_n_steps  # 0 means never
-        if self._window.tokens and every and self.global_step % every == 0:
+        is_new = self.global_step != self._logged_at  # not so between the batches of one step
+        if self._window.tokens and every and is_new and self.global_step % every == 0:
             self._log_window()
 
     def _log_window(self) -> None:
         """Writes the means since the last call. Not at every step: reading them back waits for the device."""
         self._refuse_nonfinite()
+        self._logged_at = self.global_step
         window, self._window = self._window, Window()
         seconds = window.seconds()
         self.seconds += seconds
@@ -150,8 +154,7 @@ class TranslationTask(pl.LightningModule):
         """Raises UserError if a loss or gradient since the last call of `_log_window` is not finite."""
         window = self._window
         # Scaled 16-bit gradients overflow now and then by design; the scaler leaves such a step out.
-        is_scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        bad = window.first_nonfinite(with_gradients=not is_scaled)
+        bad = window.first_nonfinite(with_gradients=not self._has_scaled_gradients())
         if bad is None:
             return
         ago = len(window.nats) - 1 - bad
@@ -162,6 +165,9 @@ class TranslationTask(pl.LightningModule):
             f"on the training sentences {shown}; the last good checkpoint is kept. Look at these sentences, or train "
             "anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
         )
+
+    def _has_scaled_gradients(self) -> bool:
+        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     # Validation and test
 
@@ -188,6 +194,9 @@ class TranslationTask(pl.LightningModule):
         for name, value in scalars.items():
             self.log(name, value, logger=False, rank_zero_only=False, sync_dist=False)
         self._log(scalars)
+
+    def on_validation_end(self) -> None:
+        # Comes after the callbacks': what they draw and save is no time of training.
         self.seconds += time.perf_counter() - self._validation_start
         self._window = Window()
 
@@ -223,8 +232,13 @@ class TranslationTask(pl.LightningModule):
     # Optimiser, checkpoint, log
 
     def configure_optimizers(self) -> dict[str, Any]:
+        # A fused step would undo the scale of 16-bit gradients itself, after they were clipped.
         optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.lr, betas=(0.9, 0.98), weight_decay=self.weight_decay, fused=True
+            self.parameters(),
+            lr=self.lr,
+            betas=(0.9, 0.98),
+            weight_decay=self.weight_decay,
+            fused=not self._has_scaled_gradients(),
         )
         total = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate(step, total))

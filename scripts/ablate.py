@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -40,6 +40,7 @@ _OWN_OPTIONS = {
     "--seed_everything": "--seed",
     "--runs_dir": "--runs_dir before --",
     "--trainer.max_epochs": "--epochs",
+    "--model.name": "--models",
     "--score_test": "make train, which scores",
 }
 
@@ -177,11 +178,15 @@ def ablate(options: argparse.Namespace) -> None:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
     refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
     wanted = trainings(options)
+    if not wanted:
+        raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
+    made = provenance("scripts.ablate")
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     # Never in the main thread, where a signal could come between the start of a process and the note of it.
     with ThreadPoolExecutor(options.jobs) as pool, Children() as children:
-        calls = [pool.submit(training.run, children, threads) for training in wanted]
-        for training, call in zip(wanted, calls, strict=True):
+        calls = {pool.submit(training.run, children, threads): training for training in wanted}
+        for call in as_completed(calls):
+            training = calls[call]
             if failure := call.result():
                 print(failure, file=sys.stderr)
                 raise UserError("a training failed; the same command goes on from what is done")
@@ -192,13 +197,14 @@ def ablate(options: argparse.Namespace) -> None:
         "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
         "recipe": options.recipe,
         "settings": _settings("corpus", options.recipe),
+        "arguments": options.arguments,
         "epochs": options.epochs,
         "seed": options.seed,
         "search": {"beam": search.beam, "alpha": search.alpha},
         "parts": {part.name: part.without for part in dict.fromkeys(training.part for training in wanted)},
         "models": {
             model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed)
-            | {"settings": _settings(options.recipe, model), "provenance": provenance("scripts.ablate")}
+            | {"settings": _settings(options.recipe, model), "provenance": made}
             for model in options.models.split()
         },
     }
@@ -220,10 +226,8 @@ def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: 
     translators = {t.part.name: Translator.load(t.folder.best) for t in of_model}
     validation = EvaluationSet(corpus.val, corpus.is_synthetic, None)
     runs = {name: [Run(translator, seed)] for name, translator in translators.items()}
-    own = translators[WHOLE].tokenizer.proto
     return {
         "arguments": {t.part.name: list(t.part.arguments) for t in of_model},
-        "same_vocabulary": {name: translator.tokenizer.proto == own for name, translator in translators.items()},
         "best_step": {t.part.name: t.folder.best_step_and_loss()[0] for t in of_model},
         "scores": compare_models(score_models(runs, corpus.val, search), validation),
     }

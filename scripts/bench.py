@@ -43,6 +43,7 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
     """Everything that bench.json holds; `keep` gets what there is after each part."""
     torch.set_num_threads(options.threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no tips between the measurements
+    made = provenance("scripts.bench")
     started = time.perf_counter()
     data = TranslationData(
         options.corpus, vocab_size=options.vocab_size, batch_tokens=options.batch_tokens, cache_dir=options.cache_dir
@@ -81,7 +82,7 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
         print(f"{time.strftime('%H:%M:%S')} measuring: {name.replace('_', ' ')} …", file=sys.stderr, flush=True)
         content[name] = part()
         keep(content)
-    return content | provenance("scripts.bench")
+    return content | made
 
 
 def _processes(options: argparse.Namespace) -> dict[str, Any]:

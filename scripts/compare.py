@@ -1,12 +1,12 @@
-"""Compares finished runs of one corpus: tables on the screen, figures as PNG and in TensorBoard.
+"""Compares finished runs of one corpus.
 
-python -m scripts.compare runs/toy/gru/seed1 runs/toy/gru_attention/seed1 runs/toy/transformer/seed1
+    python -m scripts.compare runs/toy/gru/seed1 runs/toy/gru_attention/seed1 runs/toy/transformer/seed1
+
+Prints tables; writes figures as PNG and for TensorBoard.
 """
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
@@ -16,6 +16,7 @@ from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
 from pipeline.plots import PanelMap, alignment_panel, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
+from pipeline.report_content import read_results
 from pipeline.results import read_translations
 from pipeline.translator import Translator, mean_cross_map
 
@@ -26,14 +27,14 @@ def compare(runs: list[Path], out: Path) -> None:
     Raises:
         UserError: A run is not finished, or the runs are of different corpora.
     """
-    results = in_order([_read(run) | {"run": run} for run in runs])
+    results = in_order([read_results(run) | {"run": run} for run in runs])
     runs = [result["run"] for result in results]
     hashes = {result["corpus"]["content_hash"] for result in results}
     if len(hashes) > 1:
         raise UserError(f"{', '.join(map(str, runs))} were trained on different texts and cannot be compared")
     print()
     print(results_table(results))
-    print("\nnats/token: teacher-forced, natural logarithm, per target token. BLEU, chrF, exact match: greedy search.")
+    print("\nnats/token: teacher-forced, natural logarithm, per target token. BLEU, chrF2, exact match: greedy search.")
     for line in what_is_equal(results):
         print(line)
     synthetic = results[0]["corpus"]["is_synthetic"]
@@ -81,15 +82,10 @@ def _write(figures: dict[str, Figure], out: Path) -> None:
             writer.add_figure(f"comparison/{name}", figure)
 
 
-def _read(run: Path) -> dict[str, Any]:
-    path = run / "results.json"
-    if not path.is_file():
-        raise UserError(f"{run} has no results.json: it is not finished; train it with make train")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m scripts.compare", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
     parser.add_argument("--out", type=Path, default=Path("runs/comparison"), help="where figures are written")
     return parser

@@ -4,7 +4,7 @@
     python -m scripts.evaluate runs/toy/gru/seed1 runs/toy/gru/seed2 runs/toy/transformer/seed1 --beam 5
     python -m scripts.evaluate runs/multi30k --concatenate 6
     python -m scripts.evaluate runs/multi30k/transformer/seed1 --src newstest.en --ref newstest.de
-    python -m scripts.evaluate runs/multi30k/transformer/seed2 results/multi30k/evaluation --out both
+    python -m scripts.evaluate runs/multi30k/transformer/seed2 earlier/evaluation/test --out both
 
 RUN is a run folder, a checkpoint file, or a folder with finished runs inside; runs of one model with several seeds are
 put together. Without --corpus or --src, each corpus that the runs were trained on is evaluated by itself. A folder that
@@ -33,6 +33,7 @@ import torch
 
 from pipeline.alignment import parse_pharaoh
 from pipeline.atomic import write_text
+from pipeline.circumstances import commit
 from pipeline.data.batching import encode_pairs, fits
 from pipeline.data.corpus import Corpus, SentencePair
 from pipeline.data.files import read_lines, read_text_pair
@@ -76,9 +77,10 @@ def evaluate(
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
     _refuse_twice([(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept])
     content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
-    content |= provenance("scripts.evaluate")
+    content |= provenance("scripts.evaluate", options.device)
     tables = evaluation_tables(content)
-    # The JSON comes after the scores, so that a later evaluation which finds it finds them too.
+    # The JSON goes before the scores change and comes after them: who finds it finds the scores that it speaks of.
+    (out / EVALUATION).unlink(missing_ok=True)
     for name, of_runs in scored.items():
         for run in of_runs:
             write_scores(out, name, run.seed, run.scores)
@@ -208,18 +210,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--links", type=Path, help="gold word links of the sentences in Pharaoh format (0-0 1p2), a line each"
     )
-    parser.add_argument("--val_links", type=Path, help="the same of the validation split, to choose layer and head on")
+    parser.add_argument(
+        "--val_links", type=Path, help="the same of the validation split, to choose layer, head and step on"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder for results (default: evaluation/SPLIT beside the models' folders, SPLIT-NAME for another corpus)",
+        help="folder for results (default: evaluation/SPLIT beside the models' folders, SPLIT-NAME for another "
+        "corpus; runs/evaluation/NAME for the file --src)",
     )
     return parser
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluates what the options name, each corpus by itself."""
+    commit()  # of the code that is loaded now, whatever is committed meanwhile
     checked_search(options.beam, options.alpha)
     if options.concatenate < 1:
         raise UserError(f"--concatenate is {options.concatenate}; expected at least 1")
@@ -238,13 +244,20 @@ def run(options: argparse.Namespace) -> None:
         out = options.out or Path("runs/evaluation") / options.src.stem
         evaluate(runs, earlier, _with_links(sentences, runs[0].run, options), options, out)
         return
-    groups: dict[str, list[Loaded]] = {}
+    groups: dict[str, list[Loaded]] = {}  # by text, not by name: one corpus may have been given as several paths
     for loaded in runs:
-        groups.setdefault(options.corpus or str(loaded.run.data.get("corpus")), []).append(loaded)
+        groups.setdefault(options.corpus or loaded.translator.origin.content_hash, []).append(loaded)
+    names = [options.corpus or str(group[0].run.data.get("corpus")) for group in groups.values()]
     if len(groups) > 1 and (options.out or earlier):
         given = "--out" if options.out else earlier[0]
-        raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(groups)}), {given} of one: give --corpus")
-    for name, group in groups.items():
+        raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(names)}), {given} of one: give --corpus")
+    outs = {_default_out(group[0].run, name, options.split) for name, group in zip(names, groups.values(), strict=True)}
+    if len(outs) < len(groups):
+        raise UserError(
+            f"the runs are of {len(groups)} texts that go by one name ({', '.join(names)}), and their scores would go "
+            "to one folder; evaluate the runs of one text at a time"
+        )
+    for name, group in zip(names, groups.values(), strict=True):
         first = group[0].run
         corpus = _corpus_of(first, options)
         if options.corpus is None:

@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 
 from pipeline.atomic import write_text
-from pipeline.errors import exit_on_error
+from pipeline.errors import UserError, exit_on_error
 from pipeline.explorer import NUM_SENTENCES, explorer_content
+from pipeline.report_content import results_hashes
 from pipeline.run_folder import find_runs
 
 
@@ -23,7 +24,11 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=NUM_SENTENCES, help="how many (default: %(default)s)")
     options = parser.parse_args()
     with exit_on_error():
-        content = explorer_content(find_runs([options.folder]), options.sentences)
+        if options.sentences < 1:
+            raise UserError(f"--sentences is {options.sentences}; it must be at least 1")
+        runs = find_runs([options.folder])
+        content = explorer_content(runs, options.sentences)
+        content["of"] = results_hashes([run.folder for run in runs])
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         write_text(options.folder / "explorer.json", text)
 

@@ -11,49 +11,103 @@ runs, only the tables are written anew.
 
 import argparse
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pipeline.ablation_table import together
 from pipeline.claims_table import claims_table
 from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError, exit_on_error
-from pipeline.report_content import read_json
+from pipeline.evaluation.kept import EVALUATION, is_evaluation
+from pipeline.report_content import read_json, read_results
 from pipeline.results import write_json
 
 RESULTS = Path("results")
 VALIDATION_CURVES = ("loss/val", "bleu/val")
-OF_AN_EVALUATION = (".json", ".jsonl", ".md", ".png", ".hyp")
+OF_AN_EVALUATION = (".json", ".md", ".png")
+OF_A_RUN = (".jsonl", ".hyp")  # among those of an evaluation
+SAME_NATS = 1e-3  # per token: training may have scored in bfloat16
 
 
 def publish(runs: list[Path], results_folder: Path) -> None:
     """Copies `runs` into `results_folder`/<corpus>/.
 
     Raises:
-        UserError: A run is not finished.
+        UserError: A run is not finished, does not belong with what is published, or was evaluated before it was trained
+            anew.
     """
-    for run in runs:
-        if run.parent.name == "comparison":  # runs/CORPUS/*/seed1 names its figures too; they are copied with the runs
-            continue
-        path = run / "results.json"
-        if not path.is_file():
-            raise UserError(f"{run} has no results.json: it is not finished; train it with make train")
-        results = read_json(path)
+    # runs/CORPUS/*/seed1 names the figures too; they are copied with the runs
+    results_of = {run: read_results(run) for run in runs if run.parent.name != "comparison"}
+    _refuse_two_recipes(results_of.values(), results_folder)
+    evaluations = {run: _evaluation_of(run, results) for run, results in results_of.items()}
+    for run, results in results_of.items():
         folder = results_folder / results["corpus"]["name"]
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{results['model']}-seed{results['seed']}"
-        shutil.copyfile(path, folder / f"{name}.json")
+        shutil.copyfile(run / "results.json", folder / f"{name}.json")
         write_json(folder / "curves" / f"{name}.json", scalar_curves(run, VALIDATION_CURVES))
-        evaluation = run.parent.parent / "evaluation" / "test"
-        if (evaluation / "evaluation.json").is_file():
-            kept = folder / "evaluation"
-            kept.mkdir(exist_ok=True)
-            for path in evaluation.iterdir():
-                if path.suffix in OF_AN_EVALUATION:
-                    shutil.copyfile(path, kept / path.name)
+        if evaluation := evaluations[run]:
+            _replace(folder / "evaluation", evaluation)
         figures = "*.png" if results["corpus"]["is_synthetic"] else "length.png"
         for figure in (run.parent.parent / "comparison" / run.name).glob(figures):
             shutil.copyfile(figure, folder / figure.name)
+
+
+def _refuse_two_recipes(results: Iterable[dict[str, Any]], results_folder: Path) -> None:
+    """Raises UserError where runs of one corpus and seed would stand in one table that had not the same batches.
+
+    Another tokenizer shows in them too, since it gives other lengths.
+    """
+    batches: dict[tuple[str, int], dict[str, str]] = {}  # by corpus and seed, the order's hash by model
+    names = {made["corpus"]["name"] for made in results}
+    for made in [*_published(results_folder, names), *results]:  # what is published anew replaces what was
+        place = (made["corpus"]["name"], made["seed"])
+        batches.setdefault(place, {})[made["model"]] = made["batch_order_hash"]
+    for (corpus, seed), of_models in batches.items():
+        if len(set(of_models.values())) > 1:
+            raise UserError(
+                f"{', '.join(of_models)} of {corpus}, seed {seed}, were not trained on the same batches and do not "
+                f"belong in one table; publish all of them at once, or remove the others from {results_folder / corpus}"
+            )
+
+
+def _published(results_folder: Path, corpora: Iterable[str]) -> list[dict[str, Any]]:
+    return [read_json(path) for name in corpora for path in (results_folder / name).glob("*-seed*.json")]
+
+
+def _evaluation_of(run: Path, results: dict[str, Any]) -> Path | None:
+    """The folder with the evaluation of a run on its test set; None where there is none.
+
+    Raises:
+        UserError: It is of other weights than the run has now.
+    """
+    folder = run.parent.parent / "evaluation" / "test"
+    if not is_evaluation(folder):
+        return None
+    of_model = read_json(folder / EVALUATION)["scores"]["models"].get(results["model"], {"seeds": []})
+    now = results["nats_per_token"]["test"]
+    nats = dict(zip(of_model["seeds"], of_model.get("nats_per_token", {}).get("per_seed", ()), strict=True))
+    if abs(nats.get(results["seed"], float("inf")) - now) > SAME_NATS:
+        raise UserError(
+            f"{folder} is not of {run} as it is now ({now:.3f} nats per token on the test set): evaluate the runs "
+            "again with make evaluate, or move that folder away to publish without it"
+        )
+    return folder
+
+
+def _replace(kept: Path, evaluation: Path) -> None:
+    """Copies an evaluation to `kept`, in the place of what was there."""
+    if kept.is_dir():
+        shutil.rmtree(kept)
+    kept.mkdir(parents=True)
+    models = read_json(evaluation / EVALUATION)["scores"]["models"]
+    of_runs = {f"{model}-seed{seed}" for model, scores in models.items() for seed in scores["seeds"]}
+    for path in evaluation.iterdir():
+        is_stale = path.suffix in OF_A_RUN and path.stem not in of_runs
+        if path.suffix in (*OF_AN_EVALUATION, *OF_A_RUN) and not is_stale:
+            shutil.copyfile(path, kept / path.name)
 
 
 def publish_ablation(path: Path, results_folder: Path) -> None:

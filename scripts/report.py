@@ -5,7 +5,7 @@
 
 Shown is what is there: finished runs with their curves and maps, their evaluation (make evaluate), the claims
 (make claims; where they have not been tested here, the published results), and what has not been run yet. The maps are
-computed by scripts.explorer, in a process of its own, where they are missing or older than the runs.
+computed by scripts.explorer, in a process of its own, where they are missing or are not of the runs as they are now.
 
 With --bertviz, the attention of the shown sentences is also written for BertViz, https://github.com/jessevig/bertviz: a
 file for each model and sentence, to bertviz/ beside the page; pipeline/bertviz.py says how to draw them.
@@ -24,7 +24,7 @@ from pipeline.bertviz import bertviz_arguments
 from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import report_page
 from pipeline.report_claims import claim_reports
-from pipeline.report_content import corpus_report, find_corpora, read_json
+from pipeline.report_content import corpus_report, find_corpora, read_json, results_hashes
 
 PUBLISHED_CLAIMS = Path("results/claims")
 _LARGEST = 5_000_000  # bytes, of a page that can still be mailed
@@ -69,9 +69,7 @@ def write_bertviz(runs: Path, out: Path) -> None:
 
 def _is_up_to_date(path: Path, runs: Sequence[Path]) -> bool:
     """Whether the explorer's data are of just these runs, as they are now."""
-    if not path.is_file() or len(read_json(path)["curves"]) != len(runs):
-        return False
-    return all((run / "results.json").stat().st_mtime < path.stat().st_mtime for run in runs)
+    return path.is_file() and read_json(path).get("of") == results_hashes(runs)
 
 
 def _compute_maps(folder: Path) -> None:

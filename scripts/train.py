@@ -224,6 +224,7 @@ class TranslationCLI(LightningCLI):
             scores=task.scores,
             val_nats_per_token=val_nats_per_token,
             commits=task.commits,
+            device=trainer.strategy.root_device,
         )
         write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
         self._log_hyperparameters(results)

@@ -47,6 +47,20 @@ def test_a_checkpoint_comes_back_as_it_was_and_its_checksum_is_that_of_sha256sum
     assert checksum_file(path).read_text() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  last.ckpt\n"
 
 
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_whole(path, monkeypatch):
+    read_bytes = type(path).read_bytes
+
+    def and_replace(self) -> bytes:
+        data = read_bytes(self)
+        monkeypatch.setattr("pathlib.Path.read_bytes", read_bytes)
+        write_checkpoint(content(2), path)
+        return data
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", and_replace)
+    assert read_checkpoint(path)["step"] == 1
+    assert read_checkpoint(path)["step"] == 2
+
+
 def full_disk(temporary, data) -> None:
     with open(temporary, "wb") as file:
         file.write(data[:100])

@@ -1,9 +1,10 @@
+import subprocess
 from types import SimpleNamespace
 
 import torch
 
 from pipeline import task
-from pipeline.circumstances import circumstances, differences
+from pipeline.circumstances import circumstances, commit, differences
 from tests.conftest import make_network
 
 
@@ -15,6 +16,12 @@ def test_what_differs_is_named_and_what_was_not_written_down_is_not_held_against
         f"torch: 1.0 → {'.'.join(torch.__version__.split('.')[:2])}",
     ]
     assert differences({}, now) == []
+
+
+def test_the_commit_stays_that_of_the_code_which_was_loaded(monkeypatch):
+    loaded = commit()
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="another"))
+    assert commit() == loaded != "another"
 
 
 def test_a_run_remembers_each_commit_that_trained_it_also_when_it_goes_on(monkeypatch):

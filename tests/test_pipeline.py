@@ -197,7 +197,7 @@ def test_an_unknown_model_is_named_with_those_that_exist(tmp_path, refuse):
     assert "no model 'lstm'; there are gru, gru_attention, gru_mean, transformer" in said
 
 
-@pytest.mark.parametrize("option", ["--runs_dir", "--seed_everything", "--data.corpus"])
+@pytest.mark.parametrize("option", ["--runs_dir", "--seed_everything", "--data.corpus", "--model.name"])
 def test_what_the_makefile_has_a_name_for_is_not_taken_among_the_args(tmp_path, refuse, option):
     said = refuse(train_all.main, "--corpus", "toy", "--runs_dir", str(tmp_path), "--", option, "x")
     assert f"{option} would part training from what comes after it; use " in said
@@ -224,9 +224,34 @@ def test_left_out_pairs_and_a_small_vocabulary_are_said(corpus, tmp_path):
     assert re.search(r"the corpus holds \d+ pieces, fewer than vocab_size 5000", said.stdout)
 
 
+@pytest.mark.parametrize("fast", ["false", "true"])
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
-def test_every_precision_trains(corpus, tmp_path, precision):
-    fit(corpus, tmp_path, "gru_attention", "--trainer.fast_dev_run", "true", "--trainer.precision", precision)
+def test_every_precision_trains(corpus, tmp_path, precision, fast):
+    more = ("--trainer.fast_dev_run", "true", "--trainer.precision", precision, "--model.fast", fast)
+    fit(corpus, tmp_path, "gru_attention", *more)
+
+
+def test_with_batches_accumulated_each_line_of_the_log_is_of_whole_steps(corpus, tmp_path):
+    more = ("--trainer.accumulate_grad_batches", "2", "--trainer.log_every_n_steps", "2", "--trainer.max_steps", "6")
+    fit(corpus, tmp_path, "gru", *more)
+    events = EventAccumulator(str(tmp_path / "runs/little/gru/seed1"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/train")] == [2, 4, 6]
+    assert all(event.value > 0 for event in events.Scalars("gradient/norm"))
+
+
+def test_a_validation_by_the_clock_is_refused(corpus, tmp_path, refuse):
+    files = [
+        *SMALL[:4],
+        "-c",
+        "configs/model/gru.yaml",
+        "--data.corpus",
+        str(corpus),
+        "--runs_dir",
+        str(tmp_path / "r"),
+    ]
+    said = refuse(train.main, "fit", *files, "--trainer.val_check_interval", "00:00:10:00")
+    assert "val_check_interval is a time, so that no run could be repeated" in said
 
 
 def test_an_unknown_corpus_is_named_before_anything_is_trained(tmp_path, refuse):

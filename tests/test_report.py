@@ -1,12 +1,13 @@
 """Tables are made from JSON, and finished runs and claims are published."""
 
 import json
+from pathlib import Path
 
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.errors import UserError
-from pipeline.report import length_table, markdown_table, results_table
+from pipeline.report import length_table, markdown_table, results_table, short_commit
 from scripts.publish import publish, publish_ablation, publish_claims
 
 
@@ -34,6 +35,7 @@ def results(model: str, **test) -> dict:
             "by_source_length": bands,
             **test,
         },
+        "batch_order_hash": "abcdef",
         "commit": "0123456789abcdef",
         "hardware": {"gpu": None, "processor": "a processor", "threads": 2},
     }
@@ -60,6 +62,18 @@ def test_a_markdown_table_is_aligned():
     assert len({len(line) for line in lines}) == 1
 
 
+@pytest.mark.parametrize(
+    ("commit", "short"),
+    [("0123456789abcdef", "0123456789"), ("0123456789abcdef+changes", "0123456789+changes"), (None, "unknown")],
+)
+def test_a_short_commit_still_says_that_files_were_changed(commit, short):
+    assert short_commit(commit) == short
+
+
+def evaluation_of(nats: float) -> str:
+    return json.dumps({"scores": {"models": {"gru": {"seeds": [1], "nats_per_token": {"per_seed": [nats]}}}}})
+
+
 def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tmp_path):
     for name, synthetic in (("toy", True), ("captions", False)):
         run = tmp_path / "runs" / name / "gru" / "seed1"
@@ -67,15 +81,12 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
         evaluation = tmp_path / "runs" / name / "evaluation" / "test"
         for folder in (run, figures, evaluation):
             folder.mkdir(parents=True)
-        for path in (
-            "evaluation.json",
-            "tables.md",
-            "length_bleu.png",
-            "gru-seed1.hyp",
-            "gru-seed1.jsonl",
-            "other.txt",
-        ):
+        for path in ("tables.md", "length_bleu.png", "gru-seed1.hyp", "gru-seed1.jsonl", "gru-seed2.hyp", "other.txt"):
             (evaluation / path).write_bytes(b"")
+        (evaluation / "evaluation.json").write_text(evaluation_of(results("gru")["nats_per_token"]["test"]))
+        stale = tmp_path / "results" / name / "evaluation" / "transformer-seed1.hyp"
+        stale.parent.mkdir(parents=True)
+        stale.touch()
         with SummaryWriter(str(run)) as writer:
             for step, value in ((10, 3.5), (20, 2.5)):
                 writer.add_scalar("loss/val", value, step)
@@ -94,6 +105,36 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
     assert {p.name for p in (captions / "evaluation").iterdir()} == kept
 
 
+def finished(folder: Path, content: dict) -> Path:
+    run = folder / "runs" / "toy" / content["model"] / "seed1"
+    run.mkdir(parents=True)
+    (run / "results.json").write_text(json.dumps(content))
+    return run
+
+
+def test_an_evaluation_of_weights_that_are_gone_is_not_published(tmp_path):
+    run = finished(tmp_path, results("gru"))
+    folder = tmp_path / "runs" / "toy" / "evaluation" / "test"
+    folder.mkdir(parents=True)
+    for content in (evaluation_of(0.31), evaluation_of(0.3).replace("gru", "transformer")):
+        (folder / "evaluation.json").write_text(content)
+        with pytest.raises(UserError, match=r"is not of .*gru/seed1 as it is now \(0\.300 nats"):
+            publish([run], tmp_path / "results")
+    assert not (tmp_path / "results" / "toy").exists()
+
+
+def test_runs_of_two_recipes_do_not_come_into_one_table(tmp_path):
+    models = ("gru", "transformer")
+    old = [finished(tmp_path / "old", results(model)) for model in models]
+    new = [finished(tmp_path / "new", results(model) | {"batch_order_hash": "others"}) for model in models]
+    publish(old, tmp_path / "results")
+    with pytest.raises(UserError, match="gru, transformer of toy, seed 1, were not trained on the same batches"):
+        publish(new[:1], tmp_path / "results")
+    publish(new, tmp_path / "results")
+    published = json.loads((tmp_path / "results/toy/gru-seed1.json").read_text())
+    assert published["batch_order_hash"] == "others"
+
+
 def test_an_unfinished_run_is_not_published(tmp_path):
     with pytest.raises(UserError, match="not finished"):
         publish([tmp_path], tmp_path / "results")
@@ -101,7 +142,7 @@ def test_an_unfinished_run_is_not_published(tmp_path):
 
 def claim(name: str, verdict: str) -> dict:
     finding = {"what": "a |difference|", "rule": "above 0", "outcome": "passes", "is_primary": True}
-    numbers = {"value": 1.5, "low": 1.0, "high": 2.0, "p_value": 0.01, "p_value_holm": 0.02}
+    numbers = {"value": 1.5, "low": 1.0, "high": 2.0, "p_value": 0.01}
     return {
         "claim": {"name": name, "title": "Title", "says": "Something."},
         "verdict": verdict,
@@ -129,7 +170,7 @@ def test_an_ablation_is_published_with_its_corpus(tmp_path):
     path = tmp_path / "ablation.json"
     with pytest.raises(UserError, match="is not there"):
         publish_ablation(path, tmp_path / "results")
-    common = ("corpus", "recipe", "settings", "epochs", "seed", "search", "signatures", "parts")
+    common = ("corpus", "recipe", "settings", "arguments", "epochs", "seed", "search", "signatures", "parts")
     content = {key: {} for key in common} | {"corpus": {"name": "captions"}}
     path.write_text(json.dumps(content | {"models": {"transformer": 1}}))
     publish_ablation(path, tmp_path / "results")

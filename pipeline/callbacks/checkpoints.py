@@ -53,13 +53,21 @@ class Checkpoints(Callback):
         self._agree_at = 0
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer._val_check_time_interval is not None:
+            raise UserError(
+                "trainer.val_check_interval is a time, so that no run could be repeated; give a number of batches or "
+                "a share of an epoch"
+            )
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         due = self._is_due(trainer)
-        validation_follows = trainer.is_last_batch or (batch_idx + 1) % trainer.val_check_batch == 0
+        # Without check_val_every_n_epoch, Lightning counts the batches of all epochs.
+        is_over_epochs = trainer.check_val_every_n_epoch is None
+        index = trainer.fit_loop.epoch_loop.total_batch_idx if is_over_epochs else batch_idx
+        validation_follows = trainer.is_last_batch or (index + 1) % trainer.val_check_batch == 0
         # Between the batches of one step there are gradients, which no checkpoint holds.
         is_step_done = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if due and is_step_done and not validation_follows:

@@ -46,7 +46,8 @@ class RunProgress(ProgressBar):
                 refresh_per_second=2,
                 expand=True,
             )
-            total = trainer.estimated_stepping_batches
+            steps = trainer.estimated_stepping_batches
+            total = None if math.isinf(steps) else steps
             self._progress.add_task(module.name, total=total, completed=trainer.global_step, left="", scores="")
             self._progress.start()
 
@@ -71,7 +72,8 @@ class RunProgress(ProgressBar):
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], scores=scores)
         else:
-            total = trainer.estimated_stepping_batches
+            steps = trainer.estimated_stepping_batches
+            total = "no end" if math.isinf(steps) else steps
             left = readable_time(self._seconds_left(trainer))
             print(f"{module.name}: step {trainer.global_step} of {total}, {scores}, {left} left", flush=True)
 

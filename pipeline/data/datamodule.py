@@ -1,6 +1,7 @@
 """The data of a run: a corpus, its tokenizer, and batches of it for Lightning."""
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
 from pipeline.atomic import write_atomically
+from pipeline.data import tokenizer
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs, fits
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
@@ -162,9 +164,10 @@ class TranslationData(pl.LightningDataModule):
             self.tokenizer = self._cached_tokenizer()
 
     def _cached_tokenizer(self) -> Tokenizer:
-        """Trained once per text and vocabulary size, on the training split only."""
+        """Trained once per text, vocabulary size and way of training, on the training split only."""
         sentences = [sentence for pair in self.corpus.train for sentence in (pair.src, pair.tgt)]
-        key = hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:16]
+        rules = Path(tokenizer.__file__).read_text(encoding="utf-8") + version("sentencepiece")
+        key = hashlib.sha256("\n".join([*sentences, rules]).encode()).hexdigest()[:16]
         path = self.cache_dir / f"tokenizer-{key}-{self.vocab_size}.model"
         if not path.is_file():
             proto = Tokenizer.train(sentences, self.vocab_size).proto

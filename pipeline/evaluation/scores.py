@@ -11,7 +11,8 @@ import numpy as np
 
 from pipeline.data.batching import TokenBudgetBatches, encode_pairs
 from pipeline.data.corpus import LENGTH_BANDS, SentencePair
-from pipeline.metrics import SentenceScore, perplexity, sum_scores
+from pipeline.errors import UserError
+from pipeline.metrics import PER_TOKEN, SentenceScore, perplexity, sum_scores
 from pipeline.scoring import Search, score_batch
 from pipeline.statistics import SumScore, difference, estimate
 from pipeline.translator import Translator
@@ -84,8 +85,12 @@ def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> d
         runs; `perplexity` is e to the nats per token of `nats_per_token.value`. `by_length`: for each band of source
         words, with `beyond_training` true where it lies beyond every training sentence, the number of sentences `n` and
         the estimates of each model, null where n is 0. `differences`: for every two models, `ours` minus `theirs` as
-        `statistics.Difference` of each measure.
+        `statistics.Difference` of each measure; of a measure per token, null where the two have different tokens.
+
+    Raises:
+        UserError: Runs of one model have different tokens.
     """
+    tokens = {name: _tokens_of(name, runs) for name, runs in models.items()}
     references = [pair.tgt for pair in test.pairs]
     measures = {
         name: [sum_scores(run.scores, references, is_synthetic=test.is_synthetic) for run in runs]
@@ -97,7 +102,7 @@ def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> d
             for name, runs in models.items()
         },
         "by_length": _by_length(measures, test),
-        "differences": _differences(measures),
+        "differences": _differences(measures, tokens),
     }
     for values in content["models"].values():
         values["perplexity"] = perplexity(values["nats_per_token"]["value"])
@@ -115,14 +120,28 @@ def _estimates(runs: list[dict[str, SumScore]], *, per_seed: bool = False) -> di
     return found
 
 
-def _differences(measures: dict[str, list[dict[str, SumScore]]]) -> list[dict[str, Any]]:
+def _tokens_of(name: str, runs: Sequence[ScoredRun]) -> list[int]:
+    """How many tokens each sentence has for a model: another tokenizer shows in them."""
+    of_runs = [[score.tokens for score in run.scores] for run in runs]
+    if any(tokens != of_runs[0] for tokens in of_runs):
+        seeds = ", ".join(str(run.seed) for run in runs)
+        raise UserError(
+            f"the runs of {name} (seeds {seeds}) have different tokenizers, so that a mean of them says nothing; "
+            "evaluate those of one recipe at a time"
+        )
+    return of_runs[0]
+
+
+def _differences(measures: dict[str, list[dict[str, SumScore]]], tokens: dict[str, list[int]]) -> list[dict[str, Any]]:
     """Every model against every one before it."""
     return [
         {
             "ours": ours,
             "theirs": theirs,
             **{
-                measure: difference(
+                measure: None
+                if measure in PER_TOKEN and tokens[ours] != tokens[theirs]
+                else difference(
                     [run[measure] for run in measures[ours]], [run[measure] for run in measures[theirs]]
                 )._asdict()
                 for measure in measures[ours][0]

@@ -9,7 +9,18 @@ import torch
 from torch import Tensor
 
 from pipeline import decoding
-from pipeline.decoding import BeamRules, Beams, Hypotheses, SearchLimits, Symbols, Top, extend, first_beams, ranked
+from pipeline.decoding import (
+    BeamRules,
+    Beams,
+    Hypotheses,
+    SearchLimits,
+    Symbols,
+    Top,
+    check_search,
+    extend,
+    first_beams,
+    ranked,
+)
 from pipeline.fast.product import product, rows_per_chunk
 from pipeline.models import Seq2Seq
 
@@ -50,6 +61,7 @@ def beam_search(
 
     A model whose logits are not a product with one matrix is searched the readable way.
     """
+    check_search(beam, alpha, num_best)
     if network.output_matrix is None:
         return decoding.beam_search(network, src, src_mask, symbols, limits, beam=beam, alpha=alpha, num_best=num_best)
     vocabulary = Vocabulary(network.output_matrix, symbols.forbidden)
@@ -103,6 +115,7 @@ class Vocabulary:
         vocab_size, d = matrix.shape
         self.group_size = -(-vocab_size // NUM_GROUPS)
         size = NUM_GROUPS * self.group_size
+        matrix = matrix.float()  # as the readable way has its logits, whatever the model was trained in
         self.matrix = matrix.new_zeros((size, d))
         self.matrix[:vocab_size] = matrix
         self.bias = matrix.new_full((size,), float("-inf"))

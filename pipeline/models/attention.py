@@ -97,14 +97,12 @@ class MultiHeadAttention(nn.Module):
 
         Args:
             mask: Broadcasts to (batch, num_heads, query_len, key_len), True where readable.
-            is_causal: Query i reads keys 0 … i only; instead of a mask.
+            is_causal: Query i reads keys 0 … i only; instead of a mask, and without weights.
             need_weights: Take the spelled-out path and return the weights (batch, num_heads, query_len, key_len).
         """
         query = self._split(self.query(states))  # 2
         key, value = keys_values
         if need_weights:
-            if is_causal:
-                mask = causal_mask(query)
             context, weights = dot_product_attention(query, key, value, mask, self.scale)
         else:
             context, weights = fused_attention(query, key, value, mask, is_causal, self.scale)
@@ -114,9 +112,3 @@ class MultiHeadAttention(nn.Module):
     def _split(self, states: Tensor) -> Tensor:
         """(batch, len, d_model) → (batch, num_heads, len, d_k)"""
         return states.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-
-
-def causal_mask(query: Tensor) -> Tensor:
-    """(len, len) bool for `query` (…, len, d_k): True on and below the diagonal."""
-    length = query.size(-2)
-    return query.new_ones(length, length).tril().bool()

@@ -30,8 +30,9 @@ from pipeline.models.interface import (
 
 def sinusoidal_positions(start: int, length: int, d_model: int, device: torch.device) -> Tensor:
     """(length, d_model) for positions start, start + 1, …: sines in the first half, cosines in the second (§3.5)."""
-    frequency = torch.exp(torch.arange(0, d_model, 2, device=device) * (-math.log(10_000) / d_model))
-    angle = torch.arange(start, start + length, device=device).unsqueeze(1) * frequency
+    as_float = {"dtype": torch.float32, "device": device}  # the default may be bfloat16, which cannot count to 300
+    frequency = torch.exp(torch.arange(0, d_model, 2, **as_float) * (-math.log(10_000) / d_model))
+    angle = torch.arange(start, start + length, **as_float).unsqueeze(1) * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :d_model]
 
 

@@ -30,7 +30,7 @@
     if (!maps.length) return null;
     const layers = maps.filter((map) => map.name === chosen.layer);
     const picked = (layers.length ? layers : maps).map((map) => ({
-      heads: map.heads.length > 1 && chosen.head !== "" ? [map.heads[chosen.head]] : map.heads,
+      heads: map.heads[chosen.head] ? [map.heads[chosen.head]] : map.heads,
     }));
     return mean(heads(picked));
   }
@@ -142,16 +142,30 @@
     return select.value;
   }
 
+  /** What is left of a corpus whose test sentences are all too long to be drawn. */
+  function offerNothing() {
+    ["sentence", "layer", "head", "previous", "next"].forEach((name) => { at(name).disabled = true; });
+    ["sentence", "panels", "target", "reference"].forEach((name) => at(name).replaceChildren());
+    at("gold").hidden = true;
+    panels = [];
+    make("p", at("panels"), { className: "none", textContent: "No test sentence of this corpus is short enough to be drawn." });
+  }
+
   /** What can be chosen, of the corpus and of the kind of map. */
   function offer() {
     const { sentences, models } = corpora[chosen.corpus];
+    if (!sentences.length) {
+      offerNothing();
+      return;
+    }
     const lengths = sentences.map(({ src, length }, n) => [String(n), `${length} ${length === 1 ? "word" : "words"}: ${shorter(src)}`]);
     chosen.sentence = Number(fill(at("sentence"), lengths, String(chosen.sentence)));
-    const maps = models.flatMap((model) => sentencesOf(model)[chosen.kind]).filter((map) => map.heads.length > 1);
+    const isChoice = (maps) => maps.length > 1 || maps.some((map) => map.heads.length > 1);
+    const maps = models.map((model) => sentencesOf(model)[chosen.kind]).filter(isChoice).flat();
     const layers = [...new Set(maps.map((map) => map.name))].map((name) => [name, name.replace(/^.*, /, "")]);
     chosen.layer = fill(at("layer"), [["", "mean of all"], ...layers], chosen.layer);
     const count = Math.max(0, ...maps.map((map) => map.heads.length));
-    const named = Array.from({ length: count }, (_, n) => [String(n), `head ${n + 1}`]);
+    const named = Array.from({ length: count > 1 ? count : 0 }, (_, n) => [String(n), `head ${n + 1}`]);
     chosen.head = fill(at("head"), [["", "mean of all"], ...named], chosen.head);
     at("previous").disabled = chosen.sentence === 0;
     at("next").disabled = chosen.sentence === sentences.length - 1;

@@ -13,7 +13,12 @@ def trainer(tmp_path, step: int = 13, **more) -> SimpleNamespace:
     return SimpleNamespace(**values | more)
 
 
-NO_VALIDATION = {"is_last_batch": False, "val_check_batch": 10**9, "accumulate_grad_batches": 1}
+NO_VALIDATION = {
+    "is_last_batch": False,
+    "val_check_batch": 10**9,
+    "check_val_every_n_epoch": 1,
+    "accumulate_grad_batches": 1,
+}
 
 
 def no_room(path) -> None:
@@ -59,6 +64,21 @@ def test_several_processes_agree_often_enough_however_long_a_step_takes(
     assert len(losses) >= 7
     assert max(losses) <= most_lost
     assert len(agreed) <= 300  # and not at every one of many short steps
+
+
+def test_nothing_is_saved_just_before_a_validation_of_batches_counted_over_epochs(tmp_path):
+    """The second epoch begins with the eighth batch of all, and a validation follows every tenth."""
+    saved = []
+    counting = {"val_check_batch": 10, "check_val_every_n_epoch": None}
+    over_epochs = trainer(tmp_path, save_checkpoint=saved.append, **NO_VALIDATION | counting)
+    callback = Checkpoints(every_seconds=0)
+    after = []
+    for batch in range(4):
+        over_epochs.fit_loop = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=7 + batch))
+        before = len(saved)
+        callback.on_train_batch_end(over_epochs, None, None, None, batch)
+        after += [batch] * (len(saved) - before)
+    assert after == [0, 1, 3]
 
 
 def test_nothing_is_saved_between_the_batches_of_one_step(tmp_path):

@@ -1,6 +1,9 @@
+import sys
+from types import SimpleNamespace
+
 import pytest
 
-from pipeline.callbacks.progress import readable_time
+from pipeline.callbacks.progress import RunProgress, readable_time
 
 
 @pytest.mark.parametrize(
@@ -8,3 +11,23 @@ from pipeline.callbacks.progress import readable_time
 )
 def test_time_is_said_as_people_say_it(seconds, text):
     assert readable_time(seconds) == text
+
+
+def test_a_training_without_an_end_has_a_bar_too(monkeypatch, capsys):
+    endless = SimpleNamespace(
+        global_step=7,
+        estimated_stepping_batches=float("inf"),
+        is_global_zero=True,
+        state=SimpleNamespace(fn="fit"),
+        callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
+    )
+    module, progress = SimpleNamespace(name="gru"), RunProgress()
+    progress.on_train_start(endless, module)
+    progress.on_validation_end(endless, module)
+    assert capsys.readouterr().out == "gru: step 7 of no end, loss/val 1.000  bleu/val 2.0, unknown left\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress.on_train_start(endless, module)
+    bar = progress._progress
+    bar.console.print(bar.make_tasks_table(bar.tasks))
+    progress.on_train_end(endless, module)
+    assert "7/?" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline.data.corpus import SentencePair
+from pipeline.errors import UserError
 from pipeline.evaluation.scores import (
     Band,
     EvaluationSet,
@@ -41,6 +42,18 @@ def test_every_model_and_every_two_are_scored_with_intervals(translators, pairs)
         ("transformer", "gru_attention"),
     ]
     assert sum(band["n"] for band in content["by_length"]) == len(pairs)
+
+
+def test_models_with_other_tokens_are_not_compared_per_token(translators, pairs):
+    scored = score_models({name: [Run(translators[name], 1)] for name in ("gru", "transformer")}, pairs, Search(beam=1))
+    (gru,) = scored["gru"]
+    finer = gru._replace(seed=2, scores=[score._replace(tokens=score.tokens + 1) for score in gru.scores])
+    test = EvaluationSet(pairs, True, 12)
+    (difference,) = compare_models(scored | {"gru": [finer]}, test)["differences"]
+    assert difference["nats_per_token"] is difference["token_accuracy"] is None
+    assert difference["bleu"] is not None
+    with pytest.raises(UserError, match=r"the runs of gru \(seeds 1, 2\) have different tokenizers"):
+        compare_models({"gru": [gru, finer]}, test)
 
 
 def test_an_empty_band_is_there_and_has_no_scores(translators, pairs):

@@ -13,6 +13,16 @@ def test_positions_are_the_sines_and_cosines_of_the_paper():
     torch.testing.assert_close(positions[1], torch.tensor(expected))
 
 
+def test_positions_do_not_depend_on_the_precision_of_training():
+    expected = sinusoidal_positions(0, 60, 8, torch.device("cpu"))
+    try:
+        torch.set_default_dtype(torch.bfloat16)
+        found = sinusoidal_positions(0, 60, 8, torch.device("cpu"))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found, expected)
+
+
 def test_the_encoder_without_positions_is_permutation_equivariant(monkeypatch):
     network = make_network("transformer")
     src = torch.randint(4, 11, (3, 7), generator=torch.Generator().manual_seed(0))

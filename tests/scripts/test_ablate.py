@@ -88,7 +88,11 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(tmp_path, c
     of_gru = content["models"]["gru"]
     assert (content["settings"], of_gru["settings"]) == (RECIPE, SIZES)
     assert of_gru["provenance"]["command"].startswith("python -m scripts.ablate --corpus=")
-    assert of_gru["same_vocabulary"] == {WHOLE: True, "smoothing": True, "pieces": False}
+    assert content["arguments"] == [f"--data.cache_dir={tmp_path / 'cache'}"]
+    compares = {
+        d["ours"]: d["nats_per_token"] is not None for d in of_gru["scores"]["differences"] if d["theirs"] == WHOLE
+    }
+    assert compares == {"smoothing": True, "pieces": False}  # of other pieces, nats per token are another thing
 
     # Scores are those of the checkpoints that lie there, on validation, as training measured them.
     runs = {part: RunFolder(tmp_path / "r" / part, "little", "gru", 1) for part in content["parts"]}
@@ -105,6 +109,13 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(tmp_path, c
     before = {path: path.stat().st_mtime_ns for path in checkpoints.values()}
     ablate.main()
     assert {path: path.stat().st_mtime_ns for path in checkpoints.values()} == before
+
+
+def test_no_models_is_an_error(tmp_path, configs, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, "--models", " ")])
+    with pytest.raises(SystemExit):
+        ablate.main()
+    assert "no models are named" in capsys.readouterr().err
 
 
 def test_a_training_that_fails_is_shown(tmp_path, configs, monkeypatch, capsys):

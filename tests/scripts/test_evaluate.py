@@ -143,6 +143,35 @@ def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):
         evaluate(folder)
 
 
+def test_one_text_that_was_given_by_two_paths_is_one_corpus(runs, tmp_path):
+    write_corpus(tmp_path / "little")
+    folders = [write_run(tmp_path / "runs", tmp_path / "little", model) for model in ("gru", "transformer")]
+    config = folders[1] / "config.yaml"
+    config.write_text(config.read_text().replace(f"{tmp_path}/little", f"{tmp_path}/./little"))
+    evaluate(tmp_path / "runs", "--beam", 1)
+    content = json.loads((folders[0].parent.parent / "evaluation/test/evaluation.json").read_text())
+    assert list(content["scores"]["models"]) == ["gru", "transformer"]
+
+
+def test_two_texts_by_one_name_are_not_scored_into_one_folder(tmp_path):
+    for name in ("a", "b"):
+        write_corpus(tmp_path / name / "little")
+    (tmp_path / "b" / "little" / "val.en").write_text("a cat .\n" * 5)
+    for name, model in (("a", "gru"), ("b", "transformer")):
+        write_run(tmp_path / "runs", tmp_path / name / "little", model)
+    with pytest.raises(UserError, match="2 texts that go by one name"):
+        evaluate(tmp_path / "runs", "--beam", 1)
+
+
+def test_an_evaluation_that_is_cut_off_leaves_no_json_of_the_one_before(runs, tmp_path, monkeypatch):
+    run_folder = runs / "runs" / "little" / "gru" / "seed1"
+    evaluate(run_folder, "--beam", 2, "--out", tmp_path)
+    monkeypatch.setattr("scripts.evaluate.write_json", lambda *_: sys.exit(1))
+    with pytest.raises(SystemExit):
+        evaluate(run_folder, "--beam", 1, "--out", tmp_path)
+    assert not (tmp_path / "evaluation.json").exists()
+
+
 def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_path):
     write_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
