@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,10 +24,19 @@ class ClaimText(NamedTuple):
     sections: dict[str, str]
 
 
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Files that begin with a claim's name, as the article has them, C1 first; C0, the order of the models, is last."""
+    return sorted(paths, key=lambda path: (path.stem.upper().startswith("C0"), path.stem))
+
+
+def pages() -> list[Path]:
+    """The page of every claim."""
+    return in_order(PAGES.glob("c[0-9]_*.py"))
+
+
 def claim_texts() -> list[ClaimText]:
-    """All claims, C1 first and C0, the order of the models, last."""
-    pages = sorted(PAGES.glob("c[0-9]_*.py"), key=lambda path: (path.stem < "c1", path.stem))
-    return [_read(ast.get_docstring(ast.parse(page.read_text(encoding="utf-8"))) or "") for page in pages]
+    """What every page says."""
+    return [_read(ast.get_docstring(ast.parse(page.read_text(encoding="utf-8"))) or "") for page in pages()]
 
 
 def first_sentences(text: str, count: int) -> tuple[str, str]:

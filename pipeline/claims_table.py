@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.claims.inference import holm
-from pipeline.report import markdown_table
+from pipeline.report import text_table
 
 
 def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
@@ -14,7 +14,7 @@ def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
         primary = next(f for f in content["findings"] if f["is_primary"])
         name = f"{content['claim']['name']} {content['claim']['title']}"
         rows.append([name, f"**{content['verdict']}**", f"{primary['what']}: {_value(primary)}", content["why"]])
-    return _table(["claim", "verdict", "effect [95 % interval]", "why"], rows)
+    return text_table(["claim", "verdict", "effect [95 % interval]", "why"], rows)
 
 
 def claims_table(contents: Sequence[dict[str, Any]]) -> str:
@@ -25,7 +25,7 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
         parts.append(
-            _table(
+            text_table(
                 ["finding", "measured", "rule", "outcome"],
                 [
                     [
@@ -57,11 +57,6 @@ def _natural_text(on: dict[str, Any] | None) -> str:
             "The verdict is formed from the findings above."
         )
     return f"On natural text: {on['corpus']}, {on['steps']} steps."
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Text columns only; a bar in a name, as of ‖x‖ written |x|, must not end a cell."""
-    return markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows], len(header))
 
 
 def _corrected(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.plots import model_label
-from pipeline.report import in_order, length_table, markdown_table, results_table, run_labels, short_commit
+from pipeline.report import in_order, length_table, markdown_table, results_table, run_labels, short_commit, text_table
 
 NO_GPU = "No GPU has been measured yet."
 
@@ -80,7 +80,7 @@ def verdicts(contents: Sequence[dict[str, Any]]) -> str:
         claim = content["claim"]
         counts = [str(found.count(outcome)) for outcome in outcomes]
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
-    return _with_bars_kept(
+    return text_table(
         ["claim", "the article says, in short", "verdict", "findings that pass", "fail", "undecided"], rows
     )
 
@@ -98,12 +98,7 @@ def claims_made(contents: Sequence[dict[str, Any]]) -> str:
         ]
         for content in contents
     ]
-    return _with_bars_kept(["claim", "command", "profile", "commit", "date", "machine"], rows)
-
-
-def _with_bars_kept(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Text columns; a bar in a cell, as of |x|, must not end it."""
-    return markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows], len(header))
+    return text_table(["claim", "command", "profile", "commit", "date", "machine"], rows)
 
 
 def _seeds(results: Sequence[dict[str, Any]]) -> str:

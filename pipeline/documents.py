@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ablation_table import ablation_table
+from pipeline.claim_texts import in_order
 from pipeline.document_tables import claims_made, runs_made, scores, times, verdicts
 from pipeline.errors import UserError
 from pipeline.korean import in_korean
@@ -67,9 +68,8 @@ def _maker(what: str, name: str) -> Callable[[Path], str]:
 
 
 def read_claims(results_folder: Path) -> list[dict[str, Any]]:
-    """All published claims, C1 first and C0, the order of the models, last."""
-    paths = sorted((results_folder / "claims").glob("C*.json"), key=lambda path: (path.stem < "C1", path.stem))
-    return [_read(path) for path in paths]
+    """All published claims."""
+    return [_read(path) for path in in_order((results_folder / "claims").glob("C*.json"))]
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:

@@ -77,12 +77,13 @@ class BarPanel(NamedTuple):
 
 
 Panel = LinePanel | MatrixPanel | BarPanel
+PANELS_IN_A_ROW = 3
 
 
-def panels_figure(heading: str, panels: Sequence[Panel], columns: int = 3) -> Figure:
-    """All panels in rows of `columns`, under one heading."""
+def panels_figure(heading: str, panels: Sequence[Panel]) -> Figure:
+    """All panels in rows of `PANELS_IN_A_ROW`, under one heading."""
     use_fonts_for([heading, *(panel.title for panel in panels)])
-    columns = min(columns, len(panels))
+    columns = min(PANELS_IN_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(5.2 * columns, 3.9 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()

@@ -106,19 +106,16 @@ class PanelMap(NamedTuple):
 
 
 def alignment_panel(
-    maps: Sequence[PanelMap],
-    heading: str = "",
-    gold: Set[tuple[int, int]] = frozenset(),
-    scale_label: str = "attention weight",
+    maps: Sequence[PanelMap], gold: Set[tuple[int, int]] = frozenset(), scale_label: str = "attention weight"
 ) -> Figure:
     """Alignment maps side by side; `gold` links (source word, target word) are framed."""
-    use_fonts_for([heading, *(word for m in maps for word in (m.title, *m.src_words, *m.tgt_words))])
+    use_fonts_for([*(word for m in maps for word in (m.title, *m.src_words, *m.tgt_words))])
     rows = max(len(m.tgt_words) for m in maps)
     margin = 0.085 * max(len(word) for m in maps for word in m.tgt_words) + 0.35
     # Inches; a title may reach over its map's margins, not beyond them.
     widths = [max(1.0, 0.33 * len(m.src_words), 0.08 * len(m.title) - margin - 0.2) for m in maps]
     figure = Figure(
-        figsize=(sum(widths) + margin * len(maps) + 0.6, 0.3 * rows + 1.9 + (0.4 if heading else 0)),
+        figsize=(sum(widths) + margin * len(maps) + 0.6, 0.3 * rows + 1.9),
         layout="constrained",
     )
     axes = figure.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
@@ -128,8 +125,6 @@ def alignment_panel(
     colour_bar = figure.colorbar(image, ax=list(axes), fraction=0.025, pad=0.01, aspect=30)
     colour_bar.set_label(scale_label, fontsize=8)
     colour_bar.ax.tick_params(labelsize=7)
-    if heading:
-        figure.suptitle(printable(heading), fontsize=11, parse_math=False)
     return figure
 
 

@@ -99,6 +99,11 @@ def what_is_equal(results: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text columns; a bar in a cell, as of |x|, does not end it."""
+    return markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows], len(header))
+
+
 def band_label(band: dict[str, Any]) -> str:
     """ "11–20", or "61+" for the open band."""
     return f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+"

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from pipeline import claims
+from pipeline import claim_texts
 from pipeline.atomic import write_text
 from pipeline.circumstances import commit
 from pipeline.claims import natural_text, natural_text_findings, verdict
@@ -39,11 +39,7 @@ from pipeline.errors import UserError
 from pipeline.panels import save_panels
 from pipeline.results import provenance, write_json
 
-# "C1" → "c1_bottleneck"; C0, the order of the models, is printed last.
-PAGES = {
-    path.stem.partition("_")[0].upper(): path.stem
-    for path in sorted(Path(claims.__file__).parent.glob("c[0-9]_*.py"), key=lambda p: (p.stem < "c1", p.stem))
-}
+PAGES = {path.stem.partition("_")[0].upper(): path.stem for path in claim_texts.pages()}  # "C1" → "c1_bottleneck"
 
 
 def page_of(name: str) -> ModuleType:

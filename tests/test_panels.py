@@ -16,9 +16,9 @@ BARS = BarPanel("bars", "nats", ["a", "b"], [1, 2], [0.5, 1.5], [1.5, 2.5], mode
 
 
 def test_every_kind_of_panel_is_drawn_with_its_title_and_labels():
-    figure = panels_figure("heading", [LINES, MATRIX, BARS], columns=2)
+    figure = panels_figure("heading", [LINES, MATRIX, BARS, LINES])
     axes = [axis for axis in figure.axes if axis.get_title()]
-    assert [axis.get_title() for axis in axes] == ["lines", "matrix", "bars"]
+    assert [axis.get_title() for axis in axes] == ["lines", "matrix", "bars", "lines"]
     assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("words", "right (%)")
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["seen in training", "GRU", "other"]
     figure.canvas.draw()

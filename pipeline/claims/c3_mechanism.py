@@ -36,7 +36,7 @@ import numpy as np
 from pipeline import statistics
 from pipeline.alignment import AlignmentCounts
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_in, ratio_score
+from pipeline.claims.inference import difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.mechanism_jobs import OFFSETS, baselines, exactness, trained_run
 from pipeline.claims.verdict import Claim, Finding
@@ -118,6 +118,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     base = results.of(_baselines(profile))
     largest = lambda *names: max((exactly[name] for name in names), default=None) if exactly else None  # noqa: E731
     bleu = {ablation: _change(runs, ablation, "bleu", sign=-1) for ablation in REPLACED}
+    nats = {ablation: _change(runs, ablation, "nats_per_token") for ablation in REPLACED}
     of_runs = {"one way": runs, "one way, next step": runs, "untrained": runs, "both ways": both_ways}
     of_runs |= {name: [base] if base else [] for name in ("diagonal", "one link per word")}
     keys = {"one way": "predicting", "one way, next step": "input", "both ways": "predicting"}
@@ -147,8 +148,8 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     numbers = {
         "exact": exactly,
         "bleu": _bleu(runs),
-        "bleu_lost": {name: _ends(estimate) for name, estimate in bleu.items()},
-        "nats_added": {name: _ends(_change(runs, name, "nats_per_token")) for name in REPLACED},
+        "bleu_lost": {name: found and ends_of(found) for name, found in bleu.items()},
+        "nats_added": {name: found and ends_of(found) for name, found in nats.items()},
         "sentences": alignment.num_sentences if alignment else 0,
         "error_rates": {name: _by_phenomenon(of_map) for name, of_map in links.items()},
         "offsets": {
@@ -200,10 +201,6 @@ def _by_phenomenon(of_runs: Sequence[list[dict]]) -> dict[str, float]:
 def _bleu(runs: Sequence[dict[str, Any]]) -> float | None:
     """With nothing replaced, the mean over runs."""
     return float(np.mean([_scores(run, "none", "bleu").value for run in runs])) if runs else None
-
-
-def _ends(estimate: Estimate | None) -> dict[str, float] | None:
-    return estimate and {end: getattr(estimate, end) for end in ("value", "low", "high")}
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_of, mean_over, over_seeds, slope
+from pipeline.claims.inference import difference_of, ends_of, mean_over, over_seeds, slope
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.seven_steps import WIDTHS, copy_run, heads_run, independent_run, order_run
 from pipeline.claims.seven_steps_figure import draw
@@ -172,11 +172,11 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         },
         "steps": p["copy"]["steps"],
         "copied": {
-            scale: {str(d_k): _ends(mean_over([run["nats"] for run in copies[scale, d_k]])) for d_k in p["widths"]}
+            scale: {str(d_k): ends_of(mean_over([run["nats"] for run in copies[scale, d_k]])) for d_k in p["widths"]}
             for scale in SCALES
             if all(copies[scale, d_k] for d_k in p["widths"])
         },
-        "lost": {str(d_k): _ends(found) for d_k, found in lost.items() if found},
+        "lost": {str(d_k): ends_of(found) for d_k, found in lost.items() if found},
         "heads": {when: [run[when] for run in heads] for when in ("untrained", "trained")} if heads else {},
         "outside": [
             float(np.mean(np.array(run["outside"])[:, head])) for run, head in zip(heads, _best(heads), strict=True)
@@ -213,7 +213,3 @@ def _best(heads: list[dict[str, Any]]) -> list[int]:
 
 def _outside(heads: list[dict[str, Any]]) -> list[list[float]]:
     return [np.array(run["outside"])[:, head].tolist() for run, head in zip(heads, _best(heads), strict=True)]
-
-
-def _ends(found: Estimate) -> dict[str, float]:
-    return {"value": found.value, "low": found.low, "high": found.high}

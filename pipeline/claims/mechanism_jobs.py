@@ -20,12 +20,12 @@ from pipeline.alignment import (
     read_at,
     strongest_links,
 )
-from pipeline.claims.training import Training, batch_of, forced_nats, train
+from pipeline.claims.training import Training, batch_of, forced_nats, symbols, train
 from pipeline.data.batching import Batch
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
-from pipeline.data.tokenizer import BOS, EOS, PAD, UNK
-from pipeline.decoding import Symbols, greedy
+from pipeline.data.tokenizer import PAD
+from pipeline.decoding import greedy
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import DecoderOutput, GRUSeq2Seq, Memory
 
@@ -201,11 +201,6 @@ def baselines(num_train: int, num_test: int, longest: int) -> dict[str, Any]:
         "links": {name: _counts(proposed, test) for name, proposed in links.items()},
         "offsets": {name: _offsets(proposed, test) for name, proposed in links.items()},
     }
-
-
-def symbols(vocab_size: int) -> Symbols:
-    """The special tokens; PAD, UNK and BOS are never part of a translation."""
-    return Symbols(BOS, EOS, PAD, torch.isin(torch.arange(vocab_size), torch.tensor([PAD, UNK, BOS])))
 
 
 @torch.no_grad()

@@ -37,14 +37,16 @@ def training_on(device: str) -> Iterator[None]:
         _device.reset(token)
 
 
+WARMUP = 100  # steps
+LARGEST_NORM = 1.0  # of a step's gradient, which is clipped to it
+
+
 class Training(NamedTuple):
-    """How long and how fast: AdamW, the rate rising over `warmup` steps and falling linearly to 0 at the last."""
+    """How long and how fast: AdamW, the rate rising over `WARMUP` steps and falling linearly to 0 at the last."""
 
     steps: int
     batch_size: int = 64
     lr: float = 3e-3
-    warmup: int = 100
-    clip: float = 1.0
 
 
 def train(network: Seq2Seq, draw: Draw, training: Training, seed: int) -> list[float]:
@@ -74,7 +76,7 @@ def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training
         nats = token_nats(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out).sum() / batch.num_tokens
         optimizer.zero_grad()
         nats.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_NORM)
         optimizer.step()
         schedule.step()
         history.append(nats.item())
@@ -83,9 +85,9 @@ def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training
 
 
 def _rate(step: int, training: Training) -> float:
-    if step < training.warmup:
-        return (step + 1) / training.warmup
-    return max(0.0, (training.steps - step) / max(1, training.steps - training.warmup))
+    if step < WARMUP:
+        return (step + 1) / WARMUP
+    return max(0.0, (training.steps - step) / max(1, training.steps - WARMUP))
 
 
 def batch_of(pairs: Sequence[EncodedPair]) -> Batch:
@@ -104,16 +106,19 @@ def forced_nats(network: Seq2Seq, batch: Batch) -> Tensor:
     return token_nats(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out)
 
 
+def symbols(vocab_size: int) -> Symbols:
+    """The special tokens; PAD, UNK and BOS are never part of a translation."""
+    return Symbols(BOS, EOS, PAD, torch.isin(torch.arange(vocab_size), torch.tensor([PAD, UNK, BOS])))
+
+
 def translate_exactly(network: Seq2Seq, batch: Batch) -> Tensor:
     """(batch, tgt_len) bool: which tokens of the expected output, EOS included, greedy search finds at their place.
 
     A whole row that is True (padding counts as found) is a pair translated exactly.
     """
-    symbols = Symbols(
-        BOS, EOS, PAD, torch.arange(network.vocab_size).unsqueeze(0).eq(torch.tensor([[PAD], [UNK], [BOS]])).any(0)
-    )
     longest = batch.tgt_out.size(1)
-    found = greedy(network, batch.src, batch.src_mask, symbols, SearchLimits(factor=0, extra=longest, cap=longest))
+    limits = SearchLimits(factor=0, extra=longest, cap=longest)
+    found = greedy(network, batch.src, batch.src_mask, symbols(network.vocab_size), limits)
     ids = found.ids[:, 0]
     ids = torch.nn.functional.pad(ids, (0, longest - ids.size(1)), value=PAD)
     return ids == batch.tgt_out
