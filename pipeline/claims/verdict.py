@@ -1,7 +1,9 @@
 """From measurements to verdicts, by one rule for all claims.
 
 A claim has primary findings and others (sub-claims, controls). It *holds* if every finding passes; it holds *in part*
-if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*.
+if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*. A finding is
+undecided where its interval spans the threshold, and where a failure would say nothing of the claim: where a control does
+not pass that it depends on, or where the measurement is only a bound.
 """
 
 import math
@@ -84,7 +86,7 @@ def judge(findings: Sequence[Finding]) -> Judged:
         return Judged("undecided", f"measurements are missing: {_list(missing)}")
     unsure = [f for f in primary if f.outcome == "undecided"]
     if unsure:
-        return Judged("undecided", f"the interval spans the threshold: {_list(unsure)}")
+        return Judged("undecided", f"undecided: {_list(unsure)}")
     failed = [f for f in others if f.outcome == "fails"]
     if failed:
         unsure = [f for f in others if f.outcome == "undecided"]
@@ -92,7 +94,7 @@ def judge(findings: Sequence[Finding]) -> Judged:
         return Judged("holds in part", f"but fails: {_list(failed)}{also}")
     unsure = [f for f in others if f.outcome == "undecided"]
     if unsure:
-        return Judged("undecided", f"the interval spans the threshold: {_list(unsure)}")
+        return Judged("undecided", f"undecided: {_list(unsure)}")
     return Judged("holds", "every finding passes")
 
 
