@@ -2,8 +2,8 @@
 
 A claim has primary findings and others (sub-claims, controls). It *holds* if every finding passes; it holds *in part*
 if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*. A finding is
-undecided where its interval spans the threshold, and where a failure would say nothing of the claim: where a control does
-not pass that it depends on, or where the measurement is only a bound.
+undecided where its interval spans the threshold, and where a failure would say nothing of the claim: where a control
+does not pass that it depends on, or where the measurement is only a bound.
 """
 
 import math
