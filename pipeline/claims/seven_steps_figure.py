@@ -104,7 +104,7 @@ def _width_panel(numbers: dict[str, Any]) -> LinePanel:
         for scale, cells in numbers["copied"].items()
     ]
     return LinePanel(
-        f"After {numbers['steps']} steps, other pairs than in training",
+        f"After {numbers['steps']} steps, pairs drawn anew",
         "d_k",
         "nats per token, teacher-forced",
         lines,
