@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipeline.translator import Translator
 from scripts import train, train_all
-from tests.commands import GRU_SIZES, SMALL, fit, run, weights_of, write_corpus
+from tests.commands import GRU_SIZES, SMALL, fit, fit_arguments, run, weights_of, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -180,16 +180,9 @@ def test_a_fast_dev_run_trains_and_leaves_nothing(corpus, tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_said_at_once(corpus, tmp_path, refuse):
-    files = [
-        *SMALL[:4],
-        "-c",
-        "configs/model/gru.yaml",
-        "--data.corpus",
-        str(corpus),
-        "--runs_dir",
-        str(tmp_path / "r"),
-    ]
-    assert "finds no GPU" in refuse(train.main, "fit", *files, "--trainer.accelerator", "cuda")
+    assert "finds no GPU" in refuse(
+        train.main, *fit_arguments(corpus, tmp_path, "gru", "--trainer.accelerator", "cuda")
+    )
 
 
 def test_an_unknown_model_is_named_with_those_that_exist(tmp_path, refuse):
@@ -243,16 +236,8 @@ def test_with_batches_accumulated_each_line_of_the_log_is_of_whole_steps(corpus,
 
 
 def test_a_validation_by_the_clock_is_refused(corpus, tmp_path, refuse):
-    files = [
-        *SMALL[:4],
-        "-c",
-        "configs/model/gru.yaml",
-        "--data.corpus",
-        str(corpus),
-        "--runs_dir",
-        str(tmp_path / "r"),
-    ]
-    said = refuse(train.main, "fit", *files, "--trainer.val_check_interval", "00:00:10:00")
+    every_ten_minutes = ("--trainer.val_check_interval", "00:00:10:00")
+    said = refuse(train.main, *fit_arguments(corpus, tmp_path, "gru", *every_ten_minutes))
     assert "val_check_interval is a time, so that no run could be repeated" in said
 
 
