@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from pipeline.circumstances import circumstances, commit
 from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
+from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.modules import use_fast_modules
 from pipeline.fast.objective import chunked_objective
 from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
@@ -73,6 +75,7 @@ class TranslationTask(pl.LightningModule):
         self._window = Window()
         self._validation_start = 0.0
         self._logged_at = 0
+        self._captured: CapturedSteps | None = None
 
     # Training
 
@@ -81,6 +84,20 @@ class TranslationTask(pl.LightningModule):
             self.commits.append(now)
         self._window.go_on(self.device)
         self._logged_at = self.global_step
+        self._captured = self._captured_steps()
+
+    def _captured_steps(self) -> CapturedSteps | None:
+        """Steps from CUDA graphs: by the fast paths on one GPU, where a batch is a step and no gradient is scaled."""
+        trainer = self.trainer
+        is_one_gpu = self.device.type == "cuda" and trainer.world_size == 1
+        if not (self.fast and is_one_gpu and trainer.accumulate_grad_batches == 1) or self._has_scaled_gradients():
+            return None
+        return CapturedSteps(self.objective_of, trainer.optimizers[0], _clip_limit(trainer.gradient_clip_val))
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        if self._captured is not None and self.trainer.training:
+            return batch  # goes straight to where its graph reads it
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Makes randomness a function of the batch, so that nothing drawn elsewhere can change a run."""
@@ -89,13 +106,19 @@ class TranslationTask(pl.LightningModule):
         if self.device.type == "cuda":
             torch.cuda.default_generators[self.device.index].manual_seed(seed)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        minimised, nats = self.objective_of(batch)
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        if self._captured is not None:
+            minimised, nats, gradient_norm = self._captured(batch).unbind()
+            self._window.gradient_norms.append(gradient_norm)
+        else:
+            minimised, nats = self.objective_of(batch)
         self.trainer.datamodule.on_batch_consumed()
         self.tokens_seen += batch.num_tokens
         self._window.nats.append(nats.detach())
         self._window.objectives.append(minimised.detach())
         self._window.tokens += batch.num_tokens
+        if self._captured is not None:
+            return None  # there is nothing left to do
         # The mean over the tokens of all processes: DDP averages gradients over processes, hence the factor.
         return minimised * (self.trainer.world_size / batch.num_tokens)
 
@@ -109,18 +132,26 @@ class TranslationTask(pl.LightningModule):
         logits = network(batch.src, batch.src_mask, batch.tgt_in)
         return objective(logits, batch.tgt_out, self.label_smoothing)
 
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        if self._captured is None:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        else:
+            optimizer_closure()  # its training step is the whole step
+
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm=None
     ) -> None:
         """Clips by the norm over all parameters, and keeps that norm for the log."""
-        limit = gradient_clip_val or float("inf")  # 0 means off
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), _clip_limit(gradient_clip_val), foreach=True)
         self._window.gradient_norms.append(norm)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self._log_window_if_due()
 
     def on_train_end(self) -> None:
+        self._captured = None
         if self._window.tokens:
             self._log_window()
 
@@ -278,3 +309,8 @@ class TranslationTask(pl.LightningModule):
     def _log(self, scalars: dict[str, float]) -> None:
         if self.logger is not None:
             self.logger.log_metrics(scalars, step=self.global_step)
+
+
+def _clip_limit(gradient_clip_val: float | None) -> float:
+    """The largest norm of a gradient; Lightning's 0 and None mean that there is none."""
+    return gradient_clip_val or math.inf

@@ -176,6 +176,8 @@ class TranslationCLI(LightningCLI):
             self._prepare_folder()
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision("high")  # TF32
+            # Deterministic mode would overwrite all new memory, to show who reads it too early: a kernel each time.
+            torch.utils.deterministic.fill_uninitialized_memory = False
 
     def _prepare_folder(self) -> None:
         """Makes the run folder ready; only the first of all processes touches it, before any other can train."""
@@ -267,7 +269,9 @@ def main() -> None:
     for logger in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     warnings.filterwarnings(
-        "ignore", message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval).*"
+        "ignore",
+        message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval|"
+        "`training_step` returned `None`).*",
     )
     # Nor its advice on several processes: what is logged is the same on all of them (see `TranslationTask._gather`).
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from pipeline.data.corpus import SentencePair
 from pipeline.data.tokenizer import BOS, EOS, PAD, Tokenizer
@@ -62,11 +61,39 @@ def fits(pair: EncodedPair, max_len: float) -> bool:
 
 def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:
     """Pads `pairs`, which stand at positions `index` of their split."""
-    bos, eos = torch.tensor([BOS]), torch.tensor([EOS])
-    src = pad_sequence([pair.src for pair in pairs], batch_first=True, padding_value=PAD)
-    tgt_in = pad_sequence([torch.cat([bos, pair.tgt]) for pair in pairs], batch_first=True, padding_value=PAD)
-    tgt_out = pad_sequence([torch.cat([pair.tgt, eos]) for pair in pairs], batch_first=True, padding_value=PAD)
-    return Batch(src, src != PAD, tgt_in, tgt_out, torch.tensor(index), int((tgt_out != PAD).sum()))
+    src = _EndToEnd([pair.src for pair in pairs])
+    tgt = _EndToEnd([framed(pair.tgt) for pair in pairs])
+    return _padded_batch(src, tgt, np.arange(len(pairs)))._replace(index=torch.tensor(index))
+
+
+def framed(tgt: Tensor) -> Tensor:
+    """BOS, the ids of a target, EOS."""
+    return torch.cat([torch.tensor([BOS]), tgt, torch.tensor([EOS])])
+
+
+class _EndToEnd:
+    """Sequences of ids one behind the other, so that some of them are padded by one lookup."""
+
+    def __init__(self, sequences: Sequence[Tensor]) -> None:
+        self.ids = torch.cat(list(sequences)).numpy()
+        self.length = np.array([len(sequence) for sequence in sequences])
+        self.start = self.length.cumsum() - self.length
+
+    def padded(self, rows: np.ndarray, first: int = 0, last: int = 0) -> Tensor:
+        """(len(rows), len) ids, without the `first` first ones and the `last` last ones of each sequence."""
+        length = self.length[rows, np.newaxis] - first - last
+        place = np.arange(length.max())
+        start = self.start[rows, np.newaxis] + first
+        ids = self.ids[np.minimum(start + place, len(self.ids) - 1)]
+        return torch.from_numpy(np.where(place < length, ids, PAD))
+
+
+def _padded_batch(src: _EndToEnd, tgt: _EndToEnd, rows: np.ndarray) -> Batch:
+    src_ids = src.padded(rows)
+    num_tokens = int(tgt.length[rows].sum()) - len(rows)
+    return Batch(
+        src_ids, src_ids != PAD, tgt.padded(rows, last=1), tgt.padded(rows, first=1), torch.from_numpy(rows), num_tokens
+    )
 
 
 class TokenBudgetBatches:
@@ -100,8 +127,10 @@ class TokenBudgetBatches:
         self.rank = rank
         self.world_size = world_size
         self.consumed = consumed
-        self._src_len = np.array([len(pair.src) for pair in pairs])
-        self._tgt_len = np.array([len(pair.tgt) + 1 for pair in pairs])
+        self._src = _EndToEnd([pair.src for pair in pairs])
+        self._tgt = _EndToEnd([framed(pair.tgt) for pair in pairs])
+        self._src_len = self._src.length
+        self._tgt_len = self._tgt.length - 1  # of tgt_in and of tgt_out
         self._length = len(self.plan(epoch=0))
 
     def __len__(self) -> int:
@@ -146,7 +175,8 @@ class TokenBudgetBatches:
         mine = rows[self.rank :: self.world_size]
         num_tokens = int(self._tgt_len[rows].sum())
         if len(mine):
-            return make_batch([self.pairs[row] for row in mine], mine.tolist())._replace(num_tokens=num_tokens)
+            return _padded_batch(self._src, self._tgt, mine)._replace(num_tokens=num_tokens)
         # Fewer rows than processes: this one computes a row that counts for nothing, since all must take the step.
-        stand_in = make_batch([self.pairs[rows[0]]], [-1])
-        return stand_in._replace(tgt_out=torch.full_like(stand_in.tgt_out, PAD), num_tokens=num_tokens)
+        stand_in = _padded_batch(self._src, self._tgt, rows[:1])
+        nothing = torch.full_like(stand_in.tgt_out, PAD)
+        return stand_in._replace(tgt_out=nothing, index=torch.tensor([-1]), num_tokens=num_tokens)

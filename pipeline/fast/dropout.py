@@ -9,7 +9,8 @@ _LEVELS = 1 << 16
 class FastDropout(nn.Dropout):
     """Inverted dropout (Srivastava et al. 2014) with `p` rounded to a multiple of 2⁻¹⁶.
 
-    On a CPU, torch draws one 64-bit number per mask, and that takes longer than all the rest of dropout.
+    On a CPU, torch draws one 64-bit number per mask, and that takes longer than all the rest of dropout. On anything
+    else this is `nn.Dropout`.
     """
 
     @property
@@ -18,6 +19,8 @@ class FastDropout(nn.Dropout):
         return min(round(self.p * _LEVELS), _LEVELS - 1)
 
     def forward(self, states: Tensor) -> Tensor:
+        if states.device.type != "cpu":
+            return super().forward(states)
         level = self.level
         if not self.training or not level:
             return states

@@ -25,10 +25,15 @@ def chunked_objective(output: Tensor, matrix: Tensor, tgt_out: Tensor, pad: int,
         pad: The id of padding.
         label_smoothing: ε in [0, 1).
     """
-    real = (tgt_out != pad).flatten().nonzero().squeeze(1)
-    rows = output.flatten(0, 1).index_select(0, real)
-    objective, nats = _ChunkedObjective.apply(rows, matrix, tgt_out.flatten()[real], label_smoothing)
-    return Objective(objective, nats)
+    rows, expected = output.flatten(0, 1), tgt_out.flatten()
+    is_real = expected != pad
+    if output.device.type == "cpu":
+        real = is_real.nonzero().squeeze(1)
+        rows, expected, weights = rows.index_select(0, real), expected[real], None
+    else:  # to count the real rows would be to wait for the device
+        weights = is_real.to(rows.dtype)
+        rows = rows * weights.unsqueeze(1)
+    return Objective(*_ChunkedObjective.apply(rows, matrix, expected, weights, label_smoothing))
 
 
 class _ChunkedObjective(torch.autograd.Function):
@@ -40,10 +45,14 @@ class _ChunkedObjective(torch.autograd.Function):
 
     Of the gradient only e is as wide as the vocabulary. What is multiplied with 1 / s, with one row of the matrix or
     with the mean of all rows is added where it is narrow.
+
+    A row that counts for nothing is 0 and has the weight 0: of all its terms only log s is left to be left out.
     """
 
     @staticmethod
-    def forward(ctx, rows: Tensor, matrix: Tensor, expected: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx, rows: Tensor, matrix: Tensor, expected: Tensor, weights: Tensor | None, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
         device = rows.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
         with torch.autocast(device, enabled=False):
@@ -53,14 +62,15 @@ class _ChunkedObjective(torch.autograd.Function):
             objective = nats = rows.new_zeros(())
             grad_rows, grad_matrix_t = torch.empty_like(rows), matrix.new_zeros(matrix.t().shape)
             size = rows_per_chunk(matrix)
-            for chunk, expected_row, grad in zip(
-                rows.split(size), expected_rows.split(size), grad_rows.split(size), strict=True
+            ones = rows.new_ones(len(rows)) if weights is None else weights.float()
+            for chunk, expected_row, weight, grad in zip(
+                rows.split(size), expected_rows.split(size), ones.split(size), grad_rows.split(size), strict=True
             ):
                 logits = product(chunk.to(dtype), factor).float()  # (size, vocab_size)
                 largest = logits.amax(1, keepdim=True)
                 e = logits.sub_(largest).exp_()
                 s = e.sum(1, keepdim=True)
-                log_sum = (s.log() + largest).squeeze(1)
+                log_sum = (s.log() + largest).squeeze(1) * weight
                 chunk_nats = (log_sum - (chunk * expected_row).sum(1)).sum()
                 nats = nats + chunk_nats
                 objective = objective + (1 - smoothing) * chunk_nats + smoothing * (log_sum - chunk @ mean_row).sum()
@@ -78,4 +88,4 @@ class _ChunkedObjective(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_objective: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grad_rows, grad_matrix = ctx.saved_tensors
-        return grad_rows * grad_objective, grad_matrix * grad_objective, None, None
+        return grad_rows * grad_objective, grad_matrix * grad_objective, None, None, None

@@ -163,4 +163,4 @@ def reverse_order(mask: Tensor) -> Tensor:
 
 
 def _reorder(states: Tensor, order: Tensor) -> Tensor:
-    return states.gather(1, order.unsqueeze(-1).expand_as(states))
+    return states[torch.arange(len(states), device=states.device).unsqueeze(1), order]
