@@ -24,6 +24,7 @@ _NOT_OF_THE_RUN = (
     "retrain",
     "inexact",
     "score_test",
+    "alignment_maps",
     "runs_dir",
     "data.cache_dir",
     "data.corpus",  # compared by its text

@@ -159,7 +159,7 @@ def trainings(options: argparse.Namespace) -> list[Training]:
             runs_dir = options.runs_dir / part.name
             command = training_command(options.corpus, options.recipe, model, options.seed, runs_dir)
             command += [*options.arguments, *part.arguments]  # the last of two wins
-            command += ["--score_test=false", "--trainer.enable_progress_bar=false"]
+            command += ["--score_test=false", "--alignment_maps=false", "--trainer.enable_progress_bar=false"]
             command.append(f"--trainer.max_epochs={options.epochs}")
             folder = RunFolder(runs_dir, corpus_name(options.corpus), model, options.seed)
             found.append(Training(model, part, command, folder))

@@ -7,6 +7,9 @@ Everything is measured in one run, in turns: a window of --steps optimiser steps
 way through the pipeline, --rounds times. Speeds depend on who else uses the machine; ratios within a round much less,
 so compare those. Writes bench.json and bench.md to --out; what a run that was cut off had measured, unfinished.json.
 
+With --gpu only what a GPU adds is measured, and written to gpu.json: steps one kernel after another and from CUDA
+graphs, by themselves and through the pipeline, in three precisions, and search.
+
 Reference models: Transformer 4 + 4 layers, d_model 128, d_ff 256, 4 heads; GRU with 256; 4,096 target tokens per batch.
 """
 
@@ -24,6 +27,7 @@ import torch
 from pipeline.atomic import write_text
 from pipeline.bench.ceilings import ceilings, step_against_ceilings
 from pipeline.bench.comparison import compare
+from pipeline.bench.gpu import measure_gpu
 from pipeline.bench.peers import find_toolkits
 from pipeline.bench.process import measure_commands
 from pipeline.bench.reference import MODELS, share_of_padding
@@ -85,6 +89,20 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
     return content | made
 
 
+def measure_on_gpu(options: argparse.Namespace) -> dict[str, Any]:
+    """Everything that gpu.json holds."""
+    made = provenance("scripts.bench")
+    data = TranslationData(
+        options.corpus,
+        vocab_size=options.vocab_size,
+        batch_tokens=options.batch_tokens,
+        eval_batch_tokens=32_768,
+        cache_dir=options.cache_dir,
+    )
+    data.setup()
+    return measure_gpu(data, list(MODELS), options.rounds) | made
+
+
 def _processes(options: argparse.Namespace) -> dict[str, Any]:
     """Of each model, how long a command of training takes to its first step, and how much memory it needs."""
     shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
@@ -114,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PYTHON",
         help="also measure the toolkits (OpenNMT-py, joeynmt, eole, ctranslate2) that are installed beside this Python",
     )
+    parser.add_argument("--gpu", action="store_true", help="measure what a GPU adds, and nothing else")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
     return parser
 
@@ -127,6 +146,9 @@ def main() -> None:
         if options.peers:
             find_toolkits(options.peers)  # before all else, which takes minutes
         options.out.mkdir(parents=True, exist_ok=True)
+        if options.gpu:
+            write_json(options.out / "gpu.json", measure_on_gpu(options))
+            return
         content = measure(options, lambda so_far: write_json(options.out / "unfinished.json", so_far))
         write_json(options.out / "bench.json", content)
         (options.out / "unfinished.json").unlink()

@@ -91,6 +91,13 @@ class TranslationCLI(LightningCLI):
             help="Translate the test set at the end. Say false while choosing settings, which is done on validation; "
             "the same command without it then only scores what was trained.",
         )
+        parser.add_argument(
+            "--alignment_maps",
+            type=bool,
+            default=True,
+            help="Draw alignment maps for TensorBoard. Say false where nobody will look at them: among many trainings, "
+            "or on a GPU, which waits for them longer than for all the rest.",
+        )
         parser.add_argument("--dropout", type=float, default=0.1, help="Of every model, in [0, 1).")
         parser.link_arguments("dropout", "model.network.init_args.dropout")
         parser.link_arguments("data.vocab_size", "model.network.init_args.vocab_size")
@@ -123,9 +130,16 @@ class TranslationCLI(LightningCLI):
         if config.trainer.logger not in (None, True):
             raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
         config.trainer.logger = None
-        if config.trainer.enable_progress_bar is False:  # Lightning refuses a bar that is switched off
-            callbacks = config.trainer.callbacks or []
-            config.trainer.callbacks = [c for c in callbacks if not c.class_path.endswith(".RunProgress")]
+        # Lightning refuses a bar that is switched off.
+        wanted = {
+            "RunProgress": config.trainer.enable_progress_bar is not False,
+            "AlignmentMaps": config.alignment_maps,
+        }
+        config.trainer.callbacks = [
+            callback
+            for callback in config.trainer.callbacks or []
+            if wanted.get(callback.class_path.split(".")[-1], True)
+        ]
         self._logger = TensorBoardLogger(
             config.runs_dir,
             name=self.folder.name,
@@ -271,7 +285,7 @@ def main() -> None:
     warnings.filterwarnings(
         "ignore",
         message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval|"
-        "`training_step` returned `None`).*",
+        "`training_step` returned `None`|You have overridden `transfer_batch_to_device`).*",
     )
     # Nor its advice on several processes: what is logged is the same on all of them (see `TranslationTask._gather`).
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")

@@ -63,8 +63,9 @@ def measure_training(data: TranslationData, model: str, rounds: int, steps: int)
     seconds: dict[str, list[float]] = {way.name: [] for way in WAYS}
     for _ in range(rounds):
         for way in WAYS:
-            run = _bare if way.is_bare else through_pipeline
-            seconds[way.name].append(run(way, networks[way.name], data, batches))
+            network = networks[way.name]
+            took = _bare(network, batches) if way.is_bare else through_pipeline(way, network, data, len(batches))
+            seconds[way.name].append(took)
     bare = seconds[WAYS[0].name]
     return {
         name: {
@@ -101,7 +102,7 @@ def make_optimizer(network: Seq2Seq) -> torch.optim.Optimizer:
     return torch.optim.AdamW(network.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
 
-def _bare(way: Way, network: Seq2Seq, data: TranslationData, batches: Sequence[Batch]) -> float:
+def _bare(network: Seq2Seq, batches: Sequence[Batch]) -> float:
     optimizer = make_optimizer(network)
     for index, batch in enumerate(batches):
         if index == WARM_UP:
@@ -113,29 +114,49 @@ def _bare(way: Way, network: Seq2Seq, data: TranslationData, batches: Sequence[B
 class _Stopwatch(pl.Callback):
     """Starts after the warm-up and stops after the last step."""
 
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up = warm_up
+
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == WARM_UP:
-            self.start = time.perf_counter()
+        if trainer.global_step == self.warm_up:
+            self.start = now()
 
     def on_train_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
-        self.seconds = time.perf_counter() - self.start
+        self.seconds = now() - self.start
 
 
-def through_pipeline(way: Way, network: Seq2Seq, data: TranslationData, batches: Sequence[Batch]) -> float:
-    """Seconds for all but the first WARM_UP of `batches`, the first ones of training, by Lightning's trainer.
+def now() -> float:
+    """Seconds on a clock that is read when the GPU, if there is one, has done what it was told to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def through_pipeline(
+    way: Way,
+    network: Seq2Seq,
+    data: TranslationData,
+    steps: int,
+    *,
+    warm_up: int = WARM_UP,
+    accelerator: str = "cpu",
+) -> float:
+    """Seconds for all but the first `warm_up` of the first `steps` of training, by Lightning's trainer.
 
     With the settings of configs/base.yaml and a log, but no validation and no checkpoint.
     """
-    stopwatch = _Stopwatch()
+    stopwatch = _Stopwatch(warm_up)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         task = TranslationTask(network, "bench", lr=LR, label_smoothing=LABEL_SMOOTHING, fast=way.fast)
         # Plain settings, so that the logger writes no module.
         task.hparams.clear()
         trainer = pl.Trainer(
-            accelerator="cpu",
+            accelerator=accelerator,
+            devices=1,
             precision=way.precision,
-            max_steps=len(batches),
+            max_steps=steps,
+            max_epochs=-1,
             limit_val_batches=0,
             gradient_clip_val=1.0,
             deterministic=True,

@@ -42,6 +42,8 @@ def greedy(
     alpha: float = 0.0,
 ) -> Hypotheses:
     """`decoding.greedy`, which is beam search with one hypothesis."""
+    if src.device.type != "cpu":
+        return decoding.greedy(network, src, src_mask, symbols, limits, alpha=alpha)
     return beam_search(network, src, src_mask, symbols, limits, beam=1, alpha=alpha)
 
 
@@ -59,10 +61,11 @@ def beam_search(
 ) -> Hypotheses:
     """`decoding.beam_search`; only the tokens of hypotheses that do not exist (`log_prob` −∞) may be others.
 
-    A model whose logits are not a product with one matrix is searched the readable way.
+    A model whose logits are not a product with one matrix is searched the readable way; so is every model on a GPU,
+    where it is not products that take the time, but launches, of which the readable way has fewer.
     """
     check_search(beam, alpha, num_best)
-    if network.output_matrix is None:
+    if network.output_matrix is None or src.device.type != "cpu":
         return decoding.beam_search(network, src, src_mask, symbols, limits, beam=beam, alpha=alpha, num_best=num_best)
     vocabulary = Vocabulary(network.output_matrix, symbols.forbidden)
     memory = network.encode(src, src_mask)
