@@ -86,7 +86,9 @@ def test_replayed_steps_are_those_that_are_computed_one_kernel_after_another(nam
     assert all(torch.equal(replayed[key], computed[key]) for key in computed)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# A Transformer that attends to one vector has gradients of 0 for its queries and keys, but for rounding, and Adam makes
+# steps of the usual size from what rounding leaves; so those are not the same in any two ways.
+@pytest.mark.parametrize("name", NETWORKS.keys() - {"transformer_last", "transformer_mean"})
 def test_twenty_replayed_steps_lead_to_the_weights_of_the_readable_way(name):
     readable = Training(name, dropout=0.0)
     for step, batch in enumerate(batches()):
