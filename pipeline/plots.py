@@ -131,15 +131,19 @@ def alignment_panel(
 def heads_figure(
     maps: Sequence[tuple[str, np.ndarray]], keys: Sequence[str], queries: Sequence[str], heading: str
 ) -> Figure:
-    """Every head of every layer: `maps` has (name, (num_heads, query_len, key_len)), a row of figures each."""
+    """Every head of every layer: `maps` has (name, (num_heads, query_len, key_len)), a row of figures each.
+
+    All have the same words, which stand at the left and at the top only.
+    """
     use_fonts_for([heading, *keys, *queries])
     num_heads = max(weights.shape[0] for _, weights in maps)
-    size = (2.2 + 0.09 * len(keys), 1.6 + 0.11 * len(queries))
-    figure = Figure(figsize=(size[0] * num_heads, size[1] * len(maps) + 0.5), layout="constrained")
+    size = (1.6 + 0.09 * len(keys), 0.6 + 0.11 * len(queries))  # inches, of a map with its title
+    figure = Figure(figsize=(size[0] * num_heads + 0.6, size[1] * len(maps) + 1.5), layout="constrained")
     axes = figure.subplots(len(maps), num_heads, squeeze=False)
-    for row, (name, weights) in zip(axes, maps, strict=True):
-        for head, axis in enumerate(row):
-            _draw_map(axis, weights[head], keys, queries, frozenset(), fontsize=5.5)
+    for row, (name, weights) in enumerate(maps):
+        for head, axis in enumerate(axes[row]):
+            words = (keys if row == 0 else None, queries if head == 0 else None)
+            _draw_map(axis, weights[head], *words, frozenset(), fontsize=5.5)
             axis.set_title(f"{name}, head {head + 1}", fontsize=7)
     figure.suptitle(printable(heading), fontsize=10, parse_math=False)
     return figure
@@ -213,24 +217,24 @@ def curves_figure(
 def _draw_map(
     axis: Axes,
     weights: np.ndarray,
-    src: Sequence[str],
-    tgt: Sequence[str],
+    src: Sequence[str] | None,
+    tgt: Sequence[str] | None,
     gold: Set[tuple[int, int]],
     fontsize: float = 8,
 ) -> AxesImage:
+    """One map; where words are None, none stand at that side."""
     image = axis.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     # No parse_math: a dollar sign is part of a word, not the start of a formula.
-    x_words, y_words = ([printable(word) for word in words] for words in (src, tgt))
-    axis.set_xticks(
-        range(len(src)), x_words, rotation=60, ha="left", rotation_mode="anchor", fontsize=fontsize, parse_math=False
-    )
-    axis.set_yticks(range(len(tgt)), y_words, fontsize=fontsize, parse_math=False)
+    x_words, y_words = ([printable(word) for word in words or ()] for words in (src, tgt))
+    slanted = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
+    axis.set_xticks(range(len(x_words)), x_words, **slanted, fontsize=fontsize, parse_math=False)
+    axis.set_yticks(range(len(y_words)), y_words, fontsize=fontsize, parse_math=False)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
-    axis.set_xticks(np.arange(-0.5, len(src)), minor=True)
-    axis.set_yticks(np.arange(-0.5, len(tgt)), minor=True)
-    axis.grid(which="minor", color="0.9", linewidth=0.5)
-    axis.tick_params(which="minor", length=0)
+    # Lines between the cells; the grid of minor ticks that matplotlib has for it takes many times as long.
+    rows, columns = weights.shape
+    axis.vlines(np.arange(columns - 1) + 0.5, -0.5, rows - 0.5, color="0.9", linewidth=0.5)
+    axis.hlines(np.arange(rows - 1) + 0.5, -0.5, columns - 0.5, color="0.9", linewidth=0.5)
     for spine in axis.spines.values():
         spine.set_color("0.6")
     for column, row in gold:

@@ -89,8 +89,8 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
     return content | made
 
 
-def measure_on_gpu(options: argparse.Namespace) -> dict[str, Any]:
-    """Everything that gpu.json holds."""
+def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Everything that gpu.json holds; `keep` gets what there is after each model."""
     made = provenance("scripts.bench")
     data = TranslationData(
         options.corpus,
@@ -100,7 +100,7 @@ def measure_on_gpu(options: argparse.Namespace) -> dict[str, Any]:
         cache_dir=options.cache_dir,
     )
     data.setup()
-    return measure_gpu(data, list(MODELS), options.rounds) | made
+    return measure_gpu(data, options.rounds, lambda found: keep(found | made)) | made
 
 
 def _processes(options: argparse.Namespace) -> dict[str, Any]:
@@ -145,11 +145,18 @@ def main() -> None:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
         if options.peers:
             find_toolkits(options.peers)  # before all else, which takes minutes
+        if options.gpu and not torch.cuda.is_available():
+            raise UserError(f"torch {torch.__version__} finds no GPU; leave out --gpu")
         options.out.mkdir(parents=True, exist_ok=True)
+
+        def keep(so_far: dict[str, Any]) -> None:
+            write_json(options.out / "unfinished.json", so_far)
+
         if options.gpu:
-            write_json(options.out / "gpu.json", measure_on_gpu(options))
+            write_json(options.out / "gpu.json", measure_on_gpu(options, keep))
+            (options.out / "unfinished.json").unlink()
             return
-        content = measure(options, lambda so_far: write_json(options.out / "unfinished.json", so_far))
+        content = measure(options, keep)
         write_json(options.out / "bench.json", content)
         (options.out / "unfinished.json").unlink()
         table = bench_table(content)

@@ -185,6 +185,14 @@ def test_a_gpu_that_is_not_there_is_said_at_once(corpus, tmp_path, refuse):
     )
 
 
+def test_alignment_maps_can_be_left_out(corpus, tmp_path):
+    fit(corpus, tmp_path, "gru_attention", "--alignment_maps", "false", "--trainer.max_epochs", "1")
+    events = EventAccumulator(str(tmp_path / "runs/little/gru_attention/seed1"), size_guidance={"images": 0})
+    tags = events.Reload().Tags()
+    assert tags["images"] == []
+    assert "loss/val" in tags["scalars"]
+
+
 def test_an_unknown_model_is_named_with_those_that_exist(tmp_path, refuse):
     said = refuse(train_all.main, "--corpus", "toy", "--models", "gru lstm", "--runs_dir", str(tmp_path))
     assert "no model 'lstm'; there are gru, gru_attention, gru_mean, transformer" in said

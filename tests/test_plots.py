@@ -53,6 +53,13 @@ def test_every_head_of_every_layer_has_its_own_map():
     assert len([axis for axis in figure.axes if axis.get_images()]) == 4
 
 
+def test_the_words_of_heads_stand_at_the_left_and_at_the_top_only():
+    maps = [("layer 1", np.full((2, 3, 4), 0.25)), ("layer 2", np.full((2, 3, 4), 0.25))]
+    axes = draw(heads_figure(maps, list("abcd"), list("xyz"), "heads")).axes
+    words = [[label.get_text() for label in (*axis.get_xticklabels(), *axis.get_yticklabels())] for axis in axes]
+    assert words == [list("abcdxyz"), list("abcd"), list("xyz"), []]
+
+
 def test_models_have_their_own_colours_and_the_order_of_the_lesson():
     assert len(set(MODEL_COLOURS.values())) == len(MODEL_COLOURS)
     assert sorted(["transformer", "mine", "gru_attention", "gru"], key=model_order) == [

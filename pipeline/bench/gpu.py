@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import torch
 
 from pipeline.bench.ceilings import floating_point_operations
-from pipeline.bench.reference import LABEL_SMOOTHING, make_model, spread
+from pipeline.bench.reference import LABEL_SMOOTHING, MODELS, make_model, spread
 from pipeline.bench.training import Way, bare_step, make_optimizer, now, through_pipeline
 from pipeline.data.batching import Batch
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
-from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.modules import use_fast_modules
 from pipeline.fast.objective import chunked_objective
@@ -41,23 +40,21 @@ TF32 = Precision("TF32", "high", False)
 PRECISIONS = (Precision("float32", "highest", False), TF32, Precision("bfloat16", "high", True))
 
 
-def measure_gpu(data: TranslationData, models: list[str], rounds: int) -> dict[str, Any]:
-    """Ceilings of the GPU, and what `_measure` finds of each model.
+def measure_gpu(data: TranslationData, rounds: int, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Ceilings of the GPU, and what `_measure` finds of each reference model.
 
     Args:
         data: Set up.
-        models: Names in `reference.MODELS`.
         rounds: Windows of each way.
-
-    Raises:
-        UserError: There is no GPU.
+        keep: Gets what there is after each model.
     """
-    if not torch.cuda.is_available():
-        raise UserError(f"there is no GPU that torch {torch.__version__} finds; leave out --gpu")
     torch.use_deterministic_algorithms(True)  # as training has it
     torch.utils.deterministic.fill_uninitialized_memory = False
-    found: dict[str, Any] = {"ceilings": _ceilings()}
-    return found | {"models": {model: _measure(data, model, rounds, found["ceilings"]) for model in models}}
+    found: dict[str, Any] = {"ceilings": _ceilings(), "models": {}}
+    for model in MODELS:
+        found["models"][model] = _measure(data, model, rounds, found["ceilings"])
+        keep(found)
+    return found
 
 
 def _measure(data: TranslationData, model: str, rounds: int, ceilings: dict[str, float]) -> dict[str, Any]:

@@ -56,6 +56,13 @@ def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatc
     assert not (tmp_path / "out" / "unfinished.json").exists()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
+def test_without_a_gpu_there_is_nothing_to_measure_of_one(little, tmp_path, refuse):
+    said = refuse(bench.main, "--gpu", "--corpus", str(little), "--out", str(tmp_path / "out"))
+    assert "finds no GPU; leave out --gpu" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
     one = {"per_second": spread([2628.0])._asdict(), "ours_times_this": spread([2.027])._asdict()}
     table = peers_table(

@@ -76,3 +76,24 @@ def test_a_batch_of_nothing_but_padding_has_no_loss_and_no_gradient():
     got.objective.backward()
     assert got.objective == 0
     assert (output.grad == 0).all()
+
+
+@pytest.mark.parametrize("rows_per_chunk", [2, 100])
+def test_rows_of_weight_zero_count_as_little_as_rows_that_are_left_out(rows_per_chunk, monkeypatch):
+    """What a GPU does, where to pick the real rows would be to wait for it."""
+    monkeypatch.setitem(CHUNK_SIZE, "cpu", rows_per_chunk * 9)
+    generator = torch.Generator().manual_seed(3)
+    rows, matrix = torch.randn(7, 4, generator=generator), torch.randn(9, 4, generator=generator)
+    expected, weights = torch.tensor([5, 0, 8, 0, 1, 5, 0]), torch.tensor([1.0, 0, 1, 0, 1, 1, 0])
+    found = []
+    for is_picked in (True, False):
+        leaves = rows.clone().requires_grad_(), matrix.clone().requires_grad_()
+        if is_picked:
+            real = weights.nonzero().squeeze(1)
+            got = fast._ChunkedObjective.apply(leaves[0][real], leaves[1], expected[real], None, 0.1)
+        else:
+            got = fast._ChunkedObjective.apply(leaves[0] * weights.unsqueeze(1), leaves[1], expected, weights, 0.1)
+        got[0].backward()
+        found.append((*got, *(leaf.grad for leaf in leaves)))
+    for picked, weighted in zip(*found, strict=True):
+        torch.testing.assert_close(weighted, picked)
