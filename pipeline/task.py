@@ -87,10 +87,11 @@ class TranslationTask(pl.LightningModule):
         self._captured = self._captured_steps()
 
     def _captured_steps(self) -> CapturedSteps | None:
-        """Steps from CUDA graphs: by the fast paths on one GPU, where a batch is a step and no gradient is scaled."""
+        """Steps from CUDA graphs: by the fast paths on one GPU, where a batch is a step and no number is scaled."""
         trainer = self.trainer
         is_one_gpu = self.device.type == "cuda" and trainer.world_size == 1
-        if not (self.fast and is_one_gpu and trainer.accumulate_grad_batches == 1) or self._has_scaled_gradients():
+        is_simple = trainer.accumulate_grad_batches == 1 and trainer.precision in ("32-true", "bf16-mixed")
+        if not (self.fast and is_one_gpu and is_simple):
             return None
         return CapturedSteps(self.objective_of, trainer.optimizers[0], _clip_limit(trainer.gradient_clip_val))
 

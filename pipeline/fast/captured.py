@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.data.batching import Batch
+from pipeline.errors import UserError
 from pipeline.objective import Objective
 
 MOST_GRAPHS = 1024  # each holds a megabyte or so; batches of further shapes are computed without
@@ -87,7 +88,11 @@ class CapturedSteps:
         return torch.stack([objective.detach(), nats.detach(), norm])
 
     def _record(self, batch: Batch) -> _Recorded:
-        """The graph of a step with the shape of `batch`, of which nothing is computed yet."""
+        """The graph of a step with the shape of `batch`, of which nothing is computed yet.
+
+        Raises:
+            UserError: The model does something that a graph cannot hold.
+        """
         graph = torch.cuda.CUDAGraph()
         batch = _to(batch, self._device)
         self._group["capturable"] = True
@@ -99,6 +104,14 @@ class CapturedSteps:
                     found = self._step(batch)
                 finally:
                     graph.capture_end()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise UserError(
+                f"a training step of this model cannot be recorded as a CUDA graph ({str(error).splitlines()[0]}); "
+                "leave out FAST=1 (--model.fast true), or let the model compute nothing that depends on values on the "
+                "GPU in its shape (.item(), lists of lengths, indexing by a mask)"
+            ) from error
         finally:
             self._group["capturable"] = False
         return _Recorded(graph, batch, found)
