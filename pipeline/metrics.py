@@ -84,13 +84,20 @@ def perplexity(nats_per_token: float) -> float:
 
 def translated(hypotheses: Sequence[str], references: Sequence[str]) -> Translated:
     """BLEU (13a, cased) and chrF2 by sacreBLEU, and the share of hypotheses equal to their reference."""
-    bleu, chrf = METRICS["bleu"], METRICS["chrf"]
-    bleu_score = bleu.corpus_score(list(hypotheses), [list(references)]).score
-    chrf_score = chrf.corpus_score(list(hypotheses), [list(references)]).score
+    bleu, chrf = (corpus_score(name, hypotheses, references) for name in ("bleu", "chrf"))
+    bleu_signature, chrf_signature = (str(METRICS[name].get_signature()) for name in ("bleu", "chrf"))
+    return Translated(bleu, bleu_signature, chrf, chrf_signature, exact_match(hypotheses, references))
+
+
+def corpus_score(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """One of `METRICS`, by sacreBLEU."""
+    return METRICS[name].corpus_score(list(hypotheses), [list(references)]).score
+
+
+def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """The share of hypotheses equal to their reference."""
     equal = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
-    return Translated(
-        bleu_score, str(bleu.get_signature()), chrf_score, str(chrf.get_signature()), equal / len(references)
-    )
+    return equal / len(references)
 
 
 def by_length(scores: Sequence[SentenceScore], sources: Sequence[str], references: Sequence[str]) -> list[BandScore]:
@@ -102,10 +109,9 @@ def by_length(scores: Sequence[SentenceScore], sources: Sequence[str], reference
             bands.append(BandScore(low, high, 0, None, None, None, None))
             continue
         forced = teacher_forced(inside)
-        free = translated([s.hypothesis for s in inside], [references[s.index] for s in inside])
-        bands.append(
-            BandScore(low, high, len(inside), forced.nats_per_token, forced.token_accuracy, free.exact_match, free.bleu)
-        )
+        free = [s.hypothesis for s in inside], [references[s.index] for s in inside]
+        nats, accuracy = forced.nats_per_token, forced.token_accuracy
+        bands.append(BandScore(low, high, len(inside), nats, accuracy, exact_match(*free), corpus_score("bleu", *free)))
     return bands
 
 

@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.modules import use_fast_modules
 from pipeline.fast.objective import chunked_objective
-from pipeline.metrics import SentenceScore, perplexity, teacher_forced, translated
+from pipeline.metrics import SentenceScore, corpus_score, perplexity, teacher_forced
 from pipeline.models import Seq2Seq
 from pipeline.objective import Objective, objective
 from pipeline.scoring import GREEDY, score_batch
@@ -215,12 +215,12 @@ class TranslationTask(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scores = self._gather("val")
         forced = teacher_forced(scores)
-        free = translated([s.hypothesis for s in scores], self._references("val", scores))
+        bleu = corpus_score("bleu", [s.hypothesis for s in scores], self._references("val", scores))
         scalars = {
             "loss/val": forced.nats_per_token,
             "perplexity/val": perplexity(forced.nats_per_token),
             "accuracy/val": forced.token_accuracy,
-            "bleu/val": free.bleu,
+            "bleu/val": bleu,
         }
         # For the callbacks that watch a value; the logger gets it under the same name, with our step.
         for name, value in scalars.items():
