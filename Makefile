@@ -73,7 +73,7 @@ evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, ali
 claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n TEXT=path/to/multi30k
 	@$(BIN)/python -m scripts.claims $(CLAIMS) --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(if $(TEXT),--text '$(TEXT)') $(ARGS)
 
-bench: $(STAMP) ## measure how fast training and search are here: CORPUS=path/to/multi30k
+bench: $(STAMP) ## measure how fast training and search are here: CORPUS=path/to/multi30k (ARGS=--gpu: on a GPU)
 	@$(BIN)/python -m scripts.bench --corpus '$(if $(filter auto,$(CORPUS)),toy,$(CORPUS))' $(ARGS)
 
 translate: $(STAMP) ## type sentences and see what each model makes of them

@@ -25,7 +25,7 @@ def token_nats(logits: Tensor, tgt_out: Tensor) -> Tensor:
 
 class Search(NamedTuple):
     """How to translate: `beam` 1 is greedy search; `alpha` is that of `decoding.length_penalty`; `fast` takes the fast
-    path (`pipeline.fast.search`), which finds the same translations."""
+    path of a CPU (`pipeline.fast.search`), which finds the same translations."""
 
     beam: int = 5
     alpha: float = 1.0

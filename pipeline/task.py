@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from pipeline.circumstances import circumstances, commit
@@ -38,7 +39,9 @@ class TranslationTask(pl.LightningModule):
         label_smoothing: In [0, 1): the share of probability that the objective spreads over the whole vocabulary
             (Szegedy et al. 2016, §7).
         seed: Of the dropout masks; each batch draws from (seed, its number, process) alone.
-        fast: Take the fast paths of `pipeline.fast`: the same objective and translations in a fraction of the time.
+        fast: Take the fast paths of `pipeline.fast`: the same objective and translations in a fraction of the time. On
+            one GPU, in float32 or bf16-mixed, a step is then a CUDA graph: Lightning's hooks around backward and the
+            optimiser are not called.
     """
 
     def __init__(
@@ -84,16 +87,26 @@ class TranslationTask(pl.LightningModule):
             self.commits.append(now)
         self._window.go_on(self.device)
         self._logged_at = self.global_step
-        self._captured = self._captured_steps()
+        self._decide_on_graphs()
 
-    def _captured_steps(self) -> CapturedSteps | None:
-        """Steps from CUDA graphs: by the fast paths on one GPU, where a batch is a step and no number is scaled."""
+    def on_train_epoch_start(self) -> None:
+        self._decide_on_graphs()  # again: a callback may let batches be accumulated from some epoch on
+
+    def _decide_on_graphs(self) -> None:
+        """Lets steps be CUDA graphs by the fast paths on one GPU, where a batch is a step and no number is scaled."""
         trainer = self.trainer
-        is_one_gpu = self.device.type == "cuda" and trainer.world_size == 1
+        is_one_gpu = self.device.type == "cuda" and isinstance(trainer.strategy, SingleDeviceStrategy)
         is_simple = trainer.accumulate_grad_batches == 1 and trainer.precision in ("32-true", "bf16-mixed")
         if not (self.fast and is_one_gpu and is_simple):
-            return None
-        return CapturedSteps(self.objective_of, trainer.optimizers[0], _clip_limit(trainer.gradient_clip_val))
+            self._captured = None
+        elif self._captured is None:
+            limit = _clip_limit(trainer.gradient_clip_val)
+            self._captured = CapturedSteps(self.objective_of, trainer.optimizers[0], limit)
+
+    @property
+    def is_capturing(self) -> bool:
+        """Whether steps are still captured as CUDA graphs, and take many times as long as later."""
+        return self._captured is not None and not self._captured.is_replayed
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         if self._captured is not None and self.trainer.training:

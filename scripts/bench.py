@@ -7,8 +7,8 @@ Everything is measured in one run, in turns: a window of --steps optimiser steps
 way through the pipeline, --rounds times. Speeds depend on who else uses the machine; ratios within a round much less,
 so compare those. Writes bench.json and bench.md to --out; what a run that was cut off had measured, unfinished.json.
 
-With --gpu only what a GPU adds is measured, and written to gpu.json: steps one kernel after another and from CUDA
-graphs, by themselves and through the pipeline, in three precisions, and search.
+With --gpu only what a GPU adds is measured, in --rounds windows, and written to gpu.json: eager steps and CUDA graphs,
+these in three precisions, in a bare loop and through the pipeline; and search.
 
 Reference models: Transformer 4 + 4 layers, d_model 128, d_ff 256, 4 heads; GRU with 256; 4,096 target tokens per batch.
 """
@@ -22,12 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS; read when CUDA starts
+
 import torch
 
 from pipeline.atomic import write_text
 from pipeline.bench.ceilings import ceilings, step_against_ceilings
 from pipeline.bench.comparison import compare
-from pipeline.bench.gpu import measure_gpu
+from pipeline.bench.gpu import PAIRS, measure_gpu
 from pipeline.bench.peers import find_toolkits
 from pipeline.bench.process import measure_commands
 from pipeline.bench.reference import MODELS, share_of_padding
@@ -36,6 +38,7 @@ from pipeline.bench.searching import measure_search
 from pipeline.bench.training import measure_training
 from pipeline.bench_table import bench_table
 from pipeline.data.datamodule import TranslationData
+from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.results import provenance, write_json
 
@@ -91,16 +94,24 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
 
 def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Everything that gpu.json holds; `keep` gets what there is after each model."""
+    torch.use_deterministic_algorithms(True)  # as training has it
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no tips between the measurements
     made = provenance("scripts.bench")
-    data = TranslationData(
-        options.corpus,
-        vocab_size=options.vocab_size,
-        batch_tokens=options.batch_tokens,
-        eval_batch_tokens=32_768,
-        cache_dir=options.cache_dir,
-    )
+    reference = {
+        "corpus": corpus_name(options.corpus),
+        "vocab_size": options.vocab_size,
+        "batch_tokens": options.batch_tokens,
+        "eval_batch_tokens": 32_768,
+        "rounds": options.rounds,
+        "training_pairs": PAIRS,
+    }
+    sizes = {name: reference[name] for name in ("vocab_size", "batch_tokens", "eval_batch_tokens")}
+    data = TranslationData(options.corpus, **sizes, cache_dir=options.cache_dir)
     data.setup()
-    return measure_gpu(data, options.rounds, lambda found: keep(found | made)) | made
+    content = {"reference": reference, **made}
+    device = torch.device("cuda")
+    return content | measure_gpu(data, options.rounds, device, lambda found: keep(content | found))
 
 
 def _processes(options: argparse.Namespace) -> dict[str, Any]:
@@ -143,10 +154,12 @@ def main() -> None:
         for name in ("rounds", "steps", "search_steps", "threads"):
             if getattr(options, name) < 1:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
-        if options.peers:
-            find_toolkits(options.peers)  # before all else, which takes minutes
         if options.gpu and not torch.cuda.is_available():
             raise UserError(f"torch {torch.__version__} finds no GPU; leave out --gpu")
+        if options.gpu and options.peers:
+            raise UserError("toolkits are measured on the CPU; give --gpu or --peers, not both")
+        if options.peers:
+            find_toolkits(options.peers)  # before all else, which takes minutes
         options.out.mkdir(parents=True, exist_ok=True)
 
         def keep(so_far: dict[str, Any]) -> None:
@@ -155,6 +168,7 @@ def main() -> None:
         if options.gpu:
             write_json(options.out / "gpu.json", measure_on_gpu(options, keep))
             (options.out / "unfinished.json").unlink()
+            print(f"JSON: {options.out / 'gpu.json'}")
             return
         content = measure(options, keep)
         write_json(options.out / "bench.json", content)

@@ -95,8 +95,8 @@ class TranslationCLI(LightningCLI):
             "--alignment_maps",
             type=bool,
             default=True,
-            help="Draw alignment maps for TensorBoard. Say false where nobody will look at them: among many trainings, "
-            "or on a GPU, which waits for them longer than for all the rest.",
+            help="Draw alignment maps for TensorBoard. Say false where nobody will look at them: they take a CPU about "
+            "as long as a GPU needs for all steps.",
         )
         parser.add_argument("--dropout", type=float, default=0.1, help="Of every model, in [0, 1).")
         parser.link_arguments("dropout", "model.network.init_args.dropout")
@@ -130,16 +130,13 @@ class TranslationCLI(LightningCLI):
         if config.trainer.logger not in (None, True):
             raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
         config.trainer.logger = None
+        callbacks = config.trainer.callbacks or []
+        if not isinstance(callbacks, list):
+            raise UserError("--trainer.callbacks is one callback in the place of all; to add one, --trainer.callbacks+")
         # Lightning refuses a bar that is switched off.
-        wanted = {
-            "RunProgress": config.trainer.enable_progress_bar is not False,
-            "AlignmentMaps": config.alignment_maps,
-        }
-        config.trainer.callbacks = [
-            callback
-            for callback in config.trainer.callbacks or []
-            if wanted.get(callback.class_path.split(".")[-1], True)
-        ]
+        has_bar = config.trainer.enable_progress_bar is not False
+        wanted = {"RunProgress": has_bar, "AlignmentMaps": config.alignment_maps}
+        config.trainer.callbacks = [c for c in callbacks if wanted.get(c.class_path.split(".")[-1], True)]
         self._logger = TensorBoardLogger(
             config.runs_dir,
             name=self.folder.name,

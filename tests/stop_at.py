@@ -1,4 +1,4 @@
-"""Callbacks that end a training in bad ways, for the tests of what is left then."""
+"""Callbacks that end a training in bad ways, for the tests of what is left then, or say how its steps are made."""
 
 import os
 
@@ -6,6 +6,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from pipeline.callbacks import Checkpoints
+from pipeline.fast import captured
 
 
 class StopAt(Callback):
@@ -43,6 +44,23 @@ class PoisonAt(Callback):
         if trainer.global_step == self.step - 1:
             with torch.no_grad():
                 module.network.embedding.weight.fill_(float("nan"))
+
+
+class WithGraphs(Callback):
+    """Fails at the end unless steps were CUDA graphs; with `most` 0, unless none was.
+
+    Args:
+        most: Graphs that may be captured.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def on_train_start(self, trainer, module) -> None:
+        captured.MOST_GRAPHS = self.most
+
+    def on_train_end(self, trainer, module) -> None:
+        assert (len(module._captured._graphs) > 0) == (self.most > 0)
 
 
 def _checkpoints_of(trainer) -> Checkpoints:

@@ -193,6 +193,13 @@ def test_alignment_maps_can_be_left_out(corpus, tmp_path):
     assert "loss/val" in tags["scalars"]
 
 
+def test_one_callback_in_the_place_of_all_is_refused(corpus, tmp_path, refuse):
+    said = refuse(
+        train.main, *fit_arguments(corpus, tmp_path, "gru", "--trainer.callbacks=pipeline.callbacks.MemoryAdvice")
+    )
+    assert "to add one, --trainer.callbacks+" in said
+
+
 def test_an_unknown_model_is_named_with_those_that_exist(tmp_path, refuse):
     said = refuse(train_all.main, "--corpus", "toy", "--models", "gru lstm", "--runs_dir", str(tmp_path))
     assert "no model 'lstm'; there are gru, gru_attention, gru_mean, transformer" in said

@@ -1,5 +1,5 @@
-"""What a GPU makes of the reference models: steps one kernel after another beside steps from CUDA graphs, by themselves
-and through the pipeline, and how long the test set takes to translate."""
+"""What a GPU makes of the reference models: eager steps beside CUDA graphs, bare and through the pipeline; and how
+long the test set takes to translate."""
 
 import contextlib
 import copy
@@ -21,11 +21,10 @@ from pipeline.models import Seq2Seq
 from pipeline.objective import Objective
 from pipeline.scoring import Search, translate_batch
 
-# An epoch of these has few shapes of batches: recording them is measured by itself.
-PAIRS = 2000
-# Before the clock starts: every shape is recorded by then.
-EPOCHS_BEFORE = 3
-_SIDE = 8192  # of the square matrices whose product is the ceiling
+PAIRS = 2000  # of the training split: an epoch of them has few shapes, which are soon captured
+EPOCHS_BEFORE = 3  # before the clock starts: by then, every shape is captured
+SIDE = 8192  # of the square matrices whose product is the ceiling
+SEARCHES = {"greedy": Search(beam=1), "beam 5": Search()}
 
 
 class Precision(NamedTuple):
@@ -40,65 +39,59 @@ TF32 = Precision("TF32", "high", False)
 PRECISIONS = (Precision("float32", "highest", False), TF32, Precision("bfloat16", "high", True))
 
 
-def measure_gpu(data: TranslationData, rounds: int, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Ceilings of the GPU, and what `_measure` finds of each reference model.
+class Loop(NamedTuple):
+    """A way to train without the pipeline: `step` takes one batch in the memory of the host."""
+
+    name: str
+    precision: Precision
+    step: Callable[[Batch], Any]
+
+
+def measure_gpu(
+    data: TranslationData, rounds: int, device: torch.device, keep: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Ceilings of a GPU, and what `_measure` finds of each reference model.
 
     Args:
         data: Set up.
         rounds: Windows of each way.
         keep: Gets what there is after each model.
     """
-    torch.use_deterministic_algorithms(True)  # as training has it
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    found: dict[str, Any] = {"ceilings": _ceilings(), "models": {}}
+    found: dict[str, Any] = {"ceilings": _ceilings(device), "models": {}}
     for model in MODELS:
-        found["models"][model] = _measure(data, model, rounds, found["ceilings"])
+        found["models"][model] = _measure(data, model, rounds, device, found["ceilings"])
         keep(found)
     return found
 
 
-def _measure(data: TranslationData, model: str, rounds: int, ceilings: dict[str, float]) -> dict[str, Any]:
-    few = copy.copy(data)
-    few._encoded = {**data._encoded, "train": data._encoded["train"][:PAIRS]}
+def _measure(
+    data: TranslationData, model: str, rounds: int, device: torch.device, ceilings: dict[str, float]
+) -> dict[str, Any]:
+    """Of each way, milliseconds per step, tokens per second and the share of the ceiling that its products reach; how
+    long the two epochs take in which graphs are captured; and seconds for the test set."""
+    few = data.with_fewer_pairs(PAIRS)
     batches = list(few.train_dataloader())
     tokens = sum(batch.num_tokens for batch in batches)
-    gflop = tokens * _gflop_per_token(model, data.vocab_size, batches[0])
-    network = make_model(model, data.vocab_size).cuda()
+    network = make_model(model, data.vocab_size).to(device)
     optimizer = make_optimizer(network)
-
-    def bare(batch: Batch) -> None:
-        bare_step(network, optimizer, _on_gpu(batch))
-
-    ways: list[tuple[str, Precision, Callable[[Batch], Any]]] = [("bare loop", TF32, bare)]
-    recording = {}
+    loops = [Loop("bare loop", TF32, lambda batch: bare_step(network, optimizer, _on(device, batch)))]
+    capturing = {}
     for precision in PRECISIONS:
-        trained, steps = _captured(model, data.vocab_size)
-        with _precision(precision):
-            recording[precision.name] = [_epoch(steps, batches), _epoch(steps, batches)]  # seconds
-        ways.append((f"bare loop, graphs, {precision.name}", precision, steps))
+        trained = make_model(model, data.vocab_size).to(device)
+        loop = Loop(f"bare loop, graphs, {precision.name}", precision, _captured(trained))
+        with _precision(precision, device):
+            capturing[precision.name] = [_seconds(loop.step, batches) for _ in range(2)]
+        loops.append(loop)
     seconds: dict[str, list[float]] = {}  # of an epoch
-    for name, precision, step in ways:
-        with _precision(precision):
-            for _ in range(EPOCHS_BEFORE):
-                _epoch(step, batches)
-            seconds[name] = [_epoch(step, batches) for _ in range(rounds)]
+    for loop in loops:
+        with _precision(loop.precision, device):
+            epochs = [_seconds(loop.step, batches) for _ in range(EPOCHS_BEFORE + rounds)]
+        seconds[loop.name] = epochs[EPOCHS_BEFORE:]
     for name, epochs in (("readable", 1), ("fast", 20)):
-        way, lengths = Way(name, fast=name == "fast"), (EPOCHS_BEFORE, EPOCHS_BEFORE + epochs)
-        warm_up, all_steps = (length * len(batches) for length in lengths)
-        with _precision(TF32):
-            seconds[f"pipeline, {name}"] = [
-                through_pipeline(
-                    way,
-                    make_model(model, data.vocab_size),
-                    copy.copy(few),
-                    all_steps,
-                    warm_up=warm_up,
-                    accelerator="gpu",
-                )
-                / epochs
-                for _ in range(rounds)
-            ]
-    ceiling = {name: ceilings[f"{precision.name}_tflops"] for name, precision, _ in ways}
+        with _precision(TF32, device):
+            seconds[f"pipeline, {name}"] = [_through_pipeline(few, model, name, epochs, device) for _ in range(rounds)]
+    gflop = tokens * _gflop_per_token(model, data.vocab_size, batches[0])
+    ceiling = {loop.name: ceilings[f"{loop.precision.name}_tflops"] for loop in loops}
     return {
         "steps": len(batches),
         "tokens": tokens,
@@ -113,17 +106,33 @@ def _measure(data: TranslationData, model: str, rounds: int, ceilings: dict[str,
             }
             for name, of_way in seconds.items()
         },
-        "seconds_of_the_two_epochs_that_record": recording,
-        "search": _searches(data, trained, rounds),
+        "seconds_of_the_two_epochs_that_capture": capturing,
+        "seconds_for_the_test_set": _searches(data, trained, rounds, device),
     }
 
 
-def _epoch(step: Callable[[Batch], Any], batches: Sequence[Batch]) -> float:
-    """Seconds for a step of each batch."""
-    start = now()
-    for batch in batches:
-        step(batch)
-    return now() - start
+def _captured(network: Seq2Seq) -> CapturedSteps:
+    use_fast_modules(network)
+
+    def objective_of(batch: Batch) -> Objective:
+        output = network.decode(batch.tgt_in, network.encode(batch.src, batch.src_mask), need_logits=False).output
+        return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
+
+    return CapturedSteps(objective_of, make_optimizer(network), 1.0)
+
+
+def _through_pipeline(data: TranslationData, model: str, way: str, epochs: int, device: torch.device) -> float:
+    """Seconds of an epoch, the mean over `epochs` of them, after those that are not counted."""
+    steps = len(data.train_dataloader())
+    took = through_pipeline(
+        Way(way, fast=way == "fast"),
+        make_model(model, data.vocab_size),
+        copy.copy(data),
+        (EPOCHS_BEFORE + epochs) * steps,
+        warm_up=EPOCHS_BEFORE * steps,
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+    )
+    return took / epochs
 
 
 def _gflop_per_token(model: str, vocab_size: int, batch: Batch) -> float:
@@ -133,61 +142,57 @@ def _gflop_per_token(model: str, vocab_size: int, batch: Batch) -> float:
     return floating_point_operations(lambda: bare_step(network, optimizer, batch)) / batch.num_tokens / 1e9
 
 
-def _captured(model: str, vocab_size: int) -> tuple[Seq2Seq, CapturedSteps]:
-    network = make_model(model, vocab_size).cuda()
-    use_fast_modules(network)
-
-    def objective_of(batch: Batch) -> Objective:
-        output = network.decode(batch.tgt_in, network.encode(batch.src, batch.src_mask), need_logits=False).output
-        return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
-
-    return network, CapturedSteps(objective_of, make_optimizer(network), 1.0)
-
-
-def _searches(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str, Any]:
-    """Seconds for the test set, greedy and with a beam of 5."""
+def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torch.device) -> dict[str, Any]:
+    """Seconds for the test set by each search. The model is hardly trained, so that some translations run to the length
+    limit, as those of a finished model would not."""
     network.eval()
     test, _ = data.test_dataloader()
-    batches = [_on_gpu(batch) for batch in test]
+    batches = [_on(device, batch) for batch in test]
     found = {}
-    for name, search in (("greedy", Search(beam=1, fast=True)), ("beam 5", Search(fast=True))):
+    for name, search in SEARCHES.items():
 
         def translate(batch: Batch, search: Search = search) -> None:
             translate_batch(network, batch.src, batch.src_mask, data.tokenizer, search)
 
-        _epoch(translate, batches)
-        found[name] = spread([_epoch(translate, batches) for _ in range(rounds)])._asdict()
+        found[name] = spread([_seconds(translate, batches) for _ in range(1 + rounds)][1:])._asdict()
     return found
 
 
-def _ceilings() -> dict[str, float]:
-    """Products of large square matrices in each precision, and a copy within the GPU's memory."""
+def _ceilings(device: torch.device) -> dict[str, float]:
+    """Products of large square matrices in each precision, and a copy within the device's memory."""
     found = {}
     for precision in PRECISIONS:
-        matrix = torch.randn(_SIDE, _SIDE, device="cuda", dtype=torch.bfloat16 if precision.autocast else torch.float32)
-        with _precision(precision._replace(autocast=False)):
-            found[f"{precision.name}_tflops"] = 2 * _SIDE**3 / _fastest(lambda m=matrix: m @ m) / 1e12
-    big = torch.randn(2**28, device="cuda")
+        matrix = torch.randn(SIDE, SIDE, device=device, dtype=torch.bfloat16 if precision.autocast else torch.float32)
+        with _precision(precision._replace(autocast=False), device):
+            found[f"{precision.name}_tflops"] = 2 * SIDE**3 / _fastest(lambda m=matrix: m @ m) / 1e12
+    big = torch.randn(4 * SIDE**2, device=device)
     target = torch.empty_like(big)
     found["copy_gbytes_per_second"] = 2 * 4 * big.numel() / _fastest(lambda: target.copy_(big)) / 1e9
     return found
 
 
 @contextlib.contextmanager
-def _precision(precision: Precision) -> Iterator[None]:
+def _precision(precision: Precision, device: torch.device) -> Iterator[None]:
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision(precision.matmul)
     torch.backends.cudnn.allow_tf32 = precision.matmul == "high"
     try:
-        with torch.autocast("cuda", torch.bfloat16, enabled=precision.autocast):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision.autocast):
             yield
     finally:
         torch.set_float32_matmul_precision(before[0])
         torch.backends.cudnn.allow_tf32 = before[1]
 
 
-def _on_gpu(batch: Batch) -> Batch:
-    return Batch(*(part.cuda() for part in batch[:5]), batch.num_tokens)
+def _on(device: torch.device, batch: Batch) -> Batch:
+    return Batch(*(part.to(device) for part in batch[:5]), batch.num_tokens)
+
+
+def _seconds(run: Callable[[Batch], Any], batches: Sequence[Batch]) -> float:
+    start = now()
+    for batch in batches:
+        run(batch)
+    return now() - start
 
 
 def _fastest(run: Callable[[], Any], repeats: int = 10) -> float:

@@ -156,7 +156,6 @@ def through_pipeline(
             devices=1,
             precision=way.precision,
             max_steps=steps,
-            max_epochs=-1,
             limit_val_batches=0,
             gradient_clip_val=1.0,
             deterministic=True,

@@ -54,6 +54,8 @@ class RunProgress(ProgressBar):
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         if not trainer.is_global_zero:
             return
+        if module.is_capturing:  # such steps say nothing of those that follow
+            self._first_step = trainer.global_step
         steps = trainer.global_step - self._first_step
         if steps == _WARMUP_STEPS:  # the first steps are slow and say little
             self._started = time.monotonic()

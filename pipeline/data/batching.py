@@ -62,11 +62,11 @@ def fits(pair: EncodedPair, max_len: float) -> bool:
 def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:
     """Pads `pairs`, which stand at positions `index` of their split."""
     src = _EndToEnd([pair.src for pair in pairs])
-    tgt = _EndToEnd([framed(pair.tgt) for pair in pairs])
+    tgt = _EndToEnd([_framed(pair.tgt) for pair in pairs])
     return _padded_batch(src, tgt, np.arange(len(pairs)))._replace(index=torch.tensor(index))
 
 
-def framed(tgt: Tensor) -> Tensor:
+def _framed(tgt: Tensor) -> Tensor:
     """BOS, the ids of a target, EOS."""
     return torch.cat([torch.tensor([BOS]), tgt, torch.tensor([EOS])])
 
@@ -128,7 +128,7 @@ class TokenBudgetBatches:
         self.world_size = world_size
         self.consumed = consumed
         self._src = _EndToEnd([pair.src for pair in pairs])
-        self._tgt = _EndToEnd([framed(pair.tgt) for pair in pairs])
+        self._tgt = _EndToEnd([_framed(pair.tgt) for pair in pairs])
         self._src_len = self._src.length
         self._tgt_len = self._tgt.length - 1  # of tgt_in and of tgt_out
         self._length = len(self.plan(epoch=0))

@@ -24,7 +24,7 @@ class FastDropout(nn.Dropout):
         level = self.level
         if not self.training or not level:
             return states
-        numbers = torch.empty(-(-states.numel() // 4), dtype=torch.int64, device=states.device)
+        numbers = torch.empty(-(-states.numel() // 4), dtype=torch.int64)
         lanes = numbers.random_(-(2**63), None).view(torch.int16)[: states.numel()].view(states.shape)
         kept = lanes >= level - _LEVELS // 2
         return states * kept.to(states.dtype).mul_(_LEVELS / (_LEVELS - level))

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from pipeline.bench import reference
+from pipeline.bench import gpu, reference
 from pipeline.bench.ceilings import floating_point_operations
 from pipeline.bench.process import run_command
 from pipeline.bench.reference import make_model, share_of_padding, spread
@@ -13,6 +13,7 @@ from pipeline.bench.training import WAYS
 from pipeline.bench_table import peers_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
+from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.product import product
 from pipeline.models import GRUSeq2Seq
 from scripts import bench
@@ -61,6 +62,42 @@ def test_without_a_gpu_there_is_nothing_to_measure_of_one(little, tmp_path, refu
     said = refuse(bench.main, "--gpu", "--corpus", str(little), "--out", str(tmp_path / "out"))
     assert "finds no GPU; leave out --gpu" in said
     assert not (tmp_path / "out").exists()
+
+
+class Eager(CapturedSteps):
+    """What stands in for graphs where there is no GPU: eager steps."""
+
+    def __init__(self, objective_of, optimizer, max_norm):
+        self.objective_of, self.optimizer = objective_of, optimizer
+
+    def __call__(self, batch):
+        self.objective_of(batch).objective.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def test_all_that_is_measured_of_a_gpu_can_be_measured_of_a_cpu(little, monkeypatch):
+    monkeypatch.setattr(reference, "MODELS", {"gru": lambda size: GRUSeq2Seq(size, "last", d_embed=8, d_model=12)})
+    for name, value in {"MODELS": reference.MODELS, "CapturedSteps": Eager, "PAIRS": 20, "SIDE": 16}.items():
+        monkeypatch.setattr(gpu, name, value)
+    data = TranslationData(str(little), vocab_size=700, batch_tokens=64, cache_dir=str(little.parent / "cache"))
+    data.setup()
+    kept = []
+    found = gpu.measure_gpu(data, 2, torch.device("cpu"), lambda so_far: kept.append(list(so_far["models"])))
+    assert kept == [["gru"]]
+    of_model = found["models"]["gru"]
+    assert list(of_model["ways"]) == [
+        "bare loop",
+        *(f"bare loop, graphs, {name}" for name in ("float32", "TF32", "bfloat16")),
+        "pipeline, readable",
+        "pipeline, fast",
+    ]
+    for way in of_model["ways"].values():
+        seconds = way["milliseconds_per_step"]["median"] * of_model["steps"] / 1000
+        assert of_model["tokens"] / seconds == pytest.approx(way["tokens_per_second"]["median"], rel=0.5)
+        assert way["share_of_ceiling"]["n"] == 2
+    assert all(seconds["median"] > 0 for seconds in of_model["seconds_for_the_test_set"].values())
+    assert len(data.train_dataloader().pairs) == 60  # of which 20 were trained on
 
 
 def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():

@@ -31,3 +31,16 @@ def test_a_training_without_an_end_has_a_bar_too(monkeypatch, capsys):
     bar.console.print(bar.make_tasks_table(bar.tasks))
     progress.on_train_end(endless, module)
     assert "7/?" in capsys.readouterr().out
+
+
+def test_the_time_that_is_left_is_not_told_from_steps_that_are_still_captured(capsys):
+    trainer = SimpleNamespace(global_step=0, estimated_stepping_batches=1000, is_global_zero=True)
+    module = SimpleNamespace(name="gru", is_capturing=True, device=SimpleNamespace(type="cuda"))
+    progress = RunProgress()
+    progress.on_train_start(trainer, module)
+    said = []
+    for trainer.global_step in range(1, 101):
+        module.is_capturing = trainer.global_step <= 50
+        progress.on_train_batch_end(trainer, module)
+        said += [trainer.global_step] if "on this hardware (CUDA)" in capsys.readouterr().out else []
+    assert said == [80]
