@@ -95,9 +95,14 @@ class TranslationTask(pl.LightningModule):
     def _decide_on_graphs(self) -> None:
         """Lets steps be CUDA graphs by the fast paths on one GPU, where a batch is a step and no number is scaled."""
         trainer = self.trainer
-        is_one_gpu = self.device.type == "cuda" and isinstance(trainer.strategy, SingleDeviceStrategy)
-        is_simple = trainer.accumulate_grad_batches == 1 and trainer.precision in ("32-true", "bf16-mixed")
-        if not (self.fast and is_one_gpu and is_simple):
+        can_capture = (
+            self.fast
+            and self.device.type == "cuda"
+            and isinstance(trainer.strategy, SingleDeviceStrategy)
+            and trainer.accumulate_grad_batches == 1
+            and trainer.precision in ("32-true", "bf16-mixed")
+        )
+        if not can_capture:
             self._captured = None
         elif self._captured is None:
             limit = _clip_limit(trainer.gradient_clip_val)
