@@ -9,7 +9,7 @@
 RUN is a run folder, a checkpoint file, or a folder with finished runs inside; runs of one model with several seeds are
 put together. Without --corpus or --src, each corpus that the runs were trained on is evaluated by itself. A folder that
 an earlier evaluation of the same sentences wrote is a RUN too: its scores stand beside the new ones as they are, so
-that seeds can be trained on several machines and no checkpoint has to be kept.
+that seeds can be trained on several machines and no checkpoint has to be kept. Where all are such, say --corpus.
 
 What is measured. Teacher-forced (each model is given the reference so far): nats per target token, perplexity, tokens
 right. Translated freely: BLEU (13a, cased) and chrF2 by sacreBLEU, B-tok (tokenize=none) on tokenised text, exact match
@@ -40,7 +40,7 @@ from pipeline.data.files import read_lines, read_text_pair
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.content import Sentences, evaluate_models
-from pipeline.evaluation.kept import EVALUATION, is_evaluation, read_kept, write_scores
+from pipeline.evaluation.kept import EVALUATION, is_evaluation, longest_trained, read_kept, write_scores
 from pipeline.evaluation.scores import Run
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
 from pipeline.plots import curves_figure
@@ -130,9 +130,23 @@ def _sentences_of(corpus: Corpus, split: str, loaded: Loaded) -> Sentences:
     )
 
 
-def _corpus_of(run: TrainedRun, options: argparse.Namespace) -> Corpus:
+def _sentences_of_earlier(folder: Path, options: argparse.Namespace) -> Sentences:
+    """A split of --corpus; what training had is as the evaluation in `folder` says."""
+    corpus = _corpus_of(None, options)
+    return Sentences(
+        corpus.name,
+        options.split,
+        corpus.split(options.split),
+        corpus.val,
+        corpus.is_synthetic,
+        longest_trained(folder),
+        corpus.content_hash(),
+    )
+
+
+def _corpus_of(run: TrainedRun | None, options: argparse.Namespace) -> Corpus:
     """The corpus that is asked for, or else the one that a run was trained on."""
-    data = run.data
+    data = run.data if run else {}
     name = options.corpus or data.get("corpus")
     if name is None:
         raise UserError(
@@ -235,7 +249,12 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("give --corpus, or --src and --ref, not both")
     earlier = [path for path in options.runs if is_evaluation(path)]
     if len(earlier) == len(options.runs):
-        raise UserError("only earlier evaluations are given; give at least one run with its checkpoint")
+        if options.corpus is None:
+            raise UserError("only earlier evaluations are given; say of which corpus they are: --corpus")
+        sentences = _sentences_of_earlier(earlier[0], options)
+        out = options.out or Path("runs") / sentences.name / "evaluation" / options.split
+        evaluate([], earlier, sentences, options, out)
+        return
     found = find_runs([path for path in options.runs if path not in earlier])
     runs = [Loaded(run, Translator.load(run.checkpoint, options.device)) for run in found]
     if options.src:

@@ -57,6 +57,18 @@ def write_scores(folder: Path, model: str, seed: int, scores: Sequence[SentenceS
     write_json_lines(numbers, rows)
 
 
+def longest_trained(folder: Path) -> int | None:
+    """Words of the longest training source, as the evaluation in `folder` has it; None if unknown.
+
+    Raises:
+        UserError: The evaluation is broken.
+    """
+    try:
+        return json.loads((folder / EVALUATION).read_text(encoding="utf-8"))["corpus"]["longest_training_source_words"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _lacking(folder, error) from error
+
+
 def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> list[KeptRun]:
     """All runs of the evaluation in `folder`.
 
@@ -69,10 +81,7 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
         models = content["scores"]["models"]
         runs = [_read(folder, content, name, n) for name in models for n in range(len(models[name]["seeds"]))]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder} does not hold what a later evaluation needs ({type(error).__name__}: {error}); "
-            "evaluate its runs again"
-        ) from error
+        raise _lacking(folder, error) from error
     if made_of != sentences_hash(pairs):
         raise UserError(f"{folder} holds scores of other sentences than are to be scored now")
     if search_of != {"beam": search.beam, "alpha": search.alpha}:
@@ -81,6 +90,13 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
     if any([score.index for score in run.scores] != list(range(len(pairs))) for run in runs):
         raise UserError(f"{folder} does not hold one score for each sentence; evaluate its runs again")
     return runs
+
+
+def _lacking(folder: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{folder} does not hold what a later evaluation needs ({type(error).__name__}: {error}); "
+        "evaluate its runs again"
+    )
 
 
 def _read(folder: Path, content: dict[str, Any], name: str, index: int) -> KeptRun:

@@ -237,9 +237,15 @@ def test_earlier_scores_that_do_not_belong_to_new_ones_are_refused(runs, of_seed
         evaluate(runs / "runs/little/gru_attention/seed2", of_seed_1, *given)
 
 
-def test_earlier_scores_alone_are_refused(of_seed_1):
-    with pytest.raises(UserError, match="give at least one run with its checkpoint"):
-        evaluate(of_seed_1)
+def test_earlier_scores_alone_are_put_together_where_their_corpus_is_said(runs, of_seed_1, tmp_path):
+    evaluate(runs / "runs/little/gru_attention/seed2", "--beam", 2, "--out", tmp_path / "of seed 2")
+    with pytest.raises(UserError, match="say of which corpus they are: --corpus"):
+        evaluate(of_seed_1, tmp_path / "of seed 2")
+    evaluate(of_seed_1, tmp_path / "of seed 2", "--beam", 2, "--corpus", runs / "little", "--out", tmp_path / "both")
+    evaluate(runs / "runs/little", "--beam", 2, "--out", tmp_path / "at once")
+    both, at_once = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("both", "at once"))
+    for part in ("corpus", "scores", "attention"):
+        assert both[part] == at_once[part]
 
 
 @pytest.mark.parametrize("broken", ["gone", "short", "old"])
