@@ -32,7 +32,8 @@ help: ## list the targets
 	@echo
 	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
 	@echo '                   RECIPE=multi30k (settings of that corpus for a FOLDER)'
-	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)  ARGS="--trainer.max_epochs 5"'
+	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)'
+	@echo '                   JOBS=3 (models at once: on a GPU, or with many cores)  ARGS="--trainer.max_epochs 5"'
 	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, for instance'
 	@echo '                   make evaluate ARGS="--beam 10", make report ARGS=--bertviz; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
@@ -65,7 +66,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 train: $(STAMP) ## train the three models side by side and compare them
-	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' $(if $(RECIPE),--recipe '$(RECIPE)') --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(RETRAIN),--retrain) -- $(if $(FAST),--model.fast true) $(ARGS)
+	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' $(if $(RECIPE),--recipe '$(RECIPE)') --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(JOBS),--jobs '$(JOBS)') $(if $(RETRAIN),--retrain) -- $(if $(FAST),--model.fast true) $(ARGS)
 
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
 	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)

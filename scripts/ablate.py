@@ -11,18 +11,16 @@ The models may be given one at a time: `scripts.publish --ablation` puts each be
 import argparse
 import os
 import shlex
-import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import yaml
 
 from pipeline.ablation_table import WHOLE, ablation_table
+from pipeline.children import Children
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
@@ -97,41 +95,6 @@ def _is_part(part: Any) -> bool:
         and isinstance(models, list)
         and all((CONFIGS / "model" / f"{model}.yaml").is_file() for model in models)
     )
-
-
-class Children:
-    """Processes, started from any thread, that are ended with the block that uses them: nothing trains on unseen."""
-
-    def __init__(self) -> None:
-        self._running: set[subprocess.Popen] = set()
-        self._lock = threading.Lock()
-        self._is_over = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._is_over = True
-            running = list(self._running)
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait()
-
-    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
-        """Runs `command` to its end; its status, and all that it said. Once the block is over: not run, status −15."""
-        with self._lock:
-            if self._is_over:
-                return -signal.SIGTERM, ""
-            process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
-            self._running.add(process)
-        said, _ = process.communicate()
-        with self._lock:
-            self._running.remove(process)
-        return process.returncode, said
 
 
 class Training(NamedTuple):

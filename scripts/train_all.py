@@ -1,15 +1,19 @@
-"""Trains the three models one after the other on one corpus, then compares them: what `make train` runs.
+"""Trains the three models on one corpus, then compares them: what `make train` runs.
 
-Each training is a command of its own, printed before it starts, so that it can be repeated alone.
+Each training is a command of its own, printed before it starts, so that it can be repeated alone. They run one after
+the other, or with --jobs side by side.
 """
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from pipeline.children import Children
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
 from scripts.compare import compare
@@ -43,19 +47,19 @@ def train_all(options: argparse.Namespace) -> None:
         print(f"CORPUS=auto is {corpus}: {why}")
     models = options.models.split()
     refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
+    if options.jobs < 1:
+        raise UserError(f"--jobs is {options.jobs}; it must be at least 1")
     if not models:
         raise UserError('no models are named; for instance MODELS="gru gru_attention transformer"')
     commands = [training_command(corpus, options.recipe, model, options.seed, options.runs_dir) for model in models]
     name = corpus_name(corpus)
-    if len(models) > 1:
-        print(f"Training {len(models)} models one after the other; each takes about as long as the first.", flush=True)
     for command in commands:
         command += ["--retrain", "true"] if options.retrain else []
         command += options.arguments
-        print(f"\n$ python {shlex.join(command[1:])}", flush=True)
-        status = _run(command)
-        if status:
-            sys.exit(status)
+    if options.jobs == 1:
+        _one_after_the_other(commands)
+    else:
+        _side_by_side(commands, options.jobs)
     if any(argument.startswith(("--trainer.fast_dev_run", "--score_test")) for argument in options.arguments):
         return  # trials leave no test scores to compare
     folder = Path(options.runs_dir) / name
@@ -91,6 +95,36 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
     files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
     own = CONFIGS / recipe / f"{model}.yaml"
     return [*files, own] if own.is_file() else files
+
+
+def _one_after_the_other(commands: Sequence[list[str]]) -> None:
+    """Runs the commands, the output being theirs; one that fails is the last."""
+    if len(commands) > 1:
+        print(
+            f"Training {len(commands)} models one after the other; each takes about as long as the first.", flush=True
+        )
+    for command in commands:
+        print(f"\n$ python {shlex.join(command[1:])}", flush=True)
+        status = _run(command)
+        if status:
+            sys.exit(status)
+
+
+def _side_by_side(commands: Sequence[list[str]], jobs: int) -> None:
+    """Runs `jobs` of the commands at once, with lines of progress instead of bars; one that fails ends the others."""
+    print(f"Training {len(commands)} models, {min(jobs, len(commands))} at once.", flush=True)
+    threads = max(1, (os.cpu_count() or 1) // min(jobs, len(commands)))
+    environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
+
+    def run(command: list[str]) -> int:
+        print(f"$ python {shlex.join(command[1:])}", flush=True)
+        status, _ = children.run(command, environment, lambda line: print(line, end="", flush=True))
+        return status
+
+    with ThreadPoolExecutor(jobs) as pool, Children() as children:
+        for call in as_completed([pool.submit(run, command) for command in commands]):
+            if call.result():
+                sys.exit(call.result())
 
 
 def _run(command: list[str]) -> int:
@@ -131,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", default="gru gru_attention transformer", help="names of files in configs/model")
     parser.add_argument("--seed", type=int, default=1, help="of weights, batches and dropout")
     parser.add_argument("--runs_dir", default="runs", help="where run folders are")
+    parser.add_argument("--jobs", type=int, default=1, help="models trained at once, on a GPU, say (default: 1)")
     parser.add_argument("--retrain", action="store_true", help="train anew; earlier runs are kept under other names")
     parser.add_argument("arguments", nargs="*", help="after --: anything that scripts.train takes")
     return parser

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A module may import those before it; rooms of one level know nothing of each other.
 LEVELS = [
-    {"pipeline.printable", "pipeline.atomic", "pipeline.circumstances"},
+    {"pipeline.printable", "pipeline.atomic", "pipeline.circumstances", "pipeline.children"},
     {"pipeline.markdown_blocks", "pipeline.claim_texts", "pipeline.bertviz"},
     {"pipeline.errors"},
     {"pipeline.checkpoint_file", "pipeline.window"},

@@ -185,6 +185,21 @@ def test_a_gpu_that_is_not_there_is_said_at_once(corpus, tmp_path, refuse):
     )
 
 
+def test_models_can_be_trained_side_by_side_and_one_that_fails_ends_the_others(corpus, tmp_path):
+    side_by_side = ["--corpus", str(corpus), "--runs_dir", str(tmp_path / "runs"), "--jobs", "2"]
+    small = [*SMALL[4:], "--data.cache_dir", str(tmp_path / "cache")]
+    models = ["--models", "gru gru_attention", "--"]
+    failed = run(*side_by_side, *models, *small, "--data.max_len", "1", module="scripts.train_all", expect=2)
+    assert "no training pair has both sides within 1 pieces" in failed.stdout
+    done = run(*side_by_side, *models, *small, module="scripts.train_all")
+    assert "Training 2 models, 2 at once." in done.stdout
+    little = tmp_path / "runs" / "little"
+    for model in ("gru", "gru_attention"):
+        assert f"-c configs/model/{model}.yaml" in done.stdout
+        assert (little / model / "seed1" / "results.json").is_file()
+    assert (little / "comparison" / "seed1" / "length.png").is_file()
+
+
 def test_alignment_maps_can_be_left_out(corpus, tmp_path):
     fit(corpus, tmp_path, "gru_attention", "--alignment_maps", "false", "--trainer.max_epochs", "1")
     events = EventAccumulator(str(tmp_path / "runs/little/gru_attention/seed1"), size_guidance={"images": 0})

@@ -31,7 +31,7 @@ PARTS = {
 TWO_OF_THREE = """
 import os, signal, sys
 from concurrent.futures import ThreadPoolExecutor
-from scripts.ablate import Children
+from pipeline.children import Children
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 with ThreadPoolExecutor(2) as pool, Children() as children:
     commands = [["sh", "-c", "echo $$ > $0; exec sleep 600", f"{sys.argv[1]}/{i}.pid"] for i in range(3)]

@@ -1,0 +1,52 @@
+"""Commands that run side by side, and never longer than the program that started them."""
+
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
+
+
+class Children:
+    """Processes, started from any thread, that are ended with the block that uses them: nothing trains on unseen."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen] = set()
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._is_over = True
+            running = list(self._running)
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
+
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str], echo: Callable[[str], None] = lambda line: None
+    ) -> tuple[int, str]:
+        """Runs `command` to its end; its status, and all that it said. Once the block is over: not run, status −15.
+
+        Args:
+            echo: Gets each line as soon as it is said.
+        """
+        with self._lock:
+            if self._is_over:
+                return -signal.SIGTERM, ""
+            process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            self._running.add(process)
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            echo(line)
+        process.wait()
+        with self._lock:
+            self._running.remove(process)
+        return process.returncode, "".join(said)
