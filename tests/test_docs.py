@@ -163,7 +163,9 @@ def check_run_folder(word: str) -> None:
         return
     room, *rest = Path(word).parts[1:]
     assert room in ("toy", "multi30k", "claims", "comparison", "ablation"), word
-    if room in ("toy", "multi30k") and rest:
+    if rest in (["evaluation", "test"], ["evaluation", "val"]):
+        assert room in ("toy", "multi30k"), word
+    elif room in ("toy", "multi30k") and rest:
         model, *seed = rest
         assert model == "*" or Path(f"configs/model/{model}.yaml").is_file(), word
         assert not seed or re.fullmatch(r"seed\d+", seed[0]), word
