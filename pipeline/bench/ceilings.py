@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.bench.reference import make_model, spread, training_batches
-from pipeline.bench.training import bare_step, fast_step, make_optimizer
+from pipeline.bench.training import bare_step, fast_step, make_optimizer, now
 from pipeline.data.datamodule import TranslationData
 from pipeline.fast.modules import use_fast_modules
 
@@ -28,7 +28,7 @@ def ceilings() -> dict[str, float]:
     }
     big = torch.zeros(64 * 2**20)
     copy = torch.empty_like(big)
-    found["copy_gbytes_per_second"] = 2 * big.numel() * 4 / _fastest(lambda: copy.copy_(big)) / 1e9
+    found["copy_gbytes_per_second"] = 2 * big.numel() * 4 / fastest(lambda: copy.copy_(big)) / 1e9
     return found
 
 
@@ -37,7 +37,7 @@ def _product_speed(dtype: torch.dtype) -> float:
     take long, as bfloat16 does on processors that do not have it."""
     for size in (256, 512, 1024, 2048):
         a = torch.randn(size, size).to(dtype)
-        seconds = _fastest(lambda a=a: a @ a)
+        seconds = fastest(lambda a=a: a @ a)
         if seconds > _LONG_ENOUGH:
             break
     return 2 * size**3 / seconds
@@ -108,11 +108,12 @@ def shares_of_time(run: Callable[[], Any]) -> dict[str, float]:
     return {event.key: event.self_cpu_time_total / total for event in events[:_TOP]}
 
 
-def _fastest(run: Callable[[], Any], repeats: int = 7) -> float:
+def fastest(run: Callable[[], Any], repeats: int = 7) -> float:
+    """Seconds of the shortest of some runs, after one that does not count."""
     run()
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = now()
         run()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(now() - start)
     return min(seconds)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pipeline.bench.ceilings import floating_point_operations
+from pipeline.bench.ceilings import fastest, floating_point_operations
 from pipeline.bench.reference import LABEL_SMOOTHING, MODELS, make_model, spread
 from pipeline.bench.training import Way, bare_step, make_optimizer, now, through_pipeline
 from pipeline.data.batching import Batch
@@ -74,7 +74,7 @@ def _measure(
     tokens = sum(batch.num_tokens for batch in batches)
     network = make_model(model, data.vocab_size).to(device)
     optimizer = make_optimizer(network)
-    loops = [Loop("bare loop", TF32, lambda batch: bare_step(network, optimizer, _on(device, batch)))]
+    loops = [Loop("bare loop", TF32, lambda batch: bare_step(network, optimizer, batch.on(device)))]
     capturing = {}
     for precision in PRECISIONS:
         trained = make_model(model, data.vocab_size).to(device)
@@ -147,7 +147,7 @@ def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torc
     limit, as those of a finished model would not."""
     network.eval()
     test, _ = data.test_dataloader()
-    batches = [_on(device, batch) for batch in test]
+    batches = [batch.on(device) for batch in test]
     found = {}
     for name, search in SEARCHES.items():
 
@@ -164,10 +164,10 @@ def _ceilings(device: torch.device) -> dict[str, float]:
     for precision in PRECISIONS:
         matrix = torch.randn(SIDE, SIDE, device=device, dtype=torch.bfloat16 if precision.autocast else torch.float32)
         with _precision(precision._replace(autocast=False), device):
-            found[f"{precision.name}_tflops"] = 2 * SIDE**3 / _fastest(lambda m=matrix: m @ m) / 1e12
+            found[f"{precision.name}_tflops"] = 2 * SIDE**3 / fastest(lambda m=matrix: m @ m) / 1e12
     big = torch.randn(4 * SIDE**2, device=device)
     target = torch.empty_like(big)
-    found["copy_gbytes_per_second"] = 2 * 4 * big.numel() / _fastest(lambda: target.copy_(big)) / 1e9
+    found["copy_gbytes_per_second"] = 2 * 4 * big.numel() / fastest(lambda: target.copy_(big)) / 1e9
     return found
 
 
@@ -184,22 +184,8 @@ def _precision(precision: Precision, device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before[1]
 
 
-def _on(device: torch.device, batch: Batch) -> Batch:
-    return Batch(*(part.to(device) for part in batch[:5]), batch.num_tokens)
-
-
 def _seconds(run: Callable[[Batch], Any], batches: Sequence[Batch]) -> float:
     start = now()
     for batch in batches:
         run(batch)
     return now() - start
-
-
-def _fastest(run: Callable[[], Any], repeats: int = 10) -> float:
-    run()
-    seconds = []
-    for _ in range(repeats):
-        start = now()
-        run()
-        seconds.append(now() - start)
-    return min(seconds)

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.claims.training import batch_to
 from pipeline.claims.variants import UniformGRU
 from pipeline.data.batching import Batch
 from pipeline.models import GRUSeq2Seq, Memory, Seq2Seq, TransformerSeq2Seq
@@ -124,7 +123,7 @@ def log_gradients(network: Seq2Seq, batch: Batch) -> list[float]:
 @torch.no_grad()
 def answers_right(network: Seq2Seq, batch: Batch) -> list[int]:
     """0 or 1 for every pair: whether the first target token is the most likely one."""
-    batch = batch_to(batch, next(network.parameters()).device)  # in the midst of a training, which may be on a GPU
+    batch = batch.on(next(network.parameters()).device)  # in the midst of a training, which may be on a GPU
     predicted = network(batch.src, batch.src_mask, batch.tgt_in[:, :1]).argmax(-1)
     return (predicted[:, 0] == batch.tgt_out[:, 0]).int().tolist()
 

@@ -72,7 +72,7 @@ def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training
     for step in range(training.steps):
         rng = np.random.default_rng([seed, step])
         torch.manual_seed(seed * 1_000_003 + step)
-        batch = batch_to(draw_batch(rng), _device.get())
+        batch = draw_batch(rng).on(_device.get())
         nats = token_nats(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out).sum() / batch.num_tokens
         optimizer.zero_grad()
         nats.backward()
@@ -93,11 +93,6 @@ def _rate(step: int, training: Training) -> float:
 def batch_of(pairs: Sequence[EncodedPair]) -> Batch:
     """Pairs as one padded batch, in their order."""
     return make_batch(pairs, range(len(pairs)))
-
-
-def batch_to(batch: Batch, device: str | torch.device) -> Batch:
-    """The same batch on `device`."""
-    return Batch(*(part.to(device) if isinstance(part, Tensor) else part for part in batch))
 
 
 @torch.no_grad()

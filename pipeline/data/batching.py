@@ -44,6 +44,10 @@ class Batch(NamedTuple):
     index: Tensor
     num_tokens: int
 
+    def on(self, device: torch.device | str) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        return Batch(*(part.to(device) for part in self[:-1]), self.num_tokens)
+
 
 def encode_pairs(pairs: Sequence[SentencePair], tokenizer: Tokenizer) -> list[EncodedPair]:
     """Ids of sentence pairs, the source with EOS."""

@@ -74,7 +74,7 @@ class CapturedSteps:
             if len(self._graphs) < MOST_GRAPHS:
                 self._graphs[shape] = None
             with self._aside():
-                return self._step(_to(batch, self._device))
+                return self._step(batch.on(self._device))
         captured = self._graphs[shape] = self._graphs[shape] or self._capture(batch)
         for here, there in zip(captured.batch[:4], batch[:4], strict=True):
             here.copy_(there, non_blocking=True)
@@ -102,7 +102,7 @@ class CapturedSteps:
             UserError: The model does something that a graph cannot hold.
         """
         graph = torch.cuda.CUDAGraph()
-        batch = _to(batch, self._device)
+        batch = batch.on(self._device)
         self._group["capturable"] = True
         try:
             with self._aside():
@@ -135,11 +135,6 @@ class CapturedSteps:
         with torch.cuda.stream(self._stream):
             yield
         main.wait_stream(self._stream)
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    tensors = (part.to(device) for part in batch[:4])
-    return Batch(*tensors, batch.index, batch.num_tokens)
 
 
 @contextlib.contextmanager
