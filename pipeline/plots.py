@@ -19,12 +19,19 @@ from matplotlib.image import AxesImage
 from pipeline.printable import printable
 
 # Okabe & Ito's colours, told apart by every common kind of colour blindness.
-MODEL_COLOURS = {"gru": "#D55E00", "gru_attention": "#0072B2", "transformer": "#009E73", "gru_mean": "#CC79A7"}
+MODEL_COLOURS = {
+    "gru": "#D55E00",
+    "gru_attention": "#0072B2",
+    "transformer": "#009E73",
+    "gru_mean": "#CC79A7",
+    "gru_attention_both": "#E69F00",
+}
 MODEL_LABELS = {
     "gru": "GRU, no attention",
     "gru_attention": "GRU + attention",
     "transformer": "Transformer",
     "gru_mean": "GRU, mean of states",
+    "gru_attention_both": "GRU (both directions) + attention",
 }
 _OTHER_COLOUR = "#56B4E9"
 
