@@ -31,7 +31,7 @@ MODEL_LABELS = {
     "gru_attention": "GRU + attention",
     "transformer": "Transformer",
     "gru_mean": "GRU, mean of states",
-    "gru_attention_both": "GRU (both directions) + attention",
+    "gru_attention_both": "GRU (bidirectional) + attention",
 }
 _OTHER_COLOUR = "#56B4E9"
 

@@ -1,11 +1,10 @@
-"""Training: the loss, the optimiser, and what is measured on the way; the same for every model."""
+"""Training: the loss, the optimiser, and what is measured of every step; the same for every model."""
 
 import math
 import time
 from collections.abc import Callable
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
@@ -15,16 +14,14 @@ from pipeline.data.batching import Batch
 from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
-from pipeline.fast.modules import use_fast_modules
 from pipeline.fast.objective import chunked_objective
-from pipeline.metrics import SentenceScore, corpus_score, perplexity, teacher_forced
 from pipeline.models import Seq2Seq
 from pipeline.objective import Objective, objective
-from pipeline.scoring import GREEDY, score_batch
+from pipeline.scored_task import ScoredTask
 from pipeline.window import Window
 
 
-class TranslationTask(pl.LightningModule):
+class TranslationTask(ScoredTask):
     """Trains any `Seq2Seq` to translate.
 
     The loss is nats per real target token, teacher-forced. Label smoothing changes only what is optimised
@@ -55,26 +52,19 @@ class TranslationTask(pl.LightningModule):
         seed: int = 1,
         fast: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(network, name, fast)
         if not 0 <= label_smoothing < 1:
             raise UserError(f"model.label_smoothing is {label_smoothing}; it must be at least 0 and less than 1")
         self.save_hyperparameters()
-        self.network = network
-        self.name = name
         self.lr = lr
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
         self.seed = seed
-        self.fast = fast
-        if fast:
-            use_fast_modules(network)
         # Kept in the checkpoint: a resumed run goes on counting.
         self.tokens_seen = 0
         self.seconds = 0.0
         self.commits: list[str | None] = []  # of the code that trained, the first one first
-        # Of the validation or test that ran last: the scores of each of its splits.
-        self.scores: dict[str, list[SentenceScore]] = {}
         self._window = Window()
         self._validation_start = 0.0
         self._logged_at = 0
@@ -219,67 +209,20 @@ class TranslationTask(pl.LightningModule):
     def _has_scaled_gradients(self) -> bool:
         return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
-    # Validation and test
+    # Validation
 
     def on_validation_epoch_start(self) -> None:
         if self._window.tokens:
             self._log_window()
         self._validation_start = time.perf_counter()
-        self.scores = {"val": []}
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.scores["val"] += self._score(batch, with_translation=True)
-
-    def on_validation_epoch_end(self) -> None:
-        scores = self._gather("val")
-        forced = teacher_forced(scores)
-        bleu = corpus_score("bleu", [s.hypothesis for s in scores], self._references("val", scores))
-        scalars = {
-            "loss/val": forced.nats_per_token,
-            "perplexity/val": perplexity(forced.nats_per_token),
-            "accuracy/val": forced.token_accuracy,
-            "bleu/val": bleu,
-        }
-        # For the callbacks that watch a value; the logger gets it under the same name, with our step.
-        for name, value in scalars.items():
-            self.log(name, value, logger=False, rank_zero_only=False, sync_dist=False)
-        self._log(scalars)
+        super().on_validation_epoch_start()
 
     def on_validation_end(self) -> None:
         # Comes after the callbacks': what they draw and save is no time of training.
         self.seconds += time.perf_counter() - self._validation_start
         self._window = Window()
 
-    def on_test_epoch_start(self) -> None:
-        self.scores = {"test": [], "train": []}
-
-    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        split = ("test", "train")[dataloader_idx]
-        self.scores[split] += self._score(batch, with_translation=split == "test")
-
-    def on_test_epoch_end(self) -> None:
-        for split in self.scores:
-            self.log(f"loss/{split}", teacher_forced(self._gather(split)).nats_per_token, logger=False)
-
-    def _score(self, batch: Batch, *, with_translation: bool) -> list[SentenceScore]:
-        search = GREEDY._replace(fast=self.fast) if with_translation else None
-        return score_batch(self.network, batch, self.trainer.datamodule.tokenizer, search)
-
-    def _gather(self, split: str) -> list[SentenceScore]:
-        """The scores of all processes, each sentence once, in the order of the split; kept in `scores` on each."""
-        scores = self.scores[split]
-        if self.trainer.world_size > 1:
-            parts: list[list[SentenceScore]] = [[]] * self.trainer.world_size
-            torch.distributed.all_gather_object(parts, scores)
-            scores = [score for part in parts for score in part]
-        self.scores[split] = [score for _, score in sorted({s.index: s for s in scores}.items())]
-        return self.scores[split]
-
-    def _references(self, split: str, scores: list[SentenceScore]) -> list[str]:
-        pairs = self.trainer.datamodule.corpus.split(split)
-        return [pairs[score.index].tgt for score in scores]
-
-    # Optimiser, checkpoint, log
+    # Optimiser, checkpoint
 
     def configure_optimizers(self) -> dict[str, Any]:
         # A fused step would undo the scale of 16-bit gradients itself, after they were clipped.
@@ -324,10 +267,6 @@ class TranslationTask(pl.LightningModule):
         self.seconds = progress["seconds"]
         self.commits = progress["commits"]
         self._window = Window(**progress["window"])
-
-    def _log(self, scalars: dict[str, float]) -> None:
-        if self.logger is not None:
-            self.logger.log_metrics(scalars, step=self.global_step)
 
 
 def _clip_limit(gradient_clip_val: float | None) -> float:

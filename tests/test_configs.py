@@ -61,20 +61,32 @@ def test_other_corpora_have_no_settings_of_their_own():
 
 
 def test_the_recipe_gives_the_three_models_as_many_parameters_and_equal_batches(cli_of):
-    models = (*THREE, "gru_mean")
+    models = (*THREE, "gru_mean", "gru_attention_both")
     made = {model: cli_of(*options_of("multi30k", None, model)) for model in models}
-    gru, attention, transformer, mean = (sum(p.numel() for p in made[model].model.parameters()) for model in models)
+    gru, attention, transformer, mean, both = map(num_parameters, made.values())
     assert gru == attention == mean
     assert abs(gru - transformer) < 0.01 * transformer
+    assert abs(gru - both) < 0.01 * gru
     assert len({made[model].initial_weights_hash for model in ("gru", "gru_mean", "gru_attention")}) == 1
     data = [made[model].config.fit.data.as_dict() for model in models]
     assert all(of_model == data[0] for of_model in data)
 
 
-@pytest.mark.parametrize("model", THREE)
+def test_the_bidirectional_gru_has_as_many_parameters_as_the_others_on_any_corpus(cli_of):
+    of_one_way, both = (
+        num_parameters(cli_of(*options_of("toy", None, model))) for model in ("gru", "gru_attention_both")
+    )
+    assert abs(of_one_way - both) < 0.01 * of_one_way
+
+
+def num_parameters(cli: TranslationCLI) -> int:
+    return sum(p.numel() for p in cli.model.parameters())
+
+
+@pytest.mark.parametrize("model", [*THREE, "gru_attention_both"])
 def test_each_part_of_the_recipe_can_be_left_out(cli_of, model):
     settings = {}
-    for part in read_parts("multi30k", THREE):
+    for part in read_parts("multi30k", [model]):
         if model in part.models:
             config = cli_of(*options_of("multi30k", None, model), *part.arguments).config.fit
             settings[part.name] = str(config.as_dict())

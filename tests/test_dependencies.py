@@ -27,7 +27,8 @@ LEVELS = [
     {"pipeline.scoring", "pipeline.charts", "pipeline.curves"},
     {"pipeline.objective"},
     {"pipeline.fast"},
-    {"pipeline.translator", "pipeline.task"},
+    {"pipeline.translator", "pipeline.scored_task"},
+    {"pipeline.task"},
     {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder", "pipeline.evaluation", "pipeline.bench"},
     {"pipeline.panels", "pipeline.explorer"},
     {"pipeline.claims"},
@@ -40,6 +41,7 @@ LEVELS = [
 ]
 ONLY_IN = {
     "pytorch_lightning": {
+        "pipeline.scored_task",
         "pipeline.task",
         "pipeline.callbacks",
         "pipeline.data.datamodule",

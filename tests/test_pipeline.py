@@ -217,7 +217,7 @@ def test_one_callback_in_the_place_of_all_is_refused(corpus, tmp_path, refuse):
 
 def test_an_unknown_model_is_named_with_those_that_exist(tmp_path, refuse):
     said = refuse(train_all.main, "--corpus", "toy", "--models", "gru lstm", "--runs_dir", str(tmp_path))
-    assert "no model 'lstm'; there are gru, gru_attention, gru_mean, transformer" in said
+    assert "no model 'lstm'; there are gru, gru_attention, gru_attention_both, gru_mean, transformer" in said
 
 
 @pytest.mark.parametrize("option", ["--runs_dir", "--seed_everything", "--data.corpus", "--model.name"])
