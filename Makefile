@@ -21,6 +21,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
+# Whether a switch is on: RETRAIN=0 is off, as is RETRAIN=.
+is_on = $(filter-out 0 no false,$(1))
+
 # The folder with the finished runs of CORPUS, or of all corpora.
 FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
 
@@ -66,7 +69,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 train: $(STAMP) ## train the three models side by side and compare them
-	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' $(if $(RECIPE),--recipe '$(RECIPE)') --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(JOBS),--jobs '$(JOBS)') $(if $(RETRAIN),--retrain) -- $(if $(FAST),--model.fast true) $(ARGS)
+	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' $(if $(RECIPE),--recipe '$(RECIPE)') --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(JOBS),--jobs '$(JOBS)') $(if $(call is_on,$(RETRAIN)),--retrain) -- $(if $(call is_on,$(FAST)),--model.fast true) $(ARGS)
 
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
 	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.plots import Curve, model_colour
+from pipeline.plots import Curve, dashes_of, model_colour
 
 WIDTH, HEIGHT = 440, 290
 # What is left of the drawing around the axes, for ticks and labels.
@@ -32,11 +32,13 @@ class DrawnLine(NamedTuple):
     """A line of a chart: `pieces` are runs of neighbouring marks, parted where a point is missing.
 
     Attributes:
+        dashes: Lengths of dashes and gaps; none for a line without gaps.
         is_faint: Drawn thin and without dots: there are many points.
     """
 
     label: str
     colour: str
+    dashes: tuple[int, ...]
     pieces: list[list[Mark]]
     is_faint: bool
 
@@ -80,11 +82,13 @@ def loss_chart(title: str, lines: Sequence[StepLine], y_label: str) -> Chart:
         return Mark(_x(step / last), height(value), None, None, f"step {step:,}: {value:.3g}")
 
     drawn = [
-        DrawnLine(line.label, model_colour(line.model), [[mark(*p) for p in line.points if p[1] > 0]], line.is_faint)
-        for line in lines
+        DrawnLine(
+            line.label, model_colour(line.model), dashes, [[mark(*p) for p in line.points if p[1] > 0]], line.is_faint
+        )
+        for line, dashes in zip(lines, dashes_of([line.model for line in lines]), strict=True)
     ]
     y_ticks = [Tick(height(value), (f"{value:g}",)) for value in _log_ticks(low, high)]
-    x_ticks = [Tick(_x(step / last), (f"{step:,.0f}",)) for step in _even_ticks(last)]
+    x_ticks = [Tick(_x(step / last), (f"{step:,.0f}",)) for step in _even_ticks(0, last)]
     return Chart(title, "optimiser steps", y_label, x_ticks, y_ticks, drawn)
 
 
@@ -104,7 +108,8 @@ def length_chart(
         return _x((number + 0.5) / len(places))
 
     lines = []
-    for order, curve in enumerate(curves):
+    all_dashes = dashes_of([curve.model for curve in curves])
+    for order, (curve, dashes) in enumerate(zip(curves, all_dashes, strict=True)):
         shift = 4 * (order - (len(curves) - 1) / 2)  # so that bars do not hide one another
         pieces: list[list[Mark]] = [[]]
         for number, point in enumerate(curve.points):
@@ -115,9 +120,10 @@ def length_chart(
             interval = "" if point.low is None else f" [{point.low:.3g}, {point.high:.3g}]"
             text = f"{' '.join(point.place.split())}: {point.value:.3g}{interval}"
             pieces[-1].append(Mark(x_of(number) + shift, _y(point.value / top), low, high, text))
-        lines.append(DrawnLine(curve.label, model_colour(curve.model), [piece for piece in pieces if piece], False))
+        drawn = [piece for piece in pieces if piece]
+        lines.append(DrawnLine(curve.label, model_colour(curve.model), dashes, drawn, is_faint=False))
     x_ticks = [Tick(x_of(number), tuple(place.split("\n"))) for number, place in enumerate(places)]
-    y_ticks = [Tick(_y(value / top), (f"{value:g}",)) for value in _even_ticks(top)]
+    y_ticks = [Tick(_y(value / top), (f"{value:g}",)) for value in _even_ticks(0, top)]
     shaded = None if first_beyond is None else (_x(0), _x(first_beyond / len(places)))
     return Chart(title, "source length (words)", y_label, x_ticks, y_ticks, lines, shaded)
 
@@ -130,15 +136,20 @@ def _y(share: float) -> float:
     return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def _even_ticks(top: float) -> list[float]:
-    """0, and three to six round numbers up to `top`."""
-    size = 10 ** math.floor(math.log10(top))
-    step = next(s * size for s in (0.2, 0.5, 1, 2) if top / (s * size) <= 6)
-    return [round(n * step, 10) for n in range(int(top / step + 1e-9) + 1)]
+def _even_ticks(bottom: float, top: float, most: int = 6) -> list[float]:
+    """Round numbers from `bottom` to `top`, equally far apart, with at most `most` distances between them."""
+    size = 10 ** math.floor(math.log10(top - bottom))
+    step = next(s * size for s in (0.2, 0.5, 1, 2) if (top - bottom) / (s * size) <= most)
+    return [round(n * step, 10) for n in range(math.ceil(bottom / step - 1e-9), math.floor(top / step + 1e-9) + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between 10^low and 10^high: 1, 2, 5 of each power of ten, or only 1 where there are many."""
+    """Round numbers between 10^low and 10^high: 1, 2, 5 of each power of ten, or only 1 where there are many.
+
+    Where the ends are so close that there would be hardly any, numbers that are equally far apart.
+    """
+    if low < high < low + 0.8:
+        return _even_ticks(10**low, 10**high, most=8)
     digits = (1, 2, 5) if high - low < 2 else (1,) if high - low > 5 else (1, 3)
     powers = range(math.floor(low), math.ceil(high) + 1)
     return [d * 10**p for p in powers for d in digits if low <= math.log10(d * 10**p) <= high]

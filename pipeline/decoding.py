@@ -114,9 +114,9 @@ def beam_search(
 
     At every step each hypothesis is extended by its `beam` most probable tokens, and the `beam` most probable of all
     extensions stay. Two kinds keep their place whatever the others do: a finished hypothesis, and the greedy one, which
-    always stands first; so the result never scores less than greedy search's. A source is done when its `num_best` best
-    finished hypotheses cannot be overtaken: a live one can only lose probability, and its penalty is largest at the
-    length limit. Equal scores are ranked by the lower row and token.
+    always stands first; so the result never scores less than what greedy search finishes. A source is done when its
+    `num_best` best finished hypotheses cannot be overtaken: a live one can only lose probability, and its penalty is
+    largest at the length limit. Equal scores are ranked by the lower row and token.
 
     Args:
         network: In evaluation mode.

@@ -141,13 +141,21 @@ def _alignment_parts(alignment: dict[str, Any]) -> list[str]:
     ]
     return [
         "Word alignment against the gold links: the strongest source word of each target word of the reference. "
-        "AER: 0 is perfect. Layer, head and step were chosen on validation.",
+        f"AER: 0 is perfect. {_how_maps_were_chosen(attentions)}",
         markdown_table(["model", "map", "AER", "precision (%)", "recall (%)"], rows, num_texts=2),
         "AER per phenomenon.",
         markdown_table(["phenomenon", "target words", *columns], by_phenomenon),
         "Shape of the chosen maps.",
         markdown_table(["model", "entropy (nats)", "weight on </s> (%)", "coverage"], shapes),
     ]
+
+
+def _how_maps_were_chosen(attentions: dict[str, Any]) -> str:
+    if all(values["on_validation"] for values in attentions.values()):
+        return "Layer, head and step were chosen on validation."
+    return (
+        "The mean of all layers and heads is read, at the step that predicts the word: there is nothing to choose by."
+    )
 
 
 def _alignment_cells(values: dict[str, Any], what: str) -> list[str]:

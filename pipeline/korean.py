@@ -21,6 +21,7 @@ CELLS = {
     "sentences": "문장 수",
     "GRU, no attention": "GRU, 어텐션 없음",
     "GRU + attention": "GRU + 어텐션",
+    "GRU ⇄ + attention": "GRU ⇄ + 어텐션",
     "GRU, mean of states": "GRU, 은닉 상태의 평균",
     "Transformer": "트랜스포머",
     "minutes of training": "학습 시간(분)",

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import itertools
 import warnings
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -31,14 +32,21 @@ MODEL_LABELS = {
     "gru_attention": "GRU + attention",
     "transformer": "Transformer",
     "gru_mean": "GRU, mean of states",
-    "gru_attention_both": "GRU (bidirectional) + attention",
+    "gru_attention_both": "GRU ⇄ + attention",
 }
-_OTHER_COLOUR = "#56B4E9"
+_OTHER_COLOURS = itertools.cycle(("#56B4E9", "#8C8C8C", "#A6761D"))
+_DASHES = ((), (6, 3), (2, 3), (8, 3, 2, 3))
 
 
+@functools.cache
 def model_colour(name: str) -> str:
-    """The colour of a model in every figure."""
-    return MODEL_COLOURS.get(name, _OTHER_COLOUR)
+    """The colour of a model in every figure; models of one's own get further ones in the order in which they come."""
+    return MODEL_COLOURS.get(name) or next(_OTHER_COLOURS)
+
+
+def dashes_of(models: Sequence[str]) -> list[tuple[int, ...]]:
+    """The dashes of lines that have the colours of these models: none for the first of a model, others for the next."""
+    return [_DASHES[models[:number].count(model) % len(_DASHES)] for number, model in enumerate(models)]
 
 
 def model_label(name: str) -> str:
@@ -195,7 +203,8 @@ def curves_figure(
     if first_beyond is not None:
         axis.axvspan(-0.5, first_beyond - 0.5, color="0.94", zorder=0, label="lengths seen in training")
         axis.set_xlim(-0.5, len(places) - 0.5)
-    for number, (label, model, points) in enumerate(curves):
+    all_dashes = dashes_of([curve.model for curve in curves])
+    for number, ((label, model, points), dashes) in enumerate(zip(curves, all_dashes, strict=True)):
         colour = model_colour(model)
         shift = 0.05 * (number - (len(curves) - 1) / 2)  # so that bars do not hide one another
         axis.plot(
@@ -205,6 +214,7 @@ def curves_figure(
             color=colour,
             label=label,
             linewidth=2,
+            linestyle=(0, dashes) if dashes else "-",
         )
         for x, point in enumerate(points):
             if point and point.low is not None:

@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> None:
     if options.out is None:
         print("\n\n".join(map_text(panel) for panel in maps))
         return
+    if not options.out.suffix:
+        options.out = options.out.with_suffix(".png")
     ending = options.out.suffix
     if ending == ".html":
         write_text(options.out, alignment_page(options.sentence, maps))

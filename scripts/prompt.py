@@ -1,5 +1,6 @@
 """The prompt of `scripts.translate` on a terminal."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -100,6 +101,7 @@ def _show_maps(
         console.print(Text(map_text(panel)), soft_wrap=True)
         console.print()
     path = Path(file.strip() or "map.png")
+    path = path if path.suffix else path.with_suffix(".png")
     try:
         alignment_panel(maps, scale_label="saliency" if is_saliency else "attention weight").savefig(path, dpi=150)
     except ValueError as error:  # matplotlib, of an ending it cannot write
@@ -116,7 +118,8 @@ def _start_history() -> Path | None:
     folder = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "attention-laboratory"
     path = folder / "history"
     if path.is_file():
-        readline.read_history_file(path)
+        with contextlib.suppress(OSError):  # as below
+            readline.read_history_file(path)
     return path
 
 

@@ -41,7 +41,7 @@ def publish(runs: list[Path], results_folder: Path) -> None:
     # runs/CORPUS/*/seed1 names the figures too; they are copied with the runs
     results_of = {run: read_results(run) for run in runs if run.parent.name != "comparison"}
     _refuse_two_recipes(results_of.values(), results_folder)
-    evaluations = {run: _evaluation_of(run, results) for run, results in results_of.items()}
+    evaluations = {run: _evaluation_of(run, results, results_folder) for run, results in results_of.items()}
     for run, results in results_of.items():
         folder = results_folder / results["corpus"]["name"]
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,9 +50,29 @@ def publish(runs: list[Path], results_folder: Path) -> None:
         write_json(folder / "curves" / f"{name}.json", scalar_curves(run, VALIDATION_CURVES))
         if evaluation := evaluations[run]:
             _replace(folder / "evaluation", evaluation)
-        figures = "*.png" if results["corpus"]["is_synthetic"] else "length.png"
-        for figure in (run.parent.parent / "comparison" / run.name).glob(figures):
+    for run, results in results_of.items():
+        _copy_figures(run, results["corpus"], results_folder, results_of.values())
+
+
+def _copy_figures(run: Path, corpus: dict[str, Any], results_folder: Path, given: Iterable[dict[str, Any]]) -> None:
+    """Copies the figures that compare a run with others, unless there are runs in the table that they cannot show."""
+    folder = results_folder / corpus["name"]
+    missing = {_place(made) for made in _published(results_folder, [corpus["name"]])} - set(map(_place, given))
+    for figure in (run.parent.parent / "comparison" / run.name).glob(
+        "*.png" if corpus["is_synthetic"] else "length.png"
+    ):
+        if missing and (folder / figure.name).is_file():
+            print(f"{folder / figure.name} is kept: {figure} would not show {', '.join(_names(missing))}")
+        else:
             shutil.copyfile(figure, folder / figure.name)
+
+
+def _place(results: dict[str, Any]) -> tuple[str, int]:
+    return results["model"], results["seed"]
+
+
+def _names(places: Iterable[tuple[str, int]]) -> list[str]:
+    return [f"{model}, seed {seed}" for model, seed in sorted(places)]
 
 
 def _refuse_two_recipes(results: Iterable[dict[str, Any]], results_folder: Path) -> None:
@@ -77,24 +97,40 @@ def _published(results_folder: Path, corpora: Iterable[str]) -> list[dict[str, A
     return [read_json(path) for name in corpora for path in (results_folder / name).glob("*-seed*.json")]
 
 
-def _evaluation_of(run: Path, results: dict[str, Any]) -> Path | None:
+def _evaluation_of(run: Path, results: dict[str, Any], results_folder: Path) -> Path | None:
     """The folder with the evaluation of a run on its test set; None where there is none.
 
     Raises:
-        UserError: It is of other weights than the run has now.
+        UserError: It, or the published one that would stay, is of other weights than the run has now; or the published
+            one has runs that it has not.
     """
     folder = run.parent.parent / "evaluation" / "test"
-    if not is_evaluation(folder):
-        return None
-    of_model = read_json(folder / EVALUATION)["scores"]["models"].get(results["model"], {"seeds": []})
+    published = results_folder / results["corpus"]["name"] / "evaluation"
+    before = _evaluated(published) if is_evaluation(published) else {}
+    is_there = is_evaluation(folder)
+    evaluated = _evaluated(folder) if is_there else before
     now = results["nats_per_token"]["test"]
-    nats = dict(zip(of_model["seeds"], of_model.get("nats_per_token", {}).get("per_seed", ()), strict=True))
-    if abs(nats.get(results["seed"], float("inf")) - now) > SAME_NATS:
+    if (is_there or _place(results) in before) and abs(evaluated.get(_place(results), float("inf")) - now) > SAME_NATS:
         raise UserError(
-            f"{folder} is not of {run} as it is now ({now:.3f} nats per token on the test set): evaluate the runs "
-            "again with make evaluate, or move that folder away to publish without it"
+            f"{folder if is_there else published} is not of {run} as it is now ({now:.3f} nats per token on the test "
+            "set): evaluate the runs again with make evaluate, or move that folder away to publish without it"
         )
-    return folder
+    if is_there and (lost := before.keys() - evaluated.keys()):
+        raise UserError(
+            f"{folder} would take the place of {published}, but has not {'; '.join(_names(lost))}; put them together "
+            f"with python -m scripts.evaluate {folder} {published} --corpus FOLDER --out FOLDER, or remove the second"
+        )
+    return folder if is_there else None
+
+
+def _evaluated(folder: Path) -> dict[tuple[str, int], float]:
+    """Nats per token on the test set, by model and seed, in an evaluation."""
+    models = read_json(folder / EVALUATION)["scores"]["models"]
+    return {
+        (model, seed): nats
+        for model, scores in models.items()
+        for seed, nats in zip(scores["seeds"], scores["nats_per_token"]["per_seed"], strict=True)
+    }
 
 
 def _replace(kept: Path, evaluation: Path) -> None:
@@ -102,8 +138,7 @@ def _replace(kept: Path, evaluation: Path) -> None:
     if kept.is_dir():
         shutil.rmtree(kept)
     kept.mkdir(parents=True)
-    models = read_json(evaluation / EVALUATION)["scores"]["models"]
-    of_runs = {f"{model}-seed{seed}" for model, scores in models.items() for seed in scores["seeds"]}
+    of_runs = {f"{model}-seed{seed}" for model, seed in _evaluated(evaluation)}
     for path in evaluation.iterdir():
         is_stale = path.suffix in OF_A_RUN and path.stem not in of_runs
         if path.suffix in (*OF_AN_EVALUATION, *OF_A_RUN) and not is_stale:

@@ -20,6 +20,7 @@ from typing import Any
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS; read when CUDA starts
 
 import torch
+from jsonargparse import Namespace
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -127,6 +128,7 @@ class TranslationCLI(LightningCLI):
                 self.folder.refuse_other_settings(settings_of(self._dumped()))
                 self._resume_from, self._last = str(self.folder.last), self.folder.read_last()
                 self.save_config_callback = None  # it is there
+        self._refuse_what_is_not_done(config.trainer)
         if config.trainer.logger not in (None, True):
             raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
         config.trainer.logger = None
@@ -144,6 +146,22 @@ class TranslationCLI(LightningCLI):
             default_hp_metric=False,
             purge_step=self._last["global_step"] + 1 if self._last else None,
         )
+
+    @staticmethod
+    def _refuse_what_is_not_done(trainer: Namespace) -> None:
+        """Raises UserError for options of Lightning that would be taken and not do what they say."""
+        if trainer.gradient_clip_algorithm not in (None, "norm"):
+            raise UserError(
+                f"--trainer.gradient_clip_algorithm is {trainer.gradient_clip_algorithm}; gradients are clipped by norm"
+            )
+        is_whole = trainer.limit_train_batches is None or isinstance(trainer.limit_train_batches, float)
+        is_whole &= trainer.limit_train_batches in (None, 1)
+        for name, is_done in (("limit_train_batches", is_whole), ("overfit_batches", not trainer.overfit_batches)):
+            if not is_done:
+                raise UserError(
+                    f"--trainer.{name} is not taken: an epoch is all batches of the corpus, so that a stopped run can "
+                    "go on; for a short training use --trainer.max_steps, for few sentences a smaller corpus"
+                )
 
     def _report_if_finished(self) -> None:
         """Reports a finished run and ends: every process, since nobody waits for one that ends alone."""

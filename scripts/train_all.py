@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.children import Children
@@ -60,8 +61,8 @@ def train_all(options: argparse.Namespace) -> None:
         _one_after_the_other(commands)
     else:
         _side_by_side(commands, options.jobs)
-    if any(argument.startswith(("--trainer.fast_dev_run", "--score_test")) for argument in options.arguments):
-        return  # trials leave no test scores to compare
+    if _is_trial(options.arguments):
+        return  # leaves no test scores to compare
     folder = Path(options.runs_dir) / name
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
     print("\nLook next: make report (one page with everything, to open in a browser),")
@@ -77,7 +78,8 @@ def training_command(corpus: str, recipe: str | None, model: str, seed: int, run
     command = [sys.executable, "-m", "scripts.train", "fit"]
     for config in config_files(corpus, recipe, model):
         command += ["-c", str(config)]
-    command += ["--data.corpus", corpus] if corpus not in KNOWN else []
+    is_named_there = corpus in KNOWN and recipe in (None, corpus)
+    command += [] if is_named_there else ["--data.corpus", corpus]
     return [*command, "--seed_everything", str(seed), "--runs_dir", str(runs_dir)]
 
 
@@ -95,6 +97,14 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
     files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
     own = CONFIGS / recipe / f"{model}.yaml"
     return [*files, own] if own.is_file() else files
+
+
+def _is_trial(arguments: Sequence[str]) -> bool:
+    """Whether the options of `scripts.train` leave out the scores on the test set."""
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    values = {option: value.lower() for option, value in pairwise([*words, ""])}
+    is_dev_run = values.get("--trainer.fast_dev_run", "false") not in ("false", "0", "null")
+    return is_dev_run or values.get("--score_test") == "false"
 
 
 def _one_after_the_other(commands: Sequence[list[str]]) -> None:

@@ -22,8 +22,9 @@ import torch
 
 from pipeline.alignment import format_pharaoh, strongest_links
 from pipeline.errors import UserError, exit_on_error
-from pipeline.plots import model_label, model_order
+from pipeline.plots import model_order
 from pipeline.printable import printable
+from pipeline.report import run_labels
 from pipeline.run_folder import find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.standard_input import Lines, read_lines_as_they_come
@@ -32,7 +33,7 @@ from scripts.prompt import prompt
 
 
 class Model:
-    """A translator and what it is called among the others: its model's name, with its seed where that is needed."""
+    """A translator and what it is called among the others: its model's name, with its seed and file where needed."""
 
     def __init__(self, translator: Translator, label: str) -> None:
         self.translator = translator
@@ -46,15 +47,15 @@ def load_models(paths: Sequence[Path], device: str) -> list[Model]:
         UserError: There are none, or they were trained on different corpora.
     """
     found = find_runs(paths)
-    runs = [(Translator.load(run.checkpoint, device), run.seed) for run in found]
+    runs = [(Translator.load(run.checkpoint, device), run) for run in found]
     if len({translator.origin.content_hash for translator, _ in runs}) > 1:
         folders = sorted({str(run.folder.parent.parent if run.folder else run.checkpoint) for run in found})
         raise UserError(f"these runs were trained on different corpora; choose one: {', '.join(folders)}")
-    runs.sort(key=lambda run: (model_order(run[0].name), run[1]))
-    names = [translator.name for translator, _ in runs]
+    runs.sort(key=lambda pair: (model_order(pair[0].name), pair[1].seed))
+    labels = run_labels([{"model": translator.name, "seed": run.seed} for translator, run in runs])
     return [
-        Model(translator, model_label(translator.name) + (f", seed {seed}" if names.count(translator.name) > 1 else ""))
-        for translator, seed in runs
+        Model(translator, label if labels.count(label) == 1 else f"{label} ({run.checkpoint})")
+        for (translator, run), label in zip(runs, labels, strict=True)
     ]
 
 
@@ -102,7 +103,10 @@ def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: 
         elif options.nbest > 1:
             written += [f"{number} ||| {t.text} ||| {t.score:.4f}" for t in of_models[0]]
         else:
-            written.append("\t".join(_as_text(m, t, options) for m, t in zip(models, of_models, strict=True)))
+            cells = [translations[0].text if translations else "" for translations in of_models]
+            if options.align:
+                cells = [_with_links(m, t, line, number) for m, t in zip(models, of_models, strict=True)]
+            written.append("\t".join(cells))
     return written
 
 
@@ -140,14 +144,21 @@ def _joined(parts: list[list[Translation]]) -> list[Translation]:
     ]
 
 
-def _as_text(model: Model, translations: list[Translation], options: argparse.Namespace) -> str:
+def _with_links(model: Model, translations: list[Translation], line: str, number: int) -> str:
+    """The translation and the links of its words; without links where the tokenizer has other words than the line."""
     if not translations:
         return ""
     best = translations[0]
-    if options.align is None:
-        return best.text
     mean = mean_cross_map(model.translator.word_maps_of(best))
-    links = strongest_links(mean.weights[0][:-1, :-1]) if mean.weights.shape[2] > 1 and len(mean.queries) > 1 else set()
+    links = set()
+    if mean.weights.shape[2] > 1 and len(mean.queries) > 1:
+        if len(mean.keys) - 1 == len(line.split()):
+            links = strongest_links(mean.weights[0][:-1, :-1])
+        else:
+            print(
+                f"line {number}: {model.label} reads other words than those between the spaces; no links",
+                file=sys.stderr,
+            )
     return f"{best.text} ||| {format_pharaoh(links)}"
 
 

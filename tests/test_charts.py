@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, StepLine, length_chart, loss_chart
-from pipeline.plots import MODEL_COLOURS, Curve, Point
+from pipeline.plots import MODEL_COLOURS, Curve, Point, model_colour
 
 FLOOR, CEILING = HEIGHT - BOTTOM, TOP
 
@@ -44,3 +44,23 @@ def test_losses_are_drawn_on_a_logarithmic_axis():
 def test_one_loss_alone_has_a_place():
     chart = loss_chart("Loss", [StepLine("a", "gru", [[7, 2.0]], is_faint=False)], "nats")
     assert CEILING <= chart.lines[0].pieces[0][0].y <= FLOOR
+
+
+@pytest.mark.parametrize(("least", "most"), [(1.6, 3.6), (2.0, 3.7), (2.52, 3.94), (0.9, 1.1)])
+def test_losses_that_are_close_have_numbers_on_their_axis(least, most):
+    line = StepLine("a", "gru", [[0, most], [100, least]], is_faint=False)
+    ticks = loss_chart("Loss", [line], "nats").y_ticks
+    assert len(ticks) >= 3
+    assert all(CEILING <= tick.at <= FLOOR for tick in ticks)
+    assert all(least <= float(tick.text[0]) <= most for tick in ticks)
+
+
+def test_two_runs_of_one_model_have_its_colour_and_other_dashes():
+    curves = [Curve(f"seed {seed}", "gru", [Point("1", 1.0), Point("2", 2.0)]) for seed in (1, 2)]
+    first, second = length_chart("BLEU", curves, "BLEU").lines
+    assert first.colour == second.colour
+    assert first.dashes != second.dashes
+
+
+def test_models_of_ones_own_are_told_apart():
+    assert len({model_colour(name) for name in (*MODEL_COLOURS, "my own", "my other")}) == len(MODEL_COLOURS) + 2

@@ -10,7 +10,7 @@ from pipeline.callbacks import Checkpoints
 from pipeline.models import Seq2Seq
 from scripts.ablate import read_parts
 from scripts.train import TranslationCLI
-from scripts.train_all import config_files
+from scripts.train_all import _is_trial, config_files, training_command
 
 ROOT = Path(__file__).parent.parent
 CORPORA = sorted((ROOT / "configs" / "corpus").glob("*.yaml"))
@@ -53,6 +53,28 @@ def test_multi30k_and_its_other_forms_are_trained_by_its_recipe(cli_of, model):
         f"configs/multi30k/{model}.yaml",
     ]
     assert cli_of(*options_of("multi30k", None, model)).model.name == model
+
+
+def test_the_corpus_that_is_named_is_trained_on_whatever_the_recipe():
+    for corpus, recipe in (("toy", "multi30k"), ("multi30k", "toy"), ("toy", "other"), ("folder/texts", None)):
+        command = training_command(corpus, recipe, "gru", 1, "runs")
+        assert command[command.index("--data.corpus") + 1] == corpus
+    assert "--data.corpus" not in training_command("toy", None, "gru", 1, "runs")  # configs/corpus/toy.yaml has it
+
+
+@pytest.mark.parametrize(
+    ("options", "is_trial"),
+    [
+        (["--score_test", "false"], True),
+        (["--score_test=False"], True),
+        (["--score_test", "true"], False),
+        (["--trainer.fast_dev_run", "3"], True),
+        (["--trainer.fast_dev_run=false"], False),
+        (["--trainer.max_steps", "5"], False),
+    ],
+)
+def test_what_leaves_no_scores_is_known(options, is_trial):
+    assert _is_trial(options) is is_trial
 
 
 def test_other_corpora_have_no_settings_of_their_own():

@@ -9,6 +9,7 @@ from pipeline.document_tables import NO_GPU, runs_made, scores, times, verdicts
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError
 from pipeline.korean import CELLS, SAYS, SENTENCES, TITLES, in_korean
+from pipeline.plots import MODEL_LABELS
 from pipeline.published_scores import published_scores
 from tests.commands import ROOT
 from tests.test_report import claim, results
@@ -78,11 +79,12 @@ def test_a_corpus_without_results_is_an_error_that_says_how_to_publish(published
 
 
 def test_times_are_means_per_machine_and_say_whether_there_was_a_gpu():
-    table = times([run("gru", 60), run("gru", 120), run("gru_attention", 30)])
-    assert [cell.strip() for cell in table.splitlines()[2].split("|")[4:-1]] == ["1.5", "0.5", "2.0"]
+    of_three = [run("gru", 60), run("gru", 120), run("gru_attention", 30), run("transformer", 6)]
+    table = times([*of_three, run("of my own", 600)])
+    assert [cell.strip() for cell in table.splitlines()[2].split("|")[4:-1]] == ["1.5", "0.5", "0.1", "2.1"]
     assert table.endswith(NO_GPU)
     table = times([run("gru", 60), run("transformer", 6, gpu="a GPU")])
-    assert [cell.strip() for cell in table.splitlines()[3].split("|")[2:-1]] == ["a GPU", "1", "–", "0.1", "0.1"]
+    assert [cell.strip() for cell in table.splitlines()[3].split("|")[2:-1]] == ["a GPU", "1", "–", "–", "0.1", "–"]
     assert NO_GPU not in table
 
 
@@ -157,7 +159,8 @@ def test_every_claim_and_verdict_has_its_korean():
 
 def test_nothing_english_is_left_in_what_the_korean_documents_show():
     results_folder = ROOT / "results"
-    for mark in ("claims:all", "times:all", "results:toy", "results:multi30k"):
+    assert set(MODEL_LABELS.values()) <= CELLS.keys()
+    for mark in ("claims:all", "times:all", "results:toy", "results:multi30k", "results:multi30k_tok"):
         shown = with_tables(f"<!-- {mark} ko --><!-- end -->", results_folder)
         for english in (*SENTENCES, *(f"| {cell} " for cell in CELLS)):
             assert english not in shown

@@ -208,6 +208,19 @@ def test_alignment_maps_can_be_left_out(corpus, tmp_path):
     assert "loss/val" in tags["scalars"]
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--trainer.gradient_clip_algorithm=value", "gradients are clipped by norm"),
+        ("--trainer.limit_train_batches=1", "for a short training use --trainer.max_steps"),
+        ("--trainer.limit_train_batches=0.5", "for a short training use --trainer.max_steps"),
+        ("--trainer.overfit_batches=1", "for few sentences a smaller corpus"),
+    ],
+)
+def test_options_of_lightning_that_would_not_do_what_they_say_are_refused(corpus, tmp_path, refuse, option, said):
+    assert said in refuse(train.main, *fit_arguments(corpus, tmp_path, "gru", option))
+
+
 def test_one_callback_in_the_place_of_all_is_refused(corpus, tmp_path, refuse):
     said = refuse(
         train.main, *fit_arguments(corpus, tmp_path, "gru", "--trainer.callbacks=pipeline.callbacks.MemoryAdvice")

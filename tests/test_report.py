@@ -123,6 +123,45 @@ def test_an_evaluation_of_weights_that_are_gone_is_not_published(tmp_path):
     assert not (tmp_path / "results" / "toy").exists()
 
 
+def test_what_is_published_is_not_lost_to_a_run_that_comes_later(tmp_path):
+    results_folder = tmp_path / "results"
+    first = finished(tmp_path / "first", results("gru"))
+    evaluation = write_evaluation(first, {"gru": 0.3, "transformer": 0.2})
+    write_figure(first, b"of both")
+    publish([first, finished(tmp_path / "first", results("transformer"))], results_folder)
+    later = finished(tmp_path / "later", results("my own"))
+    write_figure(later, b"of one")
+    publish([later], results_folder)
+    assert (results_folder / "toy" / "length.png").read_bytes() == b"of both"
+    write_evaluation(later, {"my own": 0.3})
+    with pytest.raises(UserError, match="has not gru, seed 1; transformer, seed 1; put them together"):
+        publish([later], results_folder)
+    assert (results_folder / "toy" / "evaluation" / "evaluation.json").read_bytes() == evaluation.read_bytes()
+
+
+def test_an_evaluation_that_stays_is_of_the_runs_that_come(tmp_path):
+    run = finished(tmp_path, results("gru"))
+    write_evaluation(run, {"gru": 0.3})
+    publish([run], tmp_path / "results")
+    again = results("gru") | {"nats_per_token": {"train": 0.1, "val": 0.2, "test": 0.25}}
+    with pytest.raises(UserError, match=r"results/toy/evaluation is not of .*gru/seed1 as it is now \(0\.250 nats"):
+        publish([finished(tmp_path / "again", again)], tmp_path / "results")
+
+
+def write_evaluation(run: Path, nats: dict[str, float]) -> Path:
+    path = run.parent.parent / "evaluation" / "test" / "evaluation.json"
+    path.parent.mkdir(parents=True)
+    models = {model: {"seeds": [1], "nats_per_token": {"per_seed": [value]}} for model, value in nats.items()}
+    path.write_text(json.dumps({"scores": {"models": models}}))
+    return path
+
+
+def write_figure(run: Path, content: bytes) -> None:
+    path = run.parent.parent / "comparison" / "seed1" / "length.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+
 def test_runs_of_two_recipes_do_not_come_into_one_table(tmp_path):
     models = ("gru", "transformer")
     old = [finished(tmp_path / "old", results(model)) for model in models]

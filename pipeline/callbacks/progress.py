@@ -27,14 +27,15 @@ class RunProgress(ProgressBar):
         self._progress: Progress | None = None
         self._started = 0.0
         self._first_step = 0
+        self._seen_step = 0
 
     def disable(self) -> None:
         self._stop()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._first_step = trainer.global_step
+        self._first_step = self._seen_step = trainer.global_step
         self._started = time.monotonic()
-        if trainer.is_global_zero and sys.stderr.isatty():
+        if trainer.is_global_zero and sys.stdout.isatty():
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=None, table_column=Column(ratio=1)),
@@ -52,8 +53,9 @@ class RunProgress(ProgressBar):
             self._progress.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or trainer.global_step == self._seen_step:  # one batch of a step of several
             return
+        self._seen_step = trainer.global_step
         if module.is_capturing:  # such steps say nothing of those that follow
             self._first_step = trainer.global_step
         steps = trainer.global_step - self._first_step

@@ -33,7 +33,7 @@ class Batch(NamedTuple):
         src_mask: (batch, src_len) bool, True on real tokens.
         tgt_in: (batch, tgt_len) decoder input.
         tgt_out: (batch, tgt_len) expected output.
-        index: (batch,) position of each pair in its split; −1 for a stand-in that counts for nothing.
+        index: (batch,) position of each pair among those given; −1 for a stand-in that counts for nothing.
         num_tokens: Real target tokens, EOS included, of the whole step over all processes.
     """
 

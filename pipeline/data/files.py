@@ -7,6 +7,8 @@ Worked example of a folder of tables, as the Hub's `bentrevett/multi30k` has it:
 and of text pairs, line n of one file translating line n of the other:
 
     train.en  train.de  val.en  val.de  test.en.gz  test.de.gz
+
+Quotation marks around a field of csv and tsv are not part of the text (RFC 4180); one within is written twice.
 """
 
 import csv

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from pipeline.atomic import write_text
@@ -52,8 +53,8 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
 
 
 def corpus_name(corpus: str) -> str:
-    """What the run folders of a corpus are called: its folder's, or its dataset's last name."""
-    return _folder(corpus).resolve().name
+    """What the run folders of a corpus are called: its folder's, as it was given, or its dataset's last name."""
+    return Path(os.path.abspath(_folder(corpus))).name
 
 
 def _folder(corpus: str) -> Path:

@@ -110,7 +110,7 @@ def arrange(subject: Phrase, verb: VerbPhrase, rest: list[Phrase], order: Order)
 
 
 def as_pair(phrase: Phrase) -> SentencePair:
-    """Drops the second of two commas and a comma before the full stop, and turns word objects into positions."""
+    """Makes two commas one, drops a comma before the full stop, and turns word objects into positions."""
     words: list[TgtWord] = []
     for word in phrase.tgt:
         if words and words[-1].text == "," and word.text in ",.":

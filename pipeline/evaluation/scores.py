@@ -48,10 +48,7 @@ def score_pairs(translator: Translator, pairs: Sequence[SentencePair], search: S
     scores: list[SentenceScore] = []
     encoded = encode_pairs(pairs, translator.tokenizer)
     for batch in TokenBudgetBatches(encoded, max(1, _BATCH_TOKENS // search.beam), None):
-        on_device = batch._replace(
-            **{name: getattr(batch, name).to(translator.device) for name in ("src", "src_mask", "tgt_in", "tgt_out")}
-        )
-        scores += score_batch(translator.network, on_device, translator.tokenizer, search)
+        scores += score_batch(translator.network, batch.on(translator.device), translator.tokenizer, search)
     return sorted(scores, key=lambda score: score.index)
 
 

@@ -45,7 +45,7 @@
     panel.style.setProperty("--rgb", rgb.join(" "));
     make("h4", panel, { textContent: model.label });
     if (!weights) {
-      const text = "No self-attention: this encoder reads the source word by word, each state from the one it made before.";
+      const text = "This model has no self-attention: each state of its encoder is made without attention.";
       make("p", panel, { className: "none", textContent: text });
       return { panel, weights };
     }

@@ -25,7 +25,7 @@ def test_a_training_without_an_end_has_a_bar_too(monkeypatch, capsys):
     progress.on_train_start(endless, module)
     progress.on_validation_end(endless, module)
     assert capsys.readouterr().out == "gru: step 7 of no end, loss/val 1.000  bleu/val 2.0, unknown left\n"
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     progress.on_train_start(endless, module)
     bar = progress._progress
     bar.console.print(bar.make_tasks_table(bar.tasks))
@@ -44,3 +44,14 @@ def test_the_time_that_is_left_is_not_told_from_steps_that_are_still_captured(ca
         progress.on_train_batch_end(trainer, module)
         said += [trainer.global_step] if "on this hardware (CUDA)" in capsys.readouterr().out else []
     assert said == [80]
+
+
+def test_the_forecast_is_said_once_where_a_step_has_several_batches(capsys):
+    trainer = SimpleNamespace(global_step=0, estimated_stepping_batches=1000, is_global_zero=True)
+    module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cpu"))
+    progress = RunProgress()
+    progress.on_train_start(trainer, module)
+    for batch in range(1, 200):
+        trainer.global_step = batch // 4
+        progress.on_train_batch_end(trainer, module)
+    assert capsys.readouterr().out.count("on this hardware") == 1

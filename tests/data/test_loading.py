@@ -41,6 +41,14 @@ def test_a_folder_is_a_corpus_called_as_the_folder(tmp_path):
     assert not corpus.is_synthetic
 
 
+def test_a_folder_that_is_a_link_is_called_as_the_link(tmp_path, monkeypatch):
+    write_tables(tmp_path / "texts-version-1")
+    (tmp_path / "texts").symlink_to("texts-version-1")
+    monkeypatch.chdir(tmp_path)
+    for given in ("texts", "texts/", "./texts", "texts-version-1/../texts"):
+        assert loading.corpus_name(given) == "texts"
+
+
 def test_a_folder_that_looks_like_a_dataset_on_the_hub_is_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loading, "read_hub", lambda *_: pytest.fail("the Hub was asked"))

@@ -11,7 +11,7 @@ import pytest
 from pipeline.scoring import Search
 from pipeline.standard_input import read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translator
-from scripts.translate import translate_lines
+from scripts.translate import load_models, translate_lines
 from tests.tiny_runs import write_corpus, write_run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -93,6 +93,22 @@ def test_nbest_and_alignments_as_text(runs):
     aligned = translate(runs / "transformer" / "seed1", b"the dog .\n", "--align", "pharaoh").stdout.decode()
     text, links = aligned.rstrip("\n").split(" ||| ")
     assert len(links.split()) == len(text.split())
+
+
+def test_links_do_not_count_other_words_than_the_line_has(runs):
+    done = translate(runs / "transformer" / "seed1", "the dog´s cat .\nthe dog .\n".encode(), "--align", "pharaoh")
+    odd, plain = done.stdout.decode().splitlines()
+    assert odd.endswith(" ||| ")  # the tokenizer's NFKC parts the second word
+    assert not plain.endswith(" ||| ")
+    assert "line 1: Transformer reads other words than those between the spaces; no links" in done.stderr.decode()
+
+
+def test_two_files_of_one_run_are_told_apart(runs):
+    checkpoints = runs / "gru" / "seed1" / "checkpoints"
+    models = load_models([checkpoints / "best.ckpt", checkpoints / "last.ckpt"], "cpu")
+    assert [model.label for model in models] == [
+        f"GRU, no attention, seed 1 ({checkpoints / name})" for name in ("best.ckpt", "last.ckpt")
+    ]
 
 
 @pytest.mark.parametrize(
