@@ -50,7 +50,7 @@ def dated(content: dict) -> dict:
         ("published:toy", ["theirs", "33.7", "B-tok", "a paper"]),
         ("claims:all", ["C2 Title", "Something.", "**holds in part**"]),
         ("made:claims", ["C2", "`a \\| command`", "quick", "`unknown`", "2000-01-31", "a processor, 1 thread(s)"]),
-        ("times:all", ["toy", "a processor, 2 thread(s)", "1.5", "0.5", "2.0"]),
+        ("times:all", ["toy", "a processor, 2 thread(s)", "1.5", "0.5", "–"]),
     ],
 )
 def test_each_mark_has_its_table_and_what_is_outside_stays(mark, row, published):

@@ -126,7 +126,7 @@ def test_an_evaluation_of_weights_that_are_gone_is_not_published(tmp_path):
 def test_what_is_published_is_not_lost_to_a_run_that_comes_later(tmp_path):
     results_folder = tmp_path / "results"
     first = finished(tmp_path / "first", results("gru"))
-    evaluation = write_evaluation(first, {"gru": 0.3, "transformer": 0.2})
+    evaluation = write_evaluation(first, {"gru": 0.3, "transformer": 0.3})
     write_figure(first, b"of both")
     publish([first, finished(tmp_path / "first", results("transformer"))], results_folder)
     later = finished(tmp_path / "later", results("my own"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,7 @@ def test_links_do_not_count_other_words_than_the_line_has(runs):
 
 def test_two_files_of_one_run_are_told_apart(runs):
     checkpoints = runs / "gru" / "seed1" / "checkpoints"
+    shutil.copy(checkpoints / "best.ckpt", checkpoints / "last.ckpt")
     models = load_models([checkpoints / "best.ckpt", checkpoints / "last.ckpt"], "cpu")
     assert [model.label for model in models] == [
         f"GRU, no attention, seed 1 ({checkpoints / name})" for name in ("best.ckpt", "last.ckpt")
