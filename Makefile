@@ -48,9 +48,10 @@ setup: $(STAMP) ## make .venv and install everything into it
 HAS_TORCH := -c 'import sys, torch; sys.exit(not (2, 11) <= tuple(map(int, torch.__version__.split(".")[:2])) < (2, 15))' 2>/dev/null
 
 $(STAMP): pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@case "$$(uname -sm)" in "Darwin x86_64") echo "error: there is no torch $(TORCH) for Macs with Intel processors"; exit 1;; esac
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; give another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/python || { \
+	@test -x $(BIN)/pip || { \
 		echo "making $(VENV) …"; \
 		$(PYTHON) -m venv $$($(PYTHON) $(HAS_TORCH) && echo --system-site-packages) $(VENV) || \
 		{ echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }; \

@@ -35,7 +35,8 @@ class Estimate(NamedTuple):
     """A score with its 95 % interval.
 
     Where every sentence has the same score (none of 200 is right), resampling cannot vary it: the interval has no
-    width, which does not mean that the score is certain.
+    width, which does not mean that the score is certain. Of two or three seeds it is too narrow: where seeds are all
+    that varies, it holds the true mean in 54 and 78 % of cases.
 
     Attributes:
         value: The score; with several seeds, their mean.

@@ -1,6 +1,7 @@
 """Runs that are stopped, or shared among processes, end as one that is neither; what cannot go on says why."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -102,6 +103,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step_and_sentences(cor
     assert all(weights.isfinite().all() for weights in kept["state_dict"].values())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="scripts.soak needs /proc")
 def test_trainings_that_are_killed_again_and_again_end_as_if_nobody_had_touched_them():
     said = run("--kills", "5", "--models", "gru_attention", "--processes", "1", module="scripts.soak")
     assert "5 kills; weights, optimisers, losses, curves, translations and files are identical" in said.stdout

@@ -5,10 +5,16 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from pipeline.curves import scalar_curves
+from pipeline.data.loading import load_corpus
+from pipeline.evaluation.scores import score_pairs
+from pipeline.metrics import teacher_forced
+from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
 from scripts import train, train_all
 from tests.commands import GRU_SIZES, SMALL, fit, fit_arguments, run, weights_of, write_corpus
@@ -198,6 +204,29 @@ def test_models_can_be_trained_side_by_side_and_one_that_fails_ends_the_others(c
         assert f"-c configs/model/{model}.yaml" in done.stdout
         assert (little / model / "seed1" / "results.json").is_file()
     assert (little / "comparison" / "seed1" / "length.png").is_file()
+
+
+def test_a_training_learns_at_the_rate_of_each_step_and_its_best_weights_are_what_is_scored(corpus, tmp_path):
+    large = ["--model.network.init_args.d_embed", "32", "--model.network.init_args.d_model", "64"]
+    options = ["--trainer.max_epochs", "12", "--model.lr", "0.03", "--model.warmup_steps", "10"]
+    fit(corpus, tmp_path, "gru_attention", *large, *options)
+    folder = tmp_path / "runs/little/gru_attention/seed1"
+    curves = scalar_curves(folder, ("loss/train", "loss/val", "lr"))
+    steps, rates = zip(*curves["lr"], strict=True)
+    assert steps == tuple(range(1, steps[-1] + 1))
+    falling = [0.03 * (steps[-1] - step) / (steps[-1] - 10) for step in range(11, steps[-1] + 1)]
+    assert rates == pytest.approx([*(0.003 * step for step in range(2, 11)), 0.03, *falling], abs=1e-4)
+    losses = [value for _, value in curves["loss/train"]]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+    results = json.loads((folder / "results.json").read_text())
+    best_step, lowest = min(curves["loss/val"], key=lambda point: point[1])
+    assert best_step < steps[-1]  # or the last weights could not be told from the best
+    assert results["best_step"] == best_step
+    assert results["nats_per_token"]["val"] == pytest.approx(lowest, abs=1e-3)
+    pairs = load_corpus(str(corpus), "en", "de", tmp_path).test
+    scores = score_pairs(Translator.load(folder / "checkpoints" / "best.ckpt"), pairs, GREEDY)
+    assert results["nats_per_token"]["test"] == pytest.approx(teacher_forced(scores).nats_per_token, abs=1e-4)
 
 
 def test_alignment_maps_can_be_left_out(corpus, tmp_path):

@@ -215,13 +215,12 @@ def sums_of(run: dict[str, Any]) -> dict[str, SumScore]:
 
 
 def strongest(scores: dict[str, list[dict[str, SumScore]]], measure: str, *, lowest: bool) -> str:
-    """The model of `WITHOUT` with the best mean over seeds; a missing one is never it, if another is there."""
-
-    def mean(model: str) -> float:
-        value = np.mean([run.value for run in _of(scores[model], measure)]) if scores[model] else -np.inf
-        return float(-value if lowest and scores[model] else value)
-
-    return max(WITHOUT, key=mean)
+    """The model of `WITHOUT` with the best mean over seeds; where one is missing, that one: it could be."""
+    for model in WITHOUT:
+        if not scores[model]:
+            return model
+    best = min if lowest else max
+    return best(WITHOUT, key=lambda model: np.mean([run.value for run in _of(scores[model], measure)]))
 
 
 def _of(runs: list[dict[str, SumScore]], measure: str) -> list[SumScore]:

@@ -129,9 +129,12 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     longest, size = str(LONGEST_TRAINED), PROFILES[profile]["size"]
     attention = _exact(runs["all", size, "copy"], longest)
     without = {name: runs[name, size, "copy"] for name in ("last", "mean")}
-    # The strongest without attention, by its mean over all trained lengths.
-    strongest = max(without, key=lambda name: _mean_exact(without[name]))
+    # The strongest without attention, by its mean over all trained lengths; if one is missing, that one: it could be.
+    strongest = min(without, key=lambda name: len(without[name]))
+    if all(without.values()):
+        strongest = max(without, key=lambda name: _mean_exact(without[name]))
     sizes = PROFILES[profile]["sizes"]
+    is_whole = all(runs["last", d_model, "copy"] for d_model in sizes)
     points = [(np.log2(d_model), n50(run)) for d_model in sizes for run in runs["last", d_model, "copy"]]
     both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
     by_position = _by_position(*both_orders)
@@ -147,7 +150,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         ),
         verdict.above(
             "symbols that a doubled last state carries further",
-            slope(*zip(*points, strict=True), num_seeds=len(runs["last", size, "copy"])) if len(points) > 2 else None,
+            slope(*zip(*points, strict=True), num_seeds=len(runs["last", size, "copy"])) if is_whole else None,
             0.0,
             is_primary=True,
         ),
@@ -194,7 +197,7 @@ def _exact(runs: list[dict[str, Any]], length: str) -> list[list[int]]:
 
 def _mean_exact(runs: list[dict[str, Any]]) -> float:
     trained = [str(length) for length in LENGTHS if length <= LONGEST_TRAINED]
-    return float(np.mean([np.mean(run["exact"][length]) for run in runs for length in trained])) if runs else 0.0
+    return float(np.mean([np.mean(run["exact"][length]) for run in runs for length in trained]))
 
 
 def _by_position(*of_orders: list[dict[str, Any]]) -> list[float]:

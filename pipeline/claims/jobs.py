@@ -177,13 +177,14 @@ def _code_hash(function: str) -> str:
 
 def _sources(function: Callable, seen: set[str]) -> list[str]:
     """The source of a function, of what it uses of its own module and of the claims, and the values it reads."""
+    function = inspect.unwrap(function)  # decorated, `__code__` would be the decorator's
     name = f"{function.__module__}.{function.__qualname__}"
     if name in seen:
         return []
     seen.add(name)
     texts = [inspect.getsource(function)]
     methods = [m for m in vars(function).values() if inspect.isfunction(m)] if inspect.isclass(function) else [function]
-    for method in methods:
+    for method in map(inspect.unwrap, methods):
         for name in sorted(_names(method.__code__)):
             value = method.__globals__.get(name)
             if inspect.ismodule(value) and value.__name__.startswith(__package__):

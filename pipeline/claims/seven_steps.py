@@ -102,7 +102,8 @@ def set_width_and_scale(network: TransformerSeq2Seq, d_k: int, scale: str) -> No
 
 
 def copy_run(scale: str, d_k: int, d_model: int, steps: int, pairs: int, seed: int) -> dict[str, Any]:
-    """Trains to copy; nats per token of each test pair, and of the batches in training."""
+    """Trains to copy; nats per token of each test pair (the page takes their mean over pairs, short ones and long ones
+    alike), and of the batches in training."""
     torch.manual_seed(seed)
     vocab_size = copying.vocab_size(SYMBOLS)
     network = TransformerSeq2Seq(vocab_size, "all", d_model, 2 * d_model, num_heads=1, num_layers=1, dropout=0.0)

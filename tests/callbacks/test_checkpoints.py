@@ -91,3 +91,23 @@ def test_nothing_is_saved_between_the_batches_of_one_step(tmp_path):
         callback.on_train_batch_end(in_threes, None, None, None, batch)
         after += [batch] * (len(saved) - before)
     assert after == [2, 5]
+
+
+def test_the_best_checkpoint_is_the_one_with_the_lowest_loss(tmp_path):
+    saved = []
+    callback = Checkpoints()
+    for step, loss in ((10, 3.0), (20, 1.0), (30, 2.0), (40, 1.0)):
+        state = SimpleNamespace(fn="fit")
+        callback.on_validation_end(
+            trainer(
+                tmp_path,
+                step,
+                state=state,
+                sanity_checking=False,
+                callback_metrics={"loss/val": loss},
+                save_checkpoint=lambda path, step=step: saved.append((step, path.name)),
+            ),
+            None,
+        )
+    assert saved == [(10, "best.ckpt"), (20, "best.ckpt")]
+    assert callback.state_dict()["best"] == 1.0

@@ -1,11 +1,16 @@
 """Results that never were: what a criterion must say of numbers that are given to it."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from pipeline.claims import verdict
 from pipeline.claims.jobs import Done, Job, Results
+from pipeline.claims.training import batch_of
+from pipeline.data.batching import Batch, EncodedPair
 
 
 def verdict_of(page, answer: Callable[[str, dict[str, Any]], dict[str, Any] | None], profile: str = "quick") -> str:
@@ -26,3 +31,24 @@ def ran(job: Job) -> dict[str, Any]:
     """What a job really gives, without the cache."""
     module, _, name = job.function.partition(":")
     return getattr(importlib.import_module(module), name)(**job.options)
+
+
+class Oracle:
+    """In the place of a trained network: gives the expected tokens of the last batch 1 and all others 0.
+
+    With `is_contrary` the expected ones get −1.
+    """
+
+    def __init__(self, vocab_size: int, *, is_contrary: bool = False) -> None:
+        self.vocab_size = vocab_size
+        self.sign = -1.0 if is_contrary else 1.0
+        self.expected: Tensor | None = None
+
+    def batch_of(self, pairs: Sequence[EncodedPair]) -> Batch:
+        """In the place of the function of this name, which makes the batches that the network gets."""
+        batch = batch_of(pairs)
+        self.expected = batch.tgt_out
+        return batch
+
+    def __call__(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
+        return self.sign * torch.nn.functional.one_hot(self.expected, self.vocab_size).float()

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.claims import c1_bottleneck as page
-from tests.claims.synthetic import ran, verdict_of
+from pipeline.data.probes import copying
+from tests.claims.synthetic import Oracle, ran, verdict_of
 
 
 def answer(reach_last, reach_all, early=0.0, pairs=40):
@@ -30,6 +32,11 @@ def everything(size):
     return 60
 
 
+def answer_without(setting, value, of):
+    """The same, but what has that setting could not be trained."""
+    return lambda name, options: None if options[setting] == value else of(name, options)
+
+
 @pytest.mark.parametrize(
     ("results", "expected"),
     [
@@ -38,6 +45,8 @@ def everything(size):
         (answer(everything, everything, early=0.6), "fails"),
         (answer(lambda size: 12, everything, early=0.6), "undecided"),
         (lambda name, options: None, "undecided"),
+        (answer_without("memory", "mean", answer(grows, everything, early=0.6)), "undecided"),
+        (answer_without("d_model", 16, answer(grows, everything, early=0.6)), "undecided"),
     ],
 )
 def test_every_verdict_can_come_out(results, expected):
@@ -62,3 +71,21 @@ def test_a_test_pair_is_the_same_in_every_run():
     job = page.jobs("quick")[0]
     small = tuple((k, {"steps": 0, "pairs": 3, "d_model": 8}.get(k, v)) for k, v in job.settings)
     assert ran(job._replace(settings=small)) == ran(job._replace(settings=small))
+
+
+@pytest.mark.parametrize("order", ["copy", "reverse"])
+def test_accuracy_is_by_the_position_in_the_source(monkeypatch, order):
+    class ForgetsTheFirst(Oracle):
+        def __call__(self, src, src_mask, tgt_in):
+            logits = super().__call__(src, src_mask, tgt_in)
+            logits[:, 0 if order == "copy" else page.POSITIONS_AT - 1] *= -1
+            return logits
+
+    oracle = ForgetsTheFirst(copying.vocab_size(page.SYMBOLS))
+    monkeypatch.setattr(page, "GRUSeq2Seq", lambda *_, **__: oracle)
+    monkeypatch.setattr(page, "batch_of", oracle.batch_of)
+    monkeypatch.setattr(page, "train", lambda *_: [])
+    monkeypatch.setattr(page, "translate_exactly", lambda network, batch: batch.tgt_out == batch.tgt_out)
+    monkeypatch.setattr(page, "forced_nats", lambda network, batch: torch.zeros(3, 1))
+    found = page.copy_run(memory="all", d_model=8, order=order, steps=1, pairs=3, seed=1)
+    assert found["by_position"] == [[0] + [1] * (page.POSITIONS_AT - 1)] * 3

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from pipeline.claims import c6_long_term as page
-from pipeline.claims.long_term_jobs import CONTROL_HALF
+from pipeline.claims.long_term_jobs import CONTROL_HALF, _margins
 from pipeline.claims.long_term_models import build, layer_states, read_off
 from pipeline.claims.matched_models import num_parameters
 from pipeline.claims.training import batch_of
-from pipeline.data.probes import agreement
-from tests.claims.synthetic import ran, verdict_of
+from pipeline.data.probes import agreement, recall
+from tests.claims.synthetic import Oracle, ran, verdict_of
 
 LAYERS = {"transformer": 3}  # with the token vectors; a GRU has 2
 
@@ -130,3 +130,12 @@ def test_the_last_layer_is_what_the_decoder_reads(model):
 
 def test_half_of_the_nouns_are_in_the_control_half():
     assert len(set(CONTROL_HALF)) == agreement.NOUNS / 2
+
+
+@pytest.mark.parametrize(("is_contrary", "margin"), [(False, 1.0), (True, -1.0)])
+@pytest.mark.parametrize(("task", "probe"), [("agreement", agreement), ("recall", recall)])
+def test_what_is_right_leads_by_a_margin_above_0(monkeypatch, task, probe, is_contrary, margin):
+    oracle = Oracle(probe.VOCAB_SIZE, is_contrary=is_contrary)
+    monkeypatch.setattr("pipeline.claims.long_term_jobs.batch_of", oracle.batch_of)
+    rng = np.random.default_rng(0)
+    assert _margins(oracle, task, [probe.draw(rng, 4) for _ in range(5)]) == [margin] * 5

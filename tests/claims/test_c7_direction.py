@@ -7,7 +7,7 @@ import torch
 from pipeline.claims import c7_direction as page
 from pipeline.claims.matched_models import num_parameters
 from pipeline.data.probes import cue
-from tests.claims.synthetic import ran, verdict_of
+from tests.claims.synthetic import Oracle, ran, verdict_of
 
 SMALL = {"d_model": 16, "layers": 1, "heads": 2, "weights": 1, "steps": 2, "items": 3}
 
@@ -98,3 +98,13 @@ def test_all_models_have_one_size(profile):
         for encoder, reads in page.READERS
     ]
     assert max(sizes) / min(sizes) < 1.05
+
+
+@pytest.mark.parametrize(("is_contrary", "right"), [(False, 1), (True, 0)])
+def test_a_model_that_knows_the_sense_is_right(monkeypatch, is_contrary, right):
+    oracle = Oracle(cue.VOCAB_SIZE, is_contrary=is_contrary)
+    monkeypatch.setattr(page, "build", lambda *_: oracle)
+    monkeypatch.setattr(page, "batch_of", oracle.batch_of)
+    monkeypatch.setattr(page, "train", lambda *_: [1.0])
+    found = page.cue_run(encoder="", reads="", d_model=8, layers=1, heads=1, steps=1, items=3, seed=1)
+    assert found["right"] == {str(offset): [right] * 3 for offset in page.OFFSETS}

@@ -55,3 +55,8 @@ def test_a_seed_decides_a_training_and_whole_batches_are_the_same_as_pairs():
     assert of_pairs == of_batches
     assert of_pairs != train(network(), draw, Training(3, batch_size=4), seed=3)
     assert np.isfinite(of_pairs).all()
+
+
+def test_copying_is_learned():
+    history = train(network(), draw, Training(200, batch_size=32, lr=1e-2), seed=1)
+    assert np.mean(history[-10:]) < 0.5 * np.mean(history[:10])

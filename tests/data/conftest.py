@@ -1,5 +1,6 @@
 """The tests of this folder reach no network and no folder but their own; the full toy corpus is drawn once."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def hermetic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up_here_only)
     monkeypatch.setattr(socket.socket, "connect", connect_here_only)
-    for name in ("HTTPS_PROXY", "https_proxy", "HF_HUB_OFFLINE"):
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")] + ["HF_HUB_OFFLINE"]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed_port()}")
     for name in ("HF_DATASETS_CACHE", "DOWNLOADED_DATASETS_PATH", "EXTRACTED_DATASETS_PATH"):

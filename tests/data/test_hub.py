@@ -24,7 +24,7 @@ def split(*sentences: str) -> datasets.Dataset:
 def test_the_hub_does_not_answer_where_connections_are_refused_and_we_know_it_at_once():
     start = time.monotonic()
     assert not hub.hub_answers()
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < hub.TIMEOUT
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
