@@ -12,7 +12,7 @@ import pytest
 from pipeline.scoring import Search
 from pipeline.standard_input import read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translator
-from scripts.translate import load_models, translate_lines
+from scripts.translate import load_models, main, translate_lines
 from tests.tiny_runs import write_corpus, write_run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -121,10 +121,8 @@ def test_two_files_of_one_run_are_told_apart(runs):
         (["--json", "--long", "split"], "cannot join parts"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(runs, options, message):
-    done = translate(runs / "gru" / "seed1", b"", *options)
-    assert done.returncode == 2
-    assert message in done.stderr.decode()
+def test_options_that_do_not_go_together_are_refused(runs, refuse, options, message):
+    assert message in refuse(main, str(runs / "gru" / "seed1"), *options)
 
 
 def test_a_closed_pipe_ends_quietly(runs):
