@@ -44,8 +44,7 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
             parts.append(f"{len(content['missing_jobs'])} jobs failed: {'; '.join(content['missing_jobs'])}.")
     profiles = sorted({content["profile"] for content in contents})
     parts.append(
-        f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals, which are too narrow "
-        "where two or three seeds were resampled (Student's are not). "
+        f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals. "
         "p: that a primary finding only just reaches its threshold, corrected for all of them (Holm 1979)."
     )
     return "\n\n".join(parts) + "\n"

@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import bootstrap_over_seeds, difference_of, mean_over, slope
+from pipeline.claims.inference import resampled_statistic, difference_of, mean_over, slope
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, batch_of, forced_nats, train, translate_exactly
 from pipeline.claims.variants import UniformGRU
@@ -157,7 +157,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.above(f"exact match at {longest} symbols with attention", mean_over(attention), 0.5),
         verdict.above(
             "early source positions are lost more (accuracy per position, last state)",
-            bootstrap_over_seeds(of_pairs, _slope_over_positions) if of_pairs else None,
+            resampled_statistic(of_pairs, _slope_over_positions) if of_pairs else None,
             0.0,
         ),
     ]

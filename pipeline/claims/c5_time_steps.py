@@ -37,7 +37,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import bootstrap_over_seeds, difference_of, mean_over
+from pipeline.claims.inference import resampled_statistic, difference_of, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.time_steps_models import (
     StepwiseSeq2Seq,
@@ -236,7 +236,7 @@ def growth_of_time(rounds: list[list[float]] | None, lengths: tuple[int, ...]) -
     logs = np.log2(np.asarray(rounds)[:, : len(judged)])
     x = np.log2(judged) - np.mean(np.log2(judged))
     # The rounds stand in the place of items: one seed.
-    return bootstrap_over_seeds([logs], lambda chosen: float(x @ np.median(chosen, axis=0) / (x @ x)))
+    return resampled_statistic([logs], lambda chosen: float(x @ np.median(chosen, axis=0) / (x @ x)))
 
 
 def _numbers(exact: dict | None, times: dict[str, dict], right: dict[tuple[str, str], list]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from pipeline.statistics import DRAWS as STANDARD
-from pipeline.statistics import Estimate, SumScore, difference, estimate
+from pipeline.statistics import Estimate, SumScore, Variance, difference, estimate, interval
 
 DRAWS = 2000
 
@@ -27,7 +27,7 @@ def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: i
         return None
     found = difference(ours, theirs, draws)
     seeds = [len(runs) for runs in (ours, theirs) if len(runs) > 1]  # of one run: a baseline, which has no seeds
-    return Estimate(found.value, found.low, found.high, len(ours[0].sums), min(seeds, default=1), None)
+    return Estimate(found.value, found.low, found.high, len(ours[0].sums), min(seeds, default=1), None, found.df)
 
 
 def ratio_score(sums: Sequence[float], counts: Sequence[float]) -> SumScore:
@@ -61,8 +61,9 @@ def slope(x: Sequence[float], y: Sequence[float], num_seeds: int) -> Estimate:
     return Estimate(float(fit.slope), float(fit.slope - reach), float(fit.slope + reach), len(x), num_seeds, None, df)
 
 
-def bootstrap_over_seeds(runs: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float]) -> Estimate | None:
-    """Any statistic of the runs' mean, resampling seeds (axis 0 of `runs`, stacked) and items (axis 1).
+def resampled_statistic(runs: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float]) -> Estimate | None:
+    """Any statistic of the runs' mean, resampling items; what it varies by over seeds is by the jackknife: how it
+    changes where one of them is left out.
 
     Args:
         runs: One array per seed, all of one shape, (items, …).
@@ -73,12 +74,15 @@ def bootstrap_over_seeds(runs: Sequence[np.ndarray], statistic: Callable[[np.nda
     stacked = np.stack(runs)  # (seeds, items, …)
     rng = np.random.default_rng(0)
     num_seeds, num_items = stacked.shape[:2]
-    values = []
-    for _ in range(DRAWS):
-        chosen = stacked[rng.integers(num_seeds, size=num_seeds)].mean(0)
-        values.append(statistic(chosen[rng.integers(num_items, size=num_items)]))
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return Estimate(float(statistic(stacked.mean(0))), float(low), float(high), num_items, num_seeds, None)
+    mean = stacked.mean(0)
+    draws = np.array([statistic(mean[rng.integers(num_items, size=num_items)]) for _ in range(DRAWS)])
+    over_seeds = Variance(0.0, 0)
+    if num_seeds > 1:
+        without = [statistic(np.delete(stacked, seed, axis=0).mean(0)) for seed in range(num_seeds)]
+        over_seeds = Variance((num_seeds - 1) * float(np.var(without)), num_seeds - 1)
+    value = float(statistic(mean))
+    found = interval(value, draws, [over_seeds])
+    return Estimate(value, found.low, found.high, num_items, num_seeds, None, found.df)
 
 
 def p_value_of(measured: Estimate, threshold: float) -> float:

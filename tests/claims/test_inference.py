@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from pipeline.claims.inference import (
-    bootstrap_over_seeds,
+    resampled_statistic,
     difference_of,
     holm,
     mean_over,
@@ -53,10 +53,10 @@ def test_a_slope_of_points_on_a_line_is_exact_and_of_noise_uncertain():
 def test_any_statistic_can_be_resampled():
     random = np.random.default_rng(2)
     runs = [random.normal(3.0, 1.0, size=(200, 2)) for _ in range(3)]
-    found = bootstrap_over_seeds(runs, lambda items: float(items.mean()))
+    found = resampled_statistic(runs, lambda items: float(items.mean()))
     assert found.low < 3.0 < found.high
     assert found.high - found.low < 0.5
-    assert bootstrap_over_seeds([], np.mean) is None
+    assert resampled_statistic([], np.mean) is None
 
 
 def test_holm_is_that_of_the_textbook():
