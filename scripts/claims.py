@@ -39,6 +39,7 @@ from pipeline.errors import UserError
 from pipeline.panels import save_panels
 from pipeline.results import provenance, write_json
 
+INTERVALS = "over items: bootstrap; over seeds: their variance, with Student's tails (pipeline/statistics.py)"
 PAGES = {path.stem.partition("_")[0].upper(): path.stem for path in claim_texts.pages()}  # "C1" → "c1_bottleneck"
 
 
@@ -115,6 +116,7 @@ def _judge(
         "verdict": judged.verdict,
         "why": judged.why + ("; on natural text: not run" if of_text and not text else ""),
         "findings": [finding._asdict() for finding in findings],
+        "intervals": INTERVALS,
         "numbers": numbers,
         "profile": profile,
         "settings": dict(page.PROFILES[profile]),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sacrebleu
 from sacrebleu.significance import PairedTest
+from scipy import stats
 
 from pipeline.metrics import SentenceScore, sum_scores
 from pipeline.statistics import SumScore, difference, estimate, resampled
@@ -41,6 +42,37 @@ def test_seeds_that_agree_do_not():
     values = noisy(400, seed=0)
     one, three = estimate([mean_of(values)]), estimate([mean_of(values)] * 3)
     assert (three.low, three.high) == pytest.approx((one.low, one.high))
+
+
+def of_seeds(*values: float) -> list[SumScore]:
+    """Runs whose sentences all have one score."""
+    return [mean_of(np.full(10, value)) for value in values]
+
+
+def test_where_only_seeds_vary_the_interval_is_student_s_and_the_p_value_welch_s():
+    values, others = (1.0, 2.0, 4.0), (0.5, 0.0)
+    found = estimate(of_seeds(*values))
+    expected = stats.ttest_1samp(values, 0).confidence_interval()
+    assert (found.low, found.high, found.df) == pytest.approx((*expected, 2))
+    found = difference(of_seeds(*values), of_seeds(*others))
+    expected = stats.ttest_ind(values, others, equal_var=False)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+    assert (found.p_value, found.df) == pytest.approx((expected.pvalue, expected.df))
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 5])
+@pytest.mark.parametrize(("of_seed", "of_sentence", "of_both"), [(1, 0.1, 0.1), (0.05, 1, 0.1), (0.1, 1, 1)])
+def test_intervals_hold_the_true_mean_in_95_percent_of_cases(num_seeds, of_seed, of_sentence, of_both):
+    random = np.random.default_rng(1)
+    within = []
+    for _ in range(200):
+        sentences = random.normal(0, of_sentence, 50)
+        runs = [
+            mean_of(random.normal(0, of_seed) + sentences + random.normal(0, of_both, 50)) for _ in range(num_seeds)
+        ]
+        found = estimate(runs, draws=100)
+        within.append(found.low <= 0 <= found.high)
+    assert 0.91 <= np.mean(within) <= 0.99
 
 
 def test_pairing_sees_a_small_difference_that_single_intervals_hide():

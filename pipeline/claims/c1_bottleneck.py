@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import resampled_statistic, difference_of, mean_over, slope
+from pipeline.claims.inference import difference_of, mean_over, resampled_statistic, slope
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, batch_of, forced_nats, train, translate_exactly
 from pipeline.claims.variants import UniformGRU

@@ -37,7 +37,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import resampled_statistic, difference_of, mean_over
+from pipeline.claims.inference import difference_of, mean_over, resampled_statistic
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.time_steps_models import (
     StepwiseSeq2Seq,
