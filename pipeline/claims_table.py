@@ -44,8 +44,8 @@ def claims_table(contents: Sequence[dict[str, Any]]) -> str:
             parts.append(f"{len(content['missing_jobs'])} jobs failed: {'; '.join(content['missing_jobs'])}.")
     if older := [content["claim"]["name"] for content in contents if "intervals" not in content]:
         parts.append(
-            f"The intervals of {', '.join(older)} are older than the others: seeds were resampled, and such intervals of "
-            "two or three seeds are too narrow."
+            f"The intervals of {', '.join(older)} are older than the others: seeds were resampled, and such intervals "
+            "of two or three seeds are too narrow."
         )
     profiles = sorted({content["profile"] for content in contents})
     parts.append(

@@ -203,6 +203,11 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
     assert "**holds in part**" in lines[2]
     assert "a \\|difference\\|: 1.5 [1, 2]" in lines[2]
     assert "1.5 [1, 2], p 0.020" in "".join(lines)
+    assert any(line.startswith("The intervals of C2, C0 are older than the others") for line in lines)
+    for path in (tmp_path / "claims").glob("*.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"intervals": "by some method"}))
+    publish_claims(tmp_path / "claims", tmp_path / "results")
+    assert "are older" not in (tmp_path / "results" / "claims" / "claims.md").read_text()
 
 
 def test_an_ablation_is_published_with_its_corpus(tmp_path):
