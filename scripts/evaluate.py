@@ -18,7 +18,8 @@ variance; every two models are compared on the same resampled sentences. By sour
 exact match, with lengths beyond training kept apart. Alignments: where gold links are known, the alignment error rate
 of each model's attention (layer, head and step chosen on validation) and of its saliency, overall and per phenomenon,
 beside the diagonal, chance, and the untrained model. The keys of the JSON are explained in
-pipeline/evaluation/content.py (evaluate_models) and in what it names. """
+pipeline/evaluation/content.py (evaluate_models) and in what it names.
+"""
 
 import argparse
 import math
