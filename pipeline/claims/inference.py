@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from pipeline.statistics import DRAWS as STANDARD
-from pipeline.statistics import Estimate, SumScore, Variance, difference, estimate, interval
+from pipeline.statistics import Estimate, SumScore, Variance, difference, estimate, interval, variance_over_seeds
 
 DRAWS = 2000
 
@@ -47,10 +47,8 @@ def over_seeds(values: Sequence[float]) -> Estimate | None:
     mean = float(np.mean(values))
     if len(values) == 1:
         return Estimate(mean, -np.inf, np.inf, 1, 1, None)
-    sd = float(np.std(values, ddof=1))
-    df = len(values) - 1
-    reach = float(stats.t.ppf(0.975, df)) * sd / np.sqrt(len(values))
-    return Estimate(mean, mean - reach, mean + reach, len(values), len(values), sd, df)
+    found = interval(mean, np.array([mean]), [variance_over_seeds(values)])
+    return Estimate(mean, found.low, found.high, len(values), len(values), float(np.std(values, ddof=1)), found.df)
 
 
 def slope(x: Sequence[float], y: Sequence[float], num_seeds: int) -> Estimate:
