@@ -8,7 +8,7 @@ from pipeline.plots import Curve, dashes_of, model_colour
 
 WIDTH, HEIGHT = 440, 290
 # What is left of the drawing around the axes, for ticks and labels.
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 58
+LEFT, RIGHT, TOP, BOTTOM = 56, 24, 12, 58
 
 
 class Tick(NamedTuple):
