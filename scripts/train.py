@@ -154,10 +154,10 @@ class TranslationCLI(LightningCLI):
             raise UserError(
                 f"--trainer.gradient_clip_algorithm is {trainer.gradient_clip_algorithm}; gradients are clipped by norm"
             )
-        is_whole = trainer.limit_train_batches is None or isinstance(trainer.limit_train_batches, float)
-        is_whole &= trainer.limit_train_batches in (None, 1)
-        for name, is_done in (("limit_train_batches", is_whole), ("overfit_batches", not trainer.overfit_batches)):
-            if not is_done:
+        limit = trainer.limit_train_batches
+        is_limited = limit is not None and (limit != 1 or isinstance(limit, int))  # 1.0 is all batches, 1 is one
+        for name, is_set in (("limit_train_batches", is_limited), ("overfit_batches", trainer.overfit_batches)):
+            if is_set:
                 raise UserError(
                     f"--trainer.{name} is not taken: an epoch is all batches of the corpus, so that a stopped run can "
                     "go on; for a short training use --trainer.max_steps, for few sentences a smaller corpus"
