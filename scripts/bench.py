@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
 
 
 def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Everything that gpu.json holds; `keep` gets what there is after each model."""
+    """Everything that gpu.json holds; `keep` gets what there is after each way of each model."""
     torch.use_deterministic_algorithms(True)  # as training has it
     torch.utils.deterministic.fill_uninitialized_memory = False
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no tips between the measurements
@@ -110,8 +110,14 @@ def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]],
     data = TranslationData(options.corpus, **sizes, cache_dir=options.cache_dir)
     data.setup()
     content = {"reference": reference, **made}
-    device = torch.device("cuda")
-    return content | measure_gpu(data, options.rounds, device, lambda found: keep(content | found))
+
+    def kept(found: dict[str, Any]) -> None:
+        keep(content | found)
+        model, of_model = list(found["models"].items())[-1]
+        done = len(of_model.get("ways", []))
+        print(f"{time.strftime('%H:%M:%S')} {model}: {done} ways measured …", file=sys.stderr, flush=True)
+
+    return content | measure_gpu(data, options.rounds, torch.device("cuda"), kept)
 
 
 def _processes(options: argparse.Namespace) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _measure_ours(networks: dict[Way, Seq2Seq], data: TranslationData, work: Wor
     tokens = sum(batch.num_tokens for batch in batches[WARM_UP:])
     for way, network in networks.items():
         network.train()  # the trainer leaves the mode as the search of the round before set it
-        speeds.training[way.name].append(tokens / through_pipeline(way, network, data, len(batches)))
+        speeds.training[way.name] += [tokens / s for s in through_pipeline(way, network, data, work.steps)]
     speeds.search[_OURS[-1].name].append(search_speed(networks[_OURS[-1]], data, work))
 
 

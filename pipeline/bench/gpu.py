@@ -22,7 +22,9 @@ from pipeline.objective import Objective
 from pipeline.scoring import Search, translate_batch
 
 PAIRS = 2000  # of the training split: an epoch of them has few shapes, which are soon captured
-EPOCHS_BEFORE = 3  # before the clock starts: by then, every shape is captured
+EAGER_BEFORE = 1  # epochs before the clock starts
+CAPTURED_BEFORE = 3  # likewise where steps are captured: by then, every shape is
+EPOCHS_PER_WINDOW = 20  # of captured steps through the pipeline: of some seconds, so that what begins late counts
 SIDE = 8192  # of the square matrices whose product is the ceiling
 SEARCHES = {"greedy": Search(beam=1), "beam 5": Search()}
 
@@ -39,14 +41,6 @@ TF32 = Precision("TF32", "high", False)
 PRECISIONS = (Precision("float32", "highest", False), TF32, Precision("bfloat16", "high", True))
 
 
-class Loop(NamedTuple):
-    """A way to train without the pipeline: `step` takes one batch in the memory of the host."""
-
-    name: str
-    precision: Precision
-    step: Callable[[Batch], Any]
-
-
 def measure_gpu(
     data: TranslationData, rounds: int, device: torch.device, keep: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
@@ -55,60 +49,74 @@ def measure_gpu(
     Args:
         data: Set up.
         rounds: Windows of each way.
-        keep: Gets what there is after each model.
+        keep: Gets what there is after each way of each model.
     """
     found: dict[str, Any] = {"ceilings": _ceilings(device), "models": {}}
     for model in MODELS:
-        found["models"][model] = _measure(data, model, rounds, device, found["ceilings"])
-        keep(found)
+        of_model = found["models"][model] = {}
+        for part in _measure(data, model, rounds, device, found["ceilings"]):
+            _merge(of_model, part)
+            keep(found)
     return found
+
+
+def _merge(into: dict[str, Any], part: dict[str, Any]) -> None:
+    for key, value in part.items():
+        into[key] = into[key] | value if isinstance(value, dict) and key in into else value
 
 
 def _measure(
     data: TranslationData, model: str, rounds: int, device: torch.device, ceilings: dict[str, float]
-) -> dict[str, Any]:
-    """Of each way, milliseconds per step, tokens per second and the share of the ceiling that its products reach; how
-    long the two epochs take in which graphs are captured; and seconds for the test set."""
+) -> Iterator[dict[str, Any]]:
+    """Part by part: of each way, milliseconds per step, tokens per second and the share of the ceiling that its
+    products reach; how long the two epochs take in which graphs are captured; and seconds for the test set."""
     few = data.with_fewer_pairs(PAIRS)
     batches = list(few.train_dataloader())
     tokens = sum(batch.num_tokens for batch in batches)
+    gflop = tokens * _gflop_per_token(model, data.vocab_size, batches[0])
+    yield {"steps": len(batches), "tokens": tokens, "gflop_per_step": gflop / len(batches)}
+
+    def way(name: str, precision: Precision, seconds: Sequence[float]) -> dict[str, Any]:
+        """What an epoch took in each window."""
+        ceiling = ceilings[f"{precision.name}_tflops"]
+        return {
+            name: {
+                "milliseconds_per_step": spread([1000 * s / len(batches) for s in seconds])._asdict(),
+                "tokens_per_second": spread([tokens / s for s in seconds])._asdict(),
+                "share_of_ceiling": spread([gflop / 1000 / s / ceiling for s in seconds])._asdict(),
+            }
+        }
+
+    def loop(precision: Precision, step: Callable[[Batch], Any], epochs: int) -> list[float]:
+        """Seconds of each epoch, without the pipeline."""
+        with _precision(precision, device):
+            return [_seconds(step, batches) for _ in range(epochs)]
+
     network = make_model(model, data.vocab_size).to(device)
     optimizer = make_optimizer(network)
-    loops = [Loop("bare loop", TF32, lambda batch: bare_step(network, optimizer, batch.on(device)))]
-    capturing = {}
+    seconds = loop(TF32, lambda batch: bare_step(network, optimizer, batch.on(device)), EAGER_BEFORE + rounds)
+    yield {"ways": way("bare loop", TF32, seconds[EAGER_BEFORE:])}
     for precision in PRECISIONS:
         trained = make_model(model, data.vocab_size).to(device)
-        loop = Loop(f"bare loop, graphs, {precision.name}", precision, _captured(trained))
-        with _precision(precision, device):
-            capturing[precision.name] = [_seconds(loop.step, batches) for _ in range(2)]
-        loops.append(loop)
-    seconds: dict[str, list[float]] = {}  # of an epoch
-    for loop in loops:
-        with _precision(loop.precision, device):
-            epochs = [_seconds(loop.step, batches) for _ in range(EPOCHS_BEFORE + rounds)]
-        seconds[loop.name] = epochs[EPOCHS_BEFORE:]
-    for name, epochs in (("readable", 1), ("fast", 20)):
+        seconds = loop(precision, _captured(trained), CAPTURED_BEFORE + rounds)
+        name = f"bare loop, graphs, {precision.name}"
+        yield {
+            "ways": way(name, precision, seconds[CAPTURED_BEFORE:]),
+            "seconds_of_the_two_epochs_that_capture": {precision.name: seconds[:2]},
+        }
+    for name, before, epochs in (("readable", EAGER_BEFORE, 1), ("fast", CAPTURED_BEFORE, EPOCHS_PER_WINDOW)):
         with _precision(TF32, device):
-            seconds[f"pipeline, {name}"] = [_through_pipeline(few, model, name, epochs, device) for _ in range(rounds)]
-    gflop = tokens * _gflop_per_token(model, data.vocab_size, batches[0])
-    ceiling = {loop.name: ceilings[f"{loop.precision.name}_tflops"] for loop in loops}
-    return {
-        "steps": len(batches),
-        "tokens": tokens,
-        "gflop_per_step": gflop / len(batches),
-        "ways": {
-            name: {
-                "milliseconds_per_step": spread([1000 * s / len(batches) for s in of_way])._asdict(),
-                "tokens_per_second": spread([tokens / s for s in of_way])._asdict(),
-                "share_of_ceiling": spread(
-                    [gflop / 1000 / s / ceiling.get(name, ceilings["TF32_tflops"]) for s in of_way]
-                )._asdict(),
-            }
-            for name, of_way in seconds.items()
-        },
-        "seconds_of_the_two_epochs_that_capture": capturing,
-        "seconds_for_the_test_set": _searches(data, trained, rounds, device),
-    }
+            windows = through_pipeline(
+                Way(name, fast=name == "fast"),
+                make_model(model, data.vocab_size),
+                copy.copy(few),
+                epochs * len(batches),
+                windows=rounds,
+                warm_up=before * len(batches),
+                accelerator="gpu" if device.type == "cuda" else "cpu",
+            )
+        yield {"ways": way(f"pipeline, {name}", TF32, [s / epochs for s in windows])}
+    yield {"seconds_for_the_test_set": _searches(data, trained, rounds, device)}
 
 
 def _captured(network: Seq2Seq) -> CapturedSteps:
@@ -119,20 +127,6 @@ def _captured(network: Seq2Seq) -> CapturedSteps:
         return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
 
     return CapturedSteps(objective_of, make_optimizer(network), 1.0)
-
-
-def _through_pipeline(data: TranslationData, model: str, way: str, epochs: int, device: torch.device) -> float:
-    """Seconds of an epoch, the mean over `epochs` of them, after those that are not counted."""
-    steps = len(data.train_dataloader())
-    took = through_pipeline(
-        Way(way, fast=way == "fast"),
-        make_model(model, data.vocab_size),
-        copy.copy(data),
-        (EPOCHS_BEFORE + epochs) * steps,
-        warm_up=EPOCHS_BEFORE * steps,
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-    )
-    return took / epochs
 
 
 def _gflop_per_token(model: str, vocab_size: int, batch: Batch) -> float:

@@ -4,6 +4,7 @@ Machines are shared, so that speeds of different minutes cannot be compared: the
 each, round after round, and what is compared is the ratio within a round.
 """
 
+import itertools
 import tempfile
 import time
 import warnings
@@ -64,8 +65,9 @@ def measure_training(data: TranslationData, model: str, rounds: int, steps: int)
     for _ in range(rounds):
         for way in WAYS:
             network = networks[way.name]
-            took = _bare(network, batches) if way.is_bare else through_pipeline(way, network, data, len(batches))
-            seconds[way.name].append(took)
+            seconds[way.name] += (
+                [_bare(network, batches)] if way.is_bare else through_pipeline(way, network, data, len(measured))
+            )
     bare = seconds[WAYS[0].name]
     return {
         name: {
@@ -112,17 +114,16 @@ def _bare(network: Seq2Seq, batches: Sequence[Batch]) -> float:
 
 
 class _Stopwatch(pl.Callback):
-    """Starts after the warm-up and stops after the last step."""
+    """Reads the clock after the warm-up, and after each window of as many steps from there on."""
 
-    def __init__(self, warm_up: int) -> None:
+    def __init__(self, warm_up: int, window: int) -> None:
         self.warm_up = warm_up
+        self.window = window
+        self.times: list[float] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.warm_up:
-            self.start = now()
-
-    def on_train_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
-        self.seconds = now() - self.start
+        if trainer.global_step >= self.warm_up and (trainer.global_step - self.warm_up) % self.window == 0:
+            self.times.append(now())
 
 
 def now() -> float:
@@ -136,16 +137,17 @@ def through_pipeline(
     way: Way,
     network: Seq2Seq,
     data: TranslationData,
-    steps: int,
+    window: int,
     *,
+    windows: int = 1,
     warm_up: int = WARM_UP,
     accelerator: str = "cpu",
-) -> float:
-    """Seconds for all but the first `warm_up` of the first `steps` of training, by Lightning's trainer.
+) -> list[float]:
+    """Seconds of each of `windows` windows of `window` steps of training by Lightning's trainer, after `warm_up` steps.
 
     With the settings of configs/base.yaml and a log, but no validation and no checkpoint.
     """
-    stopwatch = _Stopwatch(warm_up)
+    stopwatch = _Stopwatch(warm_up, window)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         task = TranslationTask(network, "bench", lr=LR, label_smoothing=LABEL_SMOOTHING, fast=way.fast)
@@ -155,7 +157,7 @@ def through_pipeline(
             accelerator=accelerator,
             devices=1,
             precision=way.precision,
-            max_steps=steps,
+            max_steps=warm_up + windows * window,
             limit_val_batches=0,
             gradient_clip_val=1.0,
             deterministic=True,
@@ -168,4 +170,4 @@ def through_pipeline(
             callbacks=[stopwatch],
         )
         trainer.fit(task, data)
-    return stopwatch.seconds
+    return [end - start for start, end in itertools.pairwise(stopwatch.times)]

@@ -1,5 +1,6 @@
 """`make bench` from end to end on a few sentences, and its arithmetic."""
 
+import copy
 import json
 
 import pytest
@@ -78,14 +79,22 @@ class Eager(CapturedSteps):
 
 def test_all_that_is_measured_of_a_gpu_can_be_measured_of_a_cpu(little, monkeypatch):
     monkeypatch.setattr(reference, "MODELS", {"gru": lambda size: GRUSeq2Seq(size, "last", d_embed=8, d_model=12)})
-    for name, value in {"MODELS": reference.MODELS, "CapturedSteps": Eager, "PAIRS": 20, "SIDE": 16}.items():
+    for name, value in {
+        "MODELS": reference.MODELS,
+        "CapturedSteps": Eager,
+        "PAIRS": 20,
+        "SIDE": 16,
+        "EPOCHS_PER_WINDOW": 2,
+    }.items():
         monkeypatch.setattr(gpu, name, value)
     data = TranslationData(str(little), vocab_size=700, batch_tokens=64, cache_dir=str(little.parent / "cache"))
     data.setup()
     kept = []
-    found = gpu.measure_gpu(data, 2, torch.device("cpu"), lambda so_far: kept.append(list(so_far["models"])))
-    assert kept == [["gru"]]
+    found = gpu.measure_gpu(data, 2, torch.device("cpu"), lambda so_far: kept.append(copy.deepcopy(so_far["models"])))
     of_model = found["models"]["gru"]
+    assert [len(so_far["gru"].get("ways", [])) for so_far in kept] == [0, 1, 2, 3, 4, 5, 6, 6]
+    assert kept[-1]["gru"] == of_model
+    assert list(of_model["seconds_of_the_two_epochs_that_capture"]) == ["float32", "TF32", "bfloat16"]
     assert list(of_model["ways"]) == [
         "bare loop",
         *(f"bare loop, graphs, {name}" for name in ("float32", "TF32", "bfloat16")),

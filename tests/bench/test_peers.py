@@ -219,7 +219,9 @@ def test_every_round_trains_with_dropout(little, tmp_path, monkeypatch):
     modes = []
     monkeypatch.setattr(comparison, "_SIZES", {"gru_attention": {"d_model": 8, "dropout": 0.25}})
     monkeypatch.setattr(comparison, "_MODELS", {"gru_attention": lambda vocab: GRUSeq2Seq(vocab, d_embed=8, d_model=8)})
-    monkeypatch.setattr(comparison, "through_pipeline", lambda way, network, *_: modes.append(network.training) or 1.0)
+    monkeypatch.setattr(
+        comparison, "through_pipeline", lambda way, network, *_: modes.append(network.training) or [1.0]
+    )
     compare(little, make_interpreter(tmp_path, opennmt()), rounds=2, steps=2, threads=1)
     assert modes == [True] * 4
 
