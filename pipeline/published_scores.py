@@ -1,10 +1,11 @@
 """This project's scores beside those that others published, each with its metric. No torch here."""
 
 from collections.abc import Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from pipeline.plots import model_label
-from pipeline.report import in_order, markdown_table, run_labels
+from pipeline.report import in_order, markdown_table
 
 _OURS = "this project: "
 
@@ -31,16 +32,17 @@ def published_scores(
         cells = [f"**{score}**" if test == published["results_test"] else "" for test in tests]
         return [f"**{_OURS}{name}**", *cells, metric, how]
 
-    results = in_order(results)
-    rows += [
-        ours(label, f"{result['test']['bleu']:.1f}", "13a", "`make train`: greedy search")
-        for label, result in zip(run_labels(results), results, strict=True)
-    ]
+    of_models: dict[str, list[dict[str, Any]]] = {}
+    for result in in_order(results):
+        of_models.setdefault(result["model"], []).append(result)
+    for model, runs in of_models.items():
+        how = f"`make train`: greedy search, {_seeds([run['seed'] for run in runs])}"
+        rows.append(ours(model_label(model), _mean([run["test"]["bleu"] for run in runs]), "13a", how))
     metrics = {"bleu_tok": "B-tok", "bleu": "13a"}
     for evaluation in evaluations:
         measure = "bleu_tok" if any("bleu_tok" in m for m in evaluation["scores"]["models"].values()) else "bleu"
         for model, values in evaluation["scores"]["models"].items():
-            score = "{value:.1f} [{low:.1f}, {high:.1f}]".format(**values[measure])
+            score = f"{_mean(values[measure]['per_seed'])} " + "[{low:.1f}, {high:.1f}]".format(**values[measure])
             search = "beam {beam}, α = {alpha:g}".format(**evaluation["search"])
             how = f"`make evaluate`: {search}, {_seeds(values['seeds'])}"
             rows.append(ours(model_label(model), score, metrics[measure], how))
@@ -49,5 +51,11 @@ def published_scores(
     return "\n\n".join([markdown_table(["system", *tests.values(), "metric", "source"], rows, len(tests) + 3), legend])
 
 
+def _mean(of_seeds: Sequence[float]) -> str:
+    """The mean, and the standard deviation (n − 1) where there are several."""
+    sd = f" ± {stdev(of_seeds):.1f}" if len(of_seeds) > 1 else ""
+    return f"{fmean(of_seeds):.1f}{sd}"
+
+
 def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of {len(seeds)} seeds"
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean ± sd of {len(seeds)} seeds"

@@ -109,16 +109,21 @@ def test_verdicts_count_findings_by_their_outcome():
 
 def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluation_adds_its_own():
     others = {"tests": {"a": "A", "b": "B"}, "results_test": "b", "metrics": {"13a": "cased", "B-tok": "tokenised"}}
-    estimate = {"value": 41.25, "low": 40.0, "high": 42.5}
+    estimate = {"value": 41.25, "low": 40.0, "high": 42.5, "per_seed": [40.75, 41.75]}
     evaluation = {
         "search": {"beam": 5, "alpha": 1.4},
         "scores": {"models": {"gru": {"seeds": [1, 2], "bleu": estimate | {"value": 1.0}, "bleu_tok": estimate}}},
     }
-    table = published_scores(others | {"systems": []}, [run("gru", 60)], [evaluation])
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:4]]
+    runs = [run("transformer", 60, seed=2), run("gru", 60), run("transformer", 60, seed=1)]
+    runs[0]["test"] = runs[0]["test"] | {"bleu": 93.24}
+    table = published_scores(others | {"systems": []}, runs, [evaluation])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:5]]
     assert rows[0][:4] == ["**this project: GRU, no attention**", "", "**91.2**", "13a"]
-    assert rows[1][1:4] == ["", "**41.2 [40.0, 42.5]**", "B-tok"]
-    assert rows[1][4] == "`make evaluate`: beam 5, α = 1.4, mean of 2 seeds"
+    assert rows[0][4] == "`make train`: greedy search, seed 1"
+    assert rows[1][0] == "**this project: Transformer**"
+    assert rows[1][2:] == ["**92.2 ± 1.4**", "13a", "`make train`: greedy search, mean ± sd of 2 seeds"]
+    assert rows[2][1:4] == ["", "**41.2 ± 0.7 [40.0, 42.5]**", "B-tok"]
+    assert rows[2][4] == "`make evaluate`: beam 5, α = 1.4, mean ± sd of 2 seeds"
     assert table.endswith("- **13a**: cased\n- **B-tok**: tokenised")
 
 
