@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.claims.inference import holm
-from pipeline.report import text_table
+from pipeline.report import shown_p_value, text_table
 
 
 def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
@@ -84,9 +84,7 @@ def _corrected(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], floa
 
 
 def _p_value(corrected: float | None) -> str:
-    if corrected is None:
-        return ""
-    return ", p < 0.001" if corrected < 0.001 else f", p {corrected:.3f}"
+    return "" if corrected is None else f", {shown_p_value(corrected)}"
 
 
 def _value(finding: dict[str, Any]) -> str:

@@ -4,40 +4,53 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.plots import model_label
-from pipeline.report import in_order, length_table, markdown_table, results_table, run_labels, short_commit, text_table
+from pipeline.report import (
+    in_order,
+    length_table,
+    markdown_table,
+    means_over_seeds,
+    results_table,
+    run_labels,
+    short_commit,
+    text_table,
+)
 
 THE_THREE = ("gru", "gru_attention", "transformer")
 NO_GPU = "No GPU has been measured yet."
+MEANS = " (means; BLEU ± standard deviation)"
 
 
 def scores(results: Sequence[dict[str, Any]]) -> str:
-    """The scores of all runs of a corpus, the score that shows the bottleneck by source length, and their origin."""
+    """The scores of the models on a corpus, of several seeds their means; the score that shows the bottleneck by source
+    length; and their origin."""
     synthetic = results[0]["corpus"]["is_synthetic"]
     what = "Sentences translated exactly right" if synthetic else "BLEU"
+    means = means_over_seeds(results)
+    note = MEANS if len(means) < len(results) else ""
     return "\n\n".join(
         [
-            results_table(results, with_minutes=False),
+            results_table(means, with_minutes=False),
             f"{what}, by source length:",
-            length_table(results, "exact_match" if synthetic else "bleu"),
-            f"Test set, greedy search; seed {_seeds(results)}, commit {', '.join(_commits(results))}, "
+            length_table(means, "exact_match" if synthetic else "bleu"),
+            f"Test set, greedy search; {_seeds(results)}{note}, commit {', '.join(_commits(results))}, "
             f"{'; '.join(_machines(results))}. `nats/token` is teacher-forced, per target token.",
         ]
     )
 
 
 def times(results: Sequence[dict[str, Any]]) -> str:
-    """How long the three models took, by corpus, machine and epochs, toy first; and whether any had a GPU."""
+    """How long the three models took, by corpus and machine, toy first; and whether any had a GPU."""
     results = [result for result in results if result["model"] in THE_THREE]
-    seconds: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    places: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for result in sorted(results, key=lambda result: not result["corpus"]["is_synthetic"]):
-        place = (result["corpus"]["name"], _machine(result["hardware"]), str(result["epochs"]))
-        seconds.setdefault(place, {}).setdefault(result["model"], []).append(result["seconds"])
+        places.setdefault((result["corpus"]["name"], _machine(result["hardware"])), []).append(result)
     rows = []
-    for place, of_models in seconds.items():
-        means = {model: sum(found) / len(found) for model, found in of_models.items()}
-        cells = [_minutes(means[model]) if model in means else "–" for model in THE_THREE]
-        together = _minutes(sum(means.values())) if len(means) == len(THE_THREE) else "–"
-        rows.append([*place, *cells, together])
+    for place, runs in places.items():
+        least, most = (of(run["epochs"] for run in runs) for of in (min, max))
+        seconds = {mean["model"]: mean["seconds"] for mean in means_over_seeds(runs)}
+        cells = [_minutes(seconds[model]) if model in seconds else "–" for model in THE_THREE]
+        together = _minutes(sum(seconds.values())) if len(seconds) == len(THE_THREE) else "–"
+        rows.append([*place, str(most) if least == most else f"{least}–{most}", *cells, together])
     table = markdown_table(
         ["minutes of training", "on", "epochs", *map(model_label, THE_THREE), "together"], rows, num_texts=2
     )
@@ -45,7 +58,8 @@ def times(results: Sequence[dict[str, Any]]) -> str:
 
 
 def runs_made(results: Sequence[dict[str, Any]]) -> str:
-    """What each run's numbers were made by: a table, then the commands and the versions of libraries."""
+    """What each run's numbers were made by: a table, then the commands, one for all seeds of a model where it is the
+    same for them, and the versions of libraries."""
     results = in_order(results)
     labels = run_labels(results)
     rows = [
@@ -60,17 +74,29 @@ def runs_made(results: Sequence[dict[str, Any]]) -> str:
         for label, result in zip(labels, results, strict=True)
     ]
     header = ["run", "seed", "commit", "machine", "training", "text (SHA-256)"]
-    commands = [f"- {label}: `{result['command']}`" for label, result in zip(labels, results, strict=True)]
+    commands: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
+    for label, result in zip(labels, results, strict=True):
+        of_seed = f"--seed_everything {result['seed']} "
+        command = result["command"].replace(of_seed, "--seed_everything SEED ")
+        commands.setdefault((result["model"], command), []).append((label, result))
     versions = {
         ", ".join(f"{name} {number}" for name, number in result["versions"].items() if number) for result in results
     }
     return "\n\n".join(
         [
             markdown_table(header, rows, len(header)),
-            "\n".join(commands),
+            "\n".join(_command(command, runs) for (_, command), runs in commands.items()),
             f"With {'; or with '.join(sorted(versions))}.",
         ]
     )
+
+
+def _command(command: str, runs: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """A line: what the runs are called that a command made, and the command, which has `SEED` for several seeds."""
+    [label, result], *others = runs
+    if not others:
+        return f"- {label}: `{result['command']}`"
+    return f"- {model_label(result['model'])}, SEED {', '.join(str(run['seed']) for _, run in runs)}: `{command}`"
 
 
 def verdicts(contents: Sequence[dict[str, Any]]) -> str:
@@ -104,7 +130,8 @@ def claims_made(contents: Sequence[dict[str, Any]]) -> str:
 
 
 def _seeds(results: Sequence[dict[str, Any]]) -> str:
-    return ", ".join(str(seed) for seed in sorted({result["seed"] for result in results}))
+    seeds = sorted({result["seed"] for result in results})
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def _commit(content: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.plots import Curve, Point, model_label
-from pipeline.report import OTHER_TOKENS, band_label, markdown_table
+from pipeline.report import OTHER_TOKENS, band_label, markdown_table, shown_p_value
 
 _NAMES = {
     "nats_per_token": "nats/token",
@@ -95,7 +95,7 @@ def _difference_table(differences: Sequence[dict[str, Any]], measures: Sequence[
                 continue
             low, high = (_shown(measure, d[end]) for end in ("low", "high"))
             value = _shown(measure, d["value"])
-            cells.append(f"{value if d['value'] < 0 else '+' + value} [{low}, {high}] p {d['p_value']:.3f}")
+            cells.append(f"{value if d['value'] < 0 else '+' + value} [{low}, {high}] {shown_p_value(d['p_value'])}")
         rows.append([f"{model_label(pair['ours'])} − {model_label(pair['theirs'])}", *cells])
     return markdown_table(["difference", *(_NAMES[m] for m in measures)], rows)
 

@@ -2,13 +2,14 @@
 
 import re
 
-from pipeline.document_tables import NO_GPU
+from pipeline.document_tables import MEANS, NO_GPU
 from pipeline.report import markdown_table
 
 _OF_CLAIMS = "the article says, in short"  # heads a column of the table of verdicts, and of no other
 # A cell that is one of these, or one of these in bold.
 CELLS = {
     "model": "모델",
+    "seeds": "시드",
     "parameters": "매개변수",
     "steps": "학습 스텝",
     "target tokens": "목표 토큰",
@@ -65,9 +66,11 @@ SENTENCES = {
     "Sentences translated exactly right, by source length:": "완전히 맞게 번역한 문장의 비율(원문 길이별):",
     "BLEU, by source length:": "BLEU(원문 길이별):",
     "Test set, greedy search; seed ": "평가 데이터, 그리디 탐색. 시드 ",
+    "Test set, greedy search; seeds ": "평가 데이터, 그리디 탐색. 시드 ",
     "`nats/token` is teacher-forced, per target token.": "`nats/토큰`은 교사 강요(teacher forcing) 손실입니다.",
     ", commit ": ", 커밋 ",
     " thread(s)": "스레드",
+    MEANS: "(평균, BLEU는 ± 표준편차)",
     NO_GPU: "GPU에서는 아직 재지 않았습니다.",
 }
 

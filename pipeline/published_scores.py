@@ -1,11 +1,10 @@
 """This project's scores beside those that others published, each with its metric. No torch here."""
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
 from typing import Any
 
 from pipeline.plots import model_label
-from pipeline.report import in_order, markdown_table
+from pipeline.report import markdown_table, mean_and_sd, means_over_seeds
 
 _OURS = "this project: "
 
@@ -32,29 +31,21 @@ def published_scores(
         cells = [f"**{score}**" if test == published["results_test"] else "" for test in tests]
         return [f"**{_OURS}{name}**", *cells, metric, how]
 
-    of_models: dict[str, list[dict[str, Any]]] = {}
-    for result in in_order(results):
-        of_models.setdefault(result["model"], []).append(result)
-    for model, runs in of_models.items():
-        how = f"`make train`: greedy search, {_seeds([run['seed'] for run in runs])}"
-        rows.append(ours(model_label(model), _mean([run["test"]["bleu"] for run in runs]), "13a", how))
+    for result in means_over_seeds(results):
+        how = f"`make train`: greedy search, {_seeds(result.get('seeds', [result['seed']]))}"
+        bleu = mean_and_sd(result["test"].get("bleu_of_seeds", [result["test"]["bleu"]]))
+        rows.append(ours(model_label(result["model"]), bleu, "13a", how))
     metrics = {"bleu_tok": "B-tok", "bleu": "13a"}
     for evaluation in evaluations:
         measure = "bleu_tok" if any("bleu_tok" in m for m in evaluation["scores"]["models"].values()) else "bleu"
         for model, values in evaluation["scores"]["models"].items():
-            score = f"{_mean(values[measure]['per_seed'])} " + "[{low:.1f}, {high:.1f}]".format(**values[measure])
+            score = f"{mean_and_sd(values[measure]['per_seed'])} " + "[{low:.1f}, {high:.1f}]".format(**values[measure])
             search = "beam {beam}, α = {alpha:g}".format(**evaluation["search"])
             how = f"`make evaluate`: {search}, {_seeds(values['seeds'])}"
             rows.append(ours(model_label(model), score, metrics[measure], how))
     used = dict.fromkeys(row[-2] for row in rows)
     legend = "\n".join(f"- **{name}**: {published['metrics'][name]}" for name in used)
     return "\n\n".join([markdown_table(["system", *tests.values(), "metric", "source"], rows, len(tests) + 3), legend])
-
-
-def _mean(of_seeds: Sequence[float]) -> str:
-    """The mean, and the standard deviation (n − 1) where there are several."""
-    sd = f" ± {stdev(of_seeds):.1f}" if len(of_seeds) > 1 else ""
-    return f"{fmean(of_seeds):.1f}{sd}"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -1,6 +1,7 @@
 """Tables made from results, never typed. No torch here."""
 
 from collections.abc import Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from pipeline.plots import Curve, Point, model_label, model_order
@@ -13,19 +14,21 @@ def results_table(results: Sequence[dict[str, Any]], *, with_minutes: bool = Tru
     """The table that compares runs, as aligned Markdown.
 
     Args:
-        results: The contents of results.json files.
+        results: The contents of results.json files, or what `means_over_seeds` makes of them.
         with_minutes: Show how long training took, which says something on one's own machine only.
     """
     results = in_order(results)
     columns: dict[str, list[str]] = {"model": run_labels(results)}
+    if any("seeds" in r for r in results):
+        columns["seeds"] = [", ".join(map(str, r.get("seeds", [r["seed"]]))) for r in results]
     columns["parameters"] = [f"{r['parameters']:,}" for r in results]
-    columns["steps"] = [f"{r['steps']:,}" for r in results]
+    columns["steps"] = [f"{r['steps']:,.0f}" for r in results]
     columns["target tokens"] = [f"{r['target_tokens_seen'] / 1e6:.2f} M" for r in results]
     if with_minutes:
         columns["minutes"] = [f"{r['seconds'] / 60:.1f}" for r in results]
     for split, name in (("train", "nats/token train"), ("val", "val"), ("test", "test")):
         columns[name] = [f"{r['nats_per_token'][split]:.3f}" for r in results]
-    columns["BLEU"] = [f"{r['test']['bleu']:.1f}" for r in results]
+    columns["BLEU"] = [mean_and_sd(r["test"].get("bleu_of_seeds", [r["test"]["bleu"]])) for r in results]
     columns["chrF2"] = [f"{r['test']['chrf']:.1f}" for r in results]
     columns["exact match"] = [_percent(r["test"]["exact_match"]) for r in results]
     columns["tokens right"] = [_percent(r["test"]["token_accuracy_teacher_forced"]) for r in results]
@@ -39,6 +42,44 @@ def run_labels(results: Sequence[dict[str, Any]]) -> list[str]:
         model_label(result["model"]) + (f", seed {result['seed']}" if models.count(result["model"]) > 1 else "")
         for result in results
     ]
+
+
+def means_over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One content per model, in the order of the lesson: of a model with several seeds, its numbers are the means of
+    theirs, and it also has `seeds` and `test.bleu_of_seeds`; what is not a number is that of its first run."""
+    of_models: dict[str, list[dict[str, Any]]] = {}
+    for result in in_order(results):
+        of_models.setdefault(result["model"], []).append(result)
+    means = []
+    for runs in of_models.values():
+        mean = _mean(runs)
+        if len(runs) > 1:
+            mean["seeds"] = [run["seed"] for run in runs]
+            mean["test"]["bleu_of_seeds"] = [run["test"]["bleu"] for run in runs]
+        means.append(mean)
+    return means
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: _mean([value[key] for value in values]) for key in first if all(key in value for value in values)}
+    if isinstance(first, list):
+        return [_mean(of_place) for of_place in zip(*values, strict=False)]
+    if all(value == first for value in values) or not isinstance(first, int | float):
+        return first
+    return fmean(values)
+
+
+def mean_and_sd(of_seeds: Sequence[float]) -> str:
+    """A mean, and the standard deviation (n − 1) where there are several."""
+    sd = f" ± {stdev(of_seeds):.1f}" if len(of_seeds) > 1 else ""
+    return f"{fmean(of_seeds):.1f}{sd}"
+
+
+def shown_p_value(p_value: float) -> str:
+    """ "p 0.020", or "p < 0.001"."""
+    return "p < 0.001" if p_value < 0.001 else f"p {p_value:.3f}"
 
 
 def short_commit(commit: str | None) -> str:
@@ -84,7 +125,7 @@ def curves_by_length(results: Sequence[dict[str, Any]], value: str) -> list[Curv
 
 
 def what_is_equal(results: list[dict[str, Any]]) -> list[str]:
-    """Says which runs started from the same weights, and whether all saw the same batches."""
+    """Says which runs started from the same weights, and whether all of a seed saw the same batches."""
     lines = []
     by_hash: dict[str, list[str]] = {}
     for label, result in zip(run_labels(results), results, strict=True):
@@ -92,10 +133,14 @@ def what_is_equal(results: list[dict[str, Any]]) -> list[str]:
     for weights, models in by_hash.items():
         if len(models) > 1:
             lines.append(f"Same initial weights ({weights[:8]}): {', '.join(models)}.")
-    orders = {result["batch_order_hash"] for result in results}
+    orders: dict[int, set[str]] = {}
+    for result in results:
+        orders.setdefault(result["seed"], set()).add(result["batch_order_hash"])
     if len(results) > 1:
-        same = len(orders) == 1
-        lines.append(f"Same batches in the same order: {f'all ({orders.pop()[:8]})' if same else 'no, they differ'}.")
+        same = all(len(of_seed) == 1 for of_seed in orders.values())
+        shown = ", ".join(f"{order[:8]}" for of_seed in orders.values() for order in of_seed)
+        every = "all" if len(orders) == 1 else "all of a seed"
+        lines.append(f"Same batches in the same order: {f'{every} ({shown})' if same else 'no, they differ'}.")
     return lines
 
 

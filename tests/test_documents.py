@@ -80,7 +80,9 @@ def test_a_corpus_without_results_is_an_error_that_says_how_to_publish(published
 
 def test_times_are_means_per_machine_and_say_whether_there_was_a_gpu():
     of_three = [run("gru", 60), run("gru", 120), run("gru_attention", 30), run("transformer", 6)]
+    of_three[1]["epochs"] = 2
     table = times([*of_three, run("of my own", 600)])
+    assert table.splitlines()[2].split("|")[3].strip() == "1–2"
     assert [cell.strip() for cell in table.splitlines()[2].split("|")[4:-1]] == ["1.5", "0.5", "0.1", "2.1"]
     assert table.endswith(NO_GPU)
     table = times([run("gru", 60), run("transformer", 6, gpu="a GPU")])
@@ -92,6 +94,20 @@ def test_commands_and_versions_stand_under_the_table_of_what_made_the_runs():
     text = runs_made([run("gru", 90), run("transformer", 30, versions={"torch": "2.12.0"})])
     assert "- Transformer: `python -m scripts.train fit`" in text
     assert text.endswith("With torch 2.12.0; or with torch 2.13.0.")
+
+
+def test_seeds_of_one_command_are_told_once():
+    def made(model: str, seed: int, more: str = "") -> dict:
+        return run(model, 60, seed=seed) | {
+            "command": f"fit {model}.yaml --seed_everything {seed} --runs_dir runs{more}"
+        }
+
+    text = runs_made([made("gru", 1), made("gru", 2), made("gru", 3, " --data.corpus my"), made("transformer", 1)])
+    assert [line for line in text.splitlines() if line.startswith("- ")] == [
+        "- GRU, no attention, SEED 1, 2: `fit gru.yaml --seed_everything SEED --runs_dir runs`",
+        "- GRU, no attention, seed 3: `fit gru.yaml --seed_everything 3 --runs_dir runs --data.corpus my`",
+        "- Transformer: `fit transformer.yaml --seed_everything 1 --runs_dir runs`",
+    ]
 
 
 def test_scores_of_several_machines_name_them_all():
@@ -142,9 +158,12 @@ def test_a_korean_table_has_the_same_numbers_under_korean_words():
 
 
 def test_runs_of_several_seeds_have_korean_names():
-    korean = in_korean(scores([run("gru", 60), run("gru", 60, seed=2), run("transformer", 60)]))
-    assert "| GRU, 어텐션 없음, 시드 2 |" in korean
+    runs = [run("gru", 60), run("gru", 60, seed=2), run("transformer", 60)]
+    assert "| GRU, 어텐션 없음, 시드 2 |" in in_korean(runs_made(runs))
+    korean = in_korean(scores(runs))
+    assert "시드 1, 2(평균, BLEU는 ± 표준편차), 커밋" in korean
     assert "seed" not in korean
+    assert "mean" not in korean
 
 
 def test_a_table_that_only_names_claims_keeps_its_cells(published):

@@ -7,7 +7,14 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.errors import UserError
-from pipeline.report import length_table, markdown_table, results_table, short_commit
+from pipeline.report import (
+    length_table,
+    markdown_table,
+    means_over_seeds,
+    results_table,
+    short_commit,
+    what_is_equal,
+)
 from scripts.publish import publish, publish_ablation, publish_claims
 
 
@@ -48,6 +55,39 @@ def test_models_stand_in_the_order_of_the_lesson_with_their_numbers():
     assert "1,234,567" in lines[2]
     assert "2.11 M" in lines[2]
     assert "98.7 %" in lines[2]
+
+
+def test_several_seeds_of_a_model_are_one_row_of_means():
+    runs = [
+        results("transformer"),
+        *(results("gru", bleu=bleu) | {"seed": seed} for seed, bleu in ((3, 21.0), (1, 20))),
+    ]
+    runs[1]["steps"] = 4001
+    runs[1]["test"]["by_source_length"] = [band | {"exact_match": 0.25} for band in runs[1]["test"]["by_source_length"]]
+    means = means_over_seeds(runs)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in results_table(means).splitlines()]
+    assert rows[0][:4] == ["model", "seeds", "parameters", "steps"]
+    assert rows[2][:4] == ["GRU, no attention", "1, 3", "1,234,567", "4,000"]
+    assert "20.5 ± 0.7" in rows[2]
+    assert rows[3][:2] == ["Transformer", "1"]
+    assert "91.2" in rows[3]
+    by_length = [[cell.strip() for cell in line.split("|")[1:-1]] for line in length_table(means).splitlines()]
+    assert by_length[2:4] == [["sentences", "4", "2"], ["GRU, no attention", "50.0 %", "37.5 %"]]
+
+
+def test_runs_of_one_seed_each_have_no_column_of_seeds():
+    runs = [results("gru"), results("transformer")]
+    assert results_table(means_over_seeds(runs)) == results_table(runs)
+
+
+def test_batches_are_compared_within_each_seed():
+    def order(model: str, seed: int, batches: str) -> dict:
+        return results(model) | {"seed": seed, "batch_order_hash": batches, "initial_weights_hash": model + str(seed)}
+
+    runs = [order("gru", 1, "aaaa"), order("gru", 2, "bbbb"), order("transformer", 1, "aaaa")]
+    assert what_is_equal(runs) == ["Same batches in the same order: all of a seed (aaaa, bbbb)."]
+    assert what_is_equal([*runs, order("transformer", 2, "aaaa")])[-1].endswith("order: no, they differ.")
+    assert what_is_equal(runs[::2])[-1].endswith("order: all (aaaa).")
 
 
 def test_an_empty_band_is_left_out_of_the_table_of_lengths():
