@@ -35,7 +35,8 @@ def evaluation_tables(content: dict[str, Any]) -> str:
     ]
     if content["scores"]["differences"]:
         parts += [
-            "Differences on the same sentences, with the p-value that there is none (paired bootstrap).",
+            "Differences on the same sentences, with the p-value that there is none (paired bootstrap; of several "
+            "seeds, Student's).",
             _difference_table(content["scores"]["differences"], ["nats_per_token", *free]),
         ]
     by_length = {"": content["scores"]["by_length"]} | {

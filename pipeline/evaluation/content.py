@@ -81,7 +81,7 @@ def evaluate_models(
             "sentences_hash": sentences_hash(sentences.test),
         },
         "search": {"beam": search.beam, "alpha": search.alpha},
-        "intervals": f"Bootstrap over sentences, and over seeds where a model has several; {DRAWS} draws.",
+        "intervals": f"Bootstrap over sentences, {DRAWS} draws; of several seeds their variance, with Student's tails.",
         "signatures": {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures},
         "earlier": [{"model": run.model, "seed": run.seed, **run.origin} for run in kept],
         "scores": scores,
