@@ -32,9 +32,8 @@ def published_scores(
         return [f"**{_OURS}{name}**", *cells, metric, how]
 
     for result in means_over_seeds(results):
-        how = f"`make train`: greedy search, {_seeds(result.get('seeds', [result['seed']]))}"
-        bleu = mean_and_sd(result["test"].get("bleu_of_seeds", [result["test"]["bleu"]]))
-        rows.append(ours(model_label(result["model"]), bleu, "13a", how))
+        how = f"`make train`: greedy search, {_seeds(result['seeds'])}"
+        rows.append(ours(model_label(result["model"]), mean_and_sd(result["test"]["bleu_of_seeds"]), "13a", how))
     metrics = {"bleu_tok": "B-tok", "bleu": "13a"}
     for evaluation in evaluations:
         measure = "bleu_tok" if any("bleu_tok" in m for m in evaluation["scores"]["models"].values()) else "bleu"

@@ -19,8 +19,8 @@ def results_table(results: Sequence[dict[str, Any]], *, with_minutes: bool = Tru
     """
     results = in_order(results)
     columns: dict[str, list[str]] = {"model": run_labels(results)}
-    if any("seeds" in r for r in results):
-        columns["seeds"] = [", ".join(map(str, r.get("seeds", [r["seed"]]))) for r in results]
+    if any(len(r.get("seeds", ())) > 1 for r in results):
+        columns["seeds"] = [", ".join(map(str, r["seeds"])) for r in results]
     columns["parameters"] = [f"{r['parameters']:,}" for r in results]
     columns["steps"] = [f"{r['steps']:,.0f}" for r in results]
     columns["target tokens"] = [f"{r['target_tokens_seen'] / 1e6:.2f} M" for r in results]
@@ -45,17 +45,15 @@ def run_labels(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def means_over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One content per model, in the order of the lesson: of a model with several seeds, its numbers are the means of
-    theirs, and it also has `seeds` and `test.bleu_of_seeds`; what is not a number is that of its first run."""
+    """One content per model, in the order of the lesson, whose numbers are the means of its runs'; it also has their
+    `seeds` and `test.bleu_of_seeds`. What is not a number, and `seed`, is that of the first run."""
     of_models: dict[str, list[dict[str, Any]]] = {}
     for result in in_order(results):
         of_models.setdefault(result["model"], []).append(result)
     means = []
     for runs in of_models.values():
-        mean = _mean(runs)
-        if len(runs) > 1:
-            mean["seeds"] = [run["seed"] for run in runs]
-            mean["test"]["bleu_of_seeds"] = [run["test"]["bleu"] for run in runs]
+        mean = _mean(runs) | {"seed": runs[0]["seed"], "seeds": [run["seed"] for run in runs]}
+        mean["test"]["bleu_of_seeds"] = [run["test"]["bleu"] for run in runs]
         means.append(mean)
     return means
 
@@ -138,7 +136,7 @@ def what_is_equal(results: list[dict[str, Any]]) -> list[str]:
         orders.setdefault(result["seed"], set()).add(result["batch_order_hash"])
     if len(results) > 1:
         same = all(len(of_seed) == 1 for of_seed in orders.values())
-        shown = ", ".join(f"{order[:8]}" for of_seed in orders.values() for order in of_seed)
+        shown = ", ".join(order[:8] for of_seed in orders.values() for order in of_seed)
         every = "all" if len(orders) == 1 else "all of a seed"
         lines.append(f"Same batches in the same order: {f'{every} ({shown})' if same else 'no, they differ'}.")
     return lines
