@@ -127,7 +127,7 @@ class _Stopwatch(pl.Callback):
 
 
 class _ScalarsOnly(TensorBoardLogger):
-    """Writes no settings: the network is among those of a task that is made by hand, and takes a minute as YAML."""
+    """Writes no settings: the network is among those of a task made by hand, and takes half a minute as YAML."""
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         pass
