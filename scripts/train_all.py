@@ -110,9 +110,7 @@ def _is_trial(arguments: Sequence[str]) -> bool:
 def _one_after_the_other(commands: Sequence[list[str]]) -> None:
     """Runs the commands, the output being theirs; one that fails is the last."""
     if len(commands) > 1:
-        print(
-            f"Training {len(commands)} models one after the other; each takes about as long as the first.", flush=True
-        )
+        print(f"Training {len(commands)} models one after the other.", flush=True)
     for command in commands:
         print(f"\n$ python {shlex.join(command[1:])}", flush=True)
         status = _run(command)
