@@ -31,6 +31,68 @@ def bench_table(content: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def gpu_table(content: dict[str, Any]) -> str:
+    """What `make bench ARGS=--gpu` measured, as Markdown; also where it was cut off."""
+    reference, models, limits = content["reference"], content["models"], content["ceilings"]
+    ways = [
+        [
+            model_label(model),
+            name,
+            *(
+                [f"failed: {way['failed']}", "", ""]
+                if "failed" in way
+                else [
+                    _spread(way["milliseconds_per_step"], digits=2),
+                    _spread(way["tokens_per_second"]),
+                    f"{100 * way['share_of_ceiling']['median']:.1f} %",
+                ]
+            ),
+        ]
+        for model, of_model in models.items()
+        for name, way in of_model["ways"].items()
+    ]
+    quotients = [
+        [model_label(model), name, f"{r['value']:.2f} [{r['low']:.2f}, {r['high']:.2f}]"]
+        for model, of_model in models.items()
+        for name, r in of_model["ratios"].items()
+    ]
+    searches = [
+        [model_label(model), name, _spread(seconds, digits=2)]
+        for model, of_model in models.items()
+        for name, seconds in of_model.get("seconds_for_the_test_set", {}).items()
+    ]
+    graphs = [
+        [
+            model_label(model),
+            f"{of_model['gflop_per_step']:.1f}",
+            str(of_model["shapes"]),
+            f"{of_model['milliseconds_to_capture_a_shape']:.0f}",
+        ]
+        for model, of_model in models.items()
+        if "milliseconds_to_capture_a_shape" in of_model
+    ]
+    note = (
+        f"Measured on {content['hardware']['gpu']}, commit `{short_commit(content['commit'])}`; corpus "
+        f"{reference['corpus']} ({reference['training_pairs']:,} training pairs, again and again), "
+        f"{reference['vocab_size']:,} pieces, {reference['batch_tokens']:,} target tokens per batch; medians of "
+        f"{reference['rounds']} windows or twice as many [smallest, largest]."
+    )
+    ceilings = ", ".join(f"{name.replace('_', ' ')} {value:,.0f}" for name, value in limits.items())
+    parts = [
+        note,
+        "### Training\n\n"
+        + markdown_table(["model", "way", "ms a step", "target tokens/s", "of the ceiling"], ways, num_texts=2)
+        + f"\n\nCeilings, products of large matrices and a copy, measured in the same run: {ceilings}. Of the ceiling: "
+        "the operations of forward and backward per second over those of the way's precision (of bfloat16, though a "
+        "GRU's recurrent products are TF32 there). Eager steps have the readable objective, graphs the one in chunks.",
+        "### Ratios of speed\n\n" + markdown_table(["model", "ratio", "value"], quotients, num_texts=2),
+        "### What a graph costs\n\n"
+        + markdown_table(["model", "GFLOP a step", "shapes here", "ms to capture one"], graphs),
+        "### Seconds for the test set\n\n" + markdown_table(["model", "search", "seconds"], searches, num_texts=2),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def _training(training: dict[str, Any]) -> str:
     rows = [
         [

@@ -11,22 +11,30 @@ import torch
 from pipeline.bench.ceilings import fastest, floating_point_operations
 from pipeline.bench.reference import LABEL_SMOOTHING, MODELS, make_model, spread
 from pipeline.bench.training import Way, bare_step, make_optimizer, now, through_pipeline
-from pipeline.data.batching import Batch
+from pipeline.data.batching import Batch, TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
+from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.modules import use_fast_modules
 from pipeline.fast.objective import chunked_objective
 from pipeline.models import Seq2Seq
-from pipeline.objective import Objective
+from pipeline.objective import Objective, objective
 from pipeline.scoring import Search, translate_batch
 
-PAIRS = 2000  # of the training split: an epoch of them has few shapes, which are soon captured
-EAGER_BEFORE = 1  # epochs before the clock starts
+PAIRS = 1000  # of the training split: they have few shapes, which are soon captured
+PASSES = 20  # over these pairs in an epoch, which then has about as many steps as one of the whole corpus
+EAGER_BEFORE = 1  # passes before the clock starts
 CAPTURED_BEFORE = 3  # likewise where steps are captured: by then, every shape is
-EPOCHS_PER_WINDOW = 20  # of captured steps through the pipeline: of some seconds, so that what begins late counts
 SIDE = 8192  # of the square matrices whose product is the ceiling
 SEARCHES = {"greedy": Search(beam=1), "beam 5": Search()}
+IN_ORDER = tuple(reversed(MODELS))  # the Transformer first: whoever is cut off has what matters most
+# What is compared: the first way's tokens per second over the second's.
+RATIOS = (
+    ("pipeline, fast", "bare loop, graphs, TF32"),
+    ("pipeline, fast", "pipeline, readable"),
+    ("bare loop, graphs, TF32", "bare loop"),
+)
 
 
 class Precision(NamedTuple):
@@ -41,82 +49,135 @@ TF32 = Precision("TF32", "high", False)
 PRECISIONS = (Precision("float32", "highest", False), TF32, Precision("bfloat16", "high", True))
 
 
+class _SeveralPasses(TokenBudgetBatches):
+    """Batches of which an epoch has all `PASSES` times, each time in another order."""
+
+    def plan(self, epoch: int) -> list:
+        return [rows for number in range(PASSES) for rows in super(_SeveralPasses, self).plan(epoch * PASSES + number)]
+
+
+class FewPairs(TranslationData):
+    """Trains on the first `PAIRS` of the corpus, in epochs as long as those of all."""
+
+    def train_dataloader(self) -> TokenBudgetBatches:
+        pairs = super().train_dataloader().pairs[:PAIRS]
+        self._train_batches = _SeveralPasses(pairs, self.batch_tokens, self.seed, consumed=self.num_consumed)
+        return self._train_batches
+
+    def one_pass(self) -> list[Batch]:
+        """The batches of all these pairs."""
+        return list(TokenBudgetBatches(self.train_dataloader().pairs, self.batch_tokens, self.seed))
+
+
 def measure_gpu(
-    data: TranslationData, rounds: int, device: torch.device, keep: Callable[[dict[str, Any]], None]
+    data: FewPairs, rounds: int, device: torch.device, keep: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Ceilings of a GPU, and what `_measure` finds of each reference model.
+    """Ceilings of a GPU, what `_measure` finds of each reference model, and seconds for the test set of each.
 
     Args:
         data: Set up.
         rounds: Windows of each way.
-        keep: Gets what there is after each way of each model.
+        keep: Gets what there is after each part.
     """
     found: dict[str, Any] = {"ceilings": _ceilings(device), "models": {}}
-    for model in MODELS:
-        of_model = found["models"][model] = {}
-        for part in _measure(data, model, rounds, device, found["ceilings"]):
-            _merge(of_model, part)
+    trained: dict[str, Seq2Seq] = {}
+    for model in IN_ORDER:
+        of_model = found["models"][model] = {"ways": {}, "ratios": {}}
+        trained[model] = make_model(model, data.vocab_size).to(device)
+        for part in _measure(data, model, trained[model], rounds, device, found["ceilings"]):
+            of_model["ways"] |= part.pop("ways", {})
+            of_model |= part
+            of_model["ratios"] = ratios(of_model["ways"])
             keep(found)
+    for model in IN_ORDER:
+        found["models"][model]["seconds_for_the_test_set"] = _searches(data, trained[model], rounds, device)
+        keep(found)
     return found
 
 
-def _merge(into: dict[str, Any], part: dict[str, Any]) -> None:
-    for key, value in part.items():
-        into[key] = into[key] | value if isinstance(value, dict) and key in into else value
+def ratios(ways: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """ "one ÷ other" → `value`, of the medians, with `low` and `high`, of the windows that are furthest apart."""
+    speeds = {name: way["tokens_per_second"] for name, way in ways.items() if "tokens_per_second" in way}
+    return {
+        f"{one} ÷ {other}": {
+            "value": speeds[one]["median"] / speeds[other]["median"],
+            "low": speeds[one]["low"] / speeds[other]["high"],
+            "high": speeds[one]["high"] / speeds[other]["low"],
+        }
+        for one, other in RATIOS
+        if one in speeds and other in speeds
+    }
 
 
 def _measure(
-    data: TranslationData, model: str, rounds: int, device: torch.device, ceilings: dict[str, float]
+    data: FewPairs, model: str, trained: Seq2Seq, rounds: int, device: torch.device, ceilings: dict[str, float]
 ) -> Iterator[dict[str, Any]]:
-    """Part by part: of each way, milliseconds per step, tokens per second and the share of the ceiling that its
-    products reach; how long the two epochs take in which graphs are captured; and seconds for the test set."""
-    few = data.with_fewer_pairs(PAIRS)
-    batches = list(few.train_dataloader())
-    tokens = sum(batch.num_tokens for batch in batches)
-    gflop = tokens * _gflop_per_token(model, data.vocab_size, batches[0])
-    yield {"steps": len(batches), "tokens": tokens, "gflop_per_step": gflop / len(batches)}
+    """Part by part, the most important first: of each way, milliseconds per step, tokens per second and the share of
+    the ceiling that its products reach, or why it failed; and what a graph costs. `trained` is trained by the first."""
+    batches = data.one_pass()
+    tokens = PASSES * sum(batch.num_tokens for batch in batches)  # of a window
+    steps = PASSES * len(batches)
+    gflop = PASSES * sum(_gflop(model, data.vocab_size, batch) for batch in batches)
+    shapes = {(batch.src.shape, batch.tgt_in.shape) for batch in batches}
+    yield {"steps": steps, "tokens": tokens, "gflop_per_step": gflop / steps, "shapes": len(shapes)}
 
-    def way(name: str, precision: Precision, seconds: Sequence[float]) -> dict[str, Any]:
-        """What an epoch took in each window."""
+    def way(precision: Precision, seconds: Sequence[float]) -> dict[str, Any]:
+        """Of seconds for each window."""
         ceiling = ceilings[f"{precision.name}_tflops"]
         return {
-            name: {
-                "milliseconds_per_step": spread([1000 * s / len(batches) for s in seconds])._asdict(),
-                "tokens_per_second": spread([tokens / s for s in seconds])._asdict(),
-                "share_of_ceiling": spread([gflop / 1000 / s / ceiling for s in seconds])._asdict(),
-            }
+            "milliseconds_per_step": spread([1000 * s / steps for s in seconds])._asdict(),
+            "tokens_per_second": spread([tokens / s for s in seconds])._asdict(),
+            "share_of_ceiling": spread([gflop / 1000 / s / ceiling for s in seconds])._asdict(),
         }
 
-    def loop(precision: Precision, step: Callable[[Batch], Any], epochs: int) -> list[float]:
-        """Seconds of each epoch, without the pipeline."""
+    def loop(precision: Precision, step: Callable[[Batch], Any], passes: int) -> list[float]:
+        """Seconds of each window without the pipeline, as if it had `PASSES` passes."""
         with _precision(precision, device):
-            return [_seconds(step, batches) for _ in range(epochs)]
+            return [_seconds(step, batches * passes) * PASSES / passes for _ in range(rounds)]
 
+    def before(precision: Precision, step: Callable[[Batch], Any], passes: int) -> list[float]:
+        """Seconds of each pass before the clock starts."""
+        with _precision(precision, device):
+            return [_seconds(step, batches) for _ in range(passes)]
+
+    def pipeline(name: str, passes_before: int, passes: int) -> dict[str, Any]:
+        with _precision(TF32, device):
+            try:
+                windows = through_pipeline(
+                    Way(name, fast=name == "fast"),
+                    make_model(model, data.vocab_size),
+                    copy.copy(data),
+                    passes * len(batches),
+                    windows=rounds,
+                    warm_up=passes_before * len(batches),
+                    accelerator="gpu" if device.type == "cuda" else "cpu",
+                )
+            except UserError as error:
+                return {"failed": str(error)}
+        return way(TF32, [s * PASSES / passes for s in windows])
+
+    captured = _captured(trained)
+    first = before(TF32, captured, CAPTURED_BEFORE)
+    bare = loop(TF32, captured, PASSES)
+    yield {
+        "ways": {"bare loop, graphs, TF32": way(TF32, bare)},
+        # The second pass captures each shape and replays what it captured.
+        "milliseconds_to_capture_a_shape": 1000 * (first[1] - min(bare) / PASSES) / len(shapes),
+    }
+    fast = pipeline("fast", CAPTURED_BEFORE, PASSES)
+    bare += loop(TF32, captured, PASSES)  # again, since the two are compared and a machine has its moods
+    yield {"ways": {"pipeline, fast": fast, "bare loop, graphs, TF32": way(TF32, bare)}}
+    yield {"ways": {"pipeline, readable": pipeline("readable", EAGER_BEFORE, 1)}}
     network = make_model(model, data.vocab_size).to(device)
     optimizer = make_optimizer(network)
-    seconds = loop(TF32, lambda batch: bare_step(network, optimizer, batch.on(device)), EAGER_BEFORE + rounds)
-    yield {"ways": way("bare loop", TF32, seconds[EAGER_BEFORE:])}
-    for precision in PRECISIONS:
-        trained = make_model(model, data.vocab_size).to(device)
-        seconds = loop(precision, _captured(trained), CAPTURED_BEFORE + rounds)
-        name = f"bare loop, graphs, {precision.name}"
-        yield {
-            "ways": way(name, precision, seconds[CAPTURED_BEFORE:]),
-            "seconds_of_the_two_epochs_that_capture": {precision.name: seconds[:2]},
-        }
-    for name, before, epochs in (("readable", EAGER_BEFORE, 1), ("fast", CAPTURED_BEFORE, EPOCHS_PER_WINDOW)):
-        with _precision(TF32, device):
-            windows = through_pipeline(
-                Way(name, fast=name == "fast"),
-                make_model(model, data.vocab_size),
-                copy.copy(few),
-                epochs * len(batches),
-                windows=rounds,
-                warm_up=before * len(batches),
-                accelerator="gpu" if device.type == "cuda" else "cpu",
-            )
-        yield {"ways": way(f"pipeline, {name}", TF32, [s / epochs for s in windows])}
-    yield {"seconds_for_the_test_set": _searches(data, trained, rounds, device)}
+    eager = lambda batch: bare_step(network, optimizer, batch.on(device))  # noqa: E731
+    before(TF32, eager, EAGER_BEFORE)
+    yield {"ways": {"bare loop": way(TF32, loop(TF32, eager, 1))}}
+    for precision in (p for p in PRECISIONS if p is not TF32):
+        captured = _captured(make_model(model, data.vocab_size).to(device))
+        before(precision, captured, CAPTURED_BEFORE)
+        seconds = loop(precision, captured, PASSES)
+        yield {"ways": {f"bare loop, graphs, {precision.name}": way(precision, seconds)}}
 
 
 def _captured(network: Seq2Seq) -> CapturedSteps:
@@ -129,11 +190,13 @@ def _captured(network: Seq2Seq) -> CapturedSteps:
     return CapturedSteps(objective_of, make_optimizer(network), 1.0)
 
 
-def _gflop_per_token(model: str, vocab_size: int, batch: Batch) -> float:
-    """Of a training step; counted on the CPU, where a GRU is made of products that can be counted."""
+def _gflop(model: str, vocab_size: int, batch: Batch) -> float:
+    """Of forward and backward of a step: those of one row, which all rows of a batch have alike; counted on the CPU,
+    where a GRU is made of products that can be counted."""
     network = make_model(model, vocab_size)
-    optimizer = make_optimizer(network)
-    return floating_point_operations(lambda: bare_step(network, optimizer, batch)) / batch.num_tokens / 1e9
+    src, mask, tgt_in, tgt_out = (part[:1] for part in batch[:4])
+    step = lambda: objective(network(src, mask, tgt_in), tgt_out, LABEL_SMOOTHING).objective.backward()  # noqa: E731
+    return len(batch.src) * floating_point_operations(step) / 1e9
 
 
 def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torch.device) -> dict[str, Any]:

@@ -135,10 +135,11 @@ class TokenBudgetBatches:
         self._tgt = _EndToEnd([_framed(pair.tgt) for pair in pairs])
         self._src_len = self._src.length
         self._tgt_len = self._tgt.length - 1  # of tgt_in and of tgt_out
+        self._cuts = self._cut_points()
         self._length = len(self.plan(epoch=0))
 
     def __len__(self) -> int:
-        """Batches in every epoch: ties between equal lengths change the rows of a batch, not the number of batches."""
+        """Batches in every epoch."""
         return self._length
 
     def __iter__(self) -> Iterator[Batch]:
@@ -154,17 +155,22 @@ class TokenBudgetBatches:
             random = np.random.default_rng([self.seed, epoch])
             ties = random.permutation(ties)
         order = np.lexsort((ties, self._src_len, self._tgt_len))
-        batches, start, longest = [], 0, 0
-        for end, row in enumerate(order):
-            longest_now = max(longest, self._src_len[row], self._tgt_len[row])
-            if end > start and (end - start + 1) * longest_now > self.batch_tokens:
-                batches.append(order[start:end])
-                start, longest_now = end, max(self._src_len[row], self._tgt_len[row])
-            longest = longest_now
-        batches.append(order[start:])
+        batches = np.split(order, self._cuts)
         if random is not None:
             random.shuffle(batches)
         return batches
+
+    def _cut_points(self) -> list[int]:
+        """Where batches begin, but the first, in the order by length: the same in every epoch, as ties are alike."""
+        order = np.lexsort((self._src_len, self._tgt_len))
+        cuts, start, longest = [], 0, 0
+        for end, length in enumerate(np.maximum(self._src_len, self._tgt_len)[order].tolist()):
+            longest_now = max(longest, length)
+            if end > start and (end - start + 1) * longest_now > self.batch_tokens:
+                cuts.append(end)
+                start, longest_now = end, length
+            longest = longest_now
+        return cuts
 
     def order_hash(self) -> str:
         """SHA-256 (hex) of the first two epochs' batches: equal hashes mean equal batches in equal order."""

@@ -1,6 +1,5 @@
 """The data of a run: a corpus, its tokenizer, and batches of it for Lightning."""
 
-import copy
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
@@ -116,12 +115,6 @@ class TranslationData(pl.LightningDataModule):
             self._batches("test", self.eval_batch_tokens, None),
             TokenBudgetBatches(train_sample, self.eval_batch_tokens, None, *self._place()),
         ]
-
-    def with_fewer_pairs(self, count: int) -> "TranslationData":
-        """A copy, set up as this one, that trains on the first `count` pairs only."""
-        fewer = copy.copy(self)
-        fewer._encoded = {**self._encoded, "train": self._encoded["train"][:count]}
-        return fewer
 
     def on_batch_consumed(self) -> None:
         """Counts a training batch; the count is what a resumed run starts from."""

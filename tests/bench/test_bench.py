@@ -11,12 +11,13 @@ from pipeline.bench.ceilings import floating_point_operations
 from pipeline.bench.process import run_command
 from pipeline.bench.reference import make_model, share_of_padding, spread
 from pipeline.bench.training import WAYS
-from pipeline.bench_table import peers_table
+from pipeline.bench_table import gpu_table, peers_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.product import product
 from pipeline.models import GRUSeq2Seq
+from pipeline.objective import objective
 from scripts import bench
 from tests.commands import write_corpus
 
@@ -77,36 +78,69 @@ class Eager(CapturedSteps):
         self.optimizer.zero_grad()
 
 
-def test_all_that_is_measured_of_a_gpu_can_be_measured_of_a_cpu(little, monkeypatch):
+@pytest.fixture
+def of_gpu(little, monkeypatch):
+    """What is measured of a GPU, of a little model on a CPU; and what was kept on the way."""
     monkeypatch.setattr(reference, "MODELS", {"gru": lambda size: GRUSeq2Seq(size, "last", d_embed=8, d_model=12)})
-    for name, value in {
-        "MODELS": reference.MODELS,
-        "CapturedSteps": Eager,
-        "PAIRS": 20,
-        "SIDE": 16,
-        "EPOCHS_PER_WINDOW": 2,
-    }.items():
+    stand_ins = {"IN_ORDER": ("gru",), "CapturedSteps": Eager, "PAIRS": 20, "SIDE": 16, "PASSES": 2}
+    for name, value in stand_ins.items():
         monkeypatch.setattr(gpu, name, value)
-    data = TranslationData(str(little), vocab_size=700, batch_tokens=64, cache_dir=str(little.parent / "cache"))
+    data = gpu.FewPairs(str(little), vocab_size=700, batch_tokens=64, cache_dir=str(little.parent / "cache"))
     data.setup()
     kept = []
-    found = gpu.measure_gpu(data, 2, torch.device("cpu"), lambda so_far: kept.append(copy.deepcopy(so_far["models"])))
+    found = gpu.measure_gpu(data, 2, torch.device("cpu"), lambda so_far: kept.append(copy.deepcopy(so_far)))
+    return found, kept
+
+
+def test_all_that_is_measured_of_a_gpu_can_be_measured_of_a_cpu(of_gpu):
+    found, kept = of_gpu
     of_model = found["models"]["gru"]
-    assert [len(so_far["gru"].get("ways", [])) for so_far in kept] == [0, 1, 2, 3, 4, 5, 6, 6]
-    assert kept[-1]["gru"] == of_model
-    assert list(of_model["seconds_of_the_two_epochs_that_capture"]) == ["float32", "TF32", "bfloat16"]
+    assert [len(so_far["models"]["gru"]["ways"]) for so_far in kept] == [0, 1, 2, 3, 4, 5, 6, 6]
+    assert kept[-1] == found
     assert list(of_model["ways"]) == [
-        "bare loop",
-        *(f"bare loop, graphs, {name}" for name in ("float32", "TF32", "bfloat16")),
-        "pipeline, readable",
+        "bare loop, graphs, TF32",
         "pipeline, fast",
+        "pipeline, readable",
+        "bare loop",
+        "bare loop, graphs, float32",
+        "bare loop, graphs, bfloat16",
     ]
+    windows = []
     for way in of_model["ways"].values():
         seconds = way["milliseconds_per_step"]["median"] * of_model["steps"] / 1000
         assert of_model["tokens"] / seconds == pytest.approx(way["tokens_per_second"]["median"], rel=0.5)
-        assert way["share_of_ceiling"]["n"] == 2
+        windows.append(way["share_of_ceiling"]["n"])
+    assert windows == [4, 2, 2, 2, 2, 2]
+    assert len(of_model["ratios"]) == 3
+    assert all(ratio["low"] <= ratio["value"] <= ratio["high"] for ratio in of_model["ratios"].values())
     assert all(seconds["median"] > 0 for seconds in of_model["seconds_for_the_test_set"].values())
-    assert len(data.train_dataloader().pairs) == 60  # of which 20 were trained on
+
+
+def test_the_operations_of_a_row_are_those_of_each_row_of_a_batch(little):
+    data = gpu.FewPairs(str(little), vocab_size=700, batch_tokens=64, cache_dir=str(little.parent / "cache"))
+    data.setup()
+    batch = next(batch for batch in data.one_pass() if len(batch.src) > 1)
+    network = make_model("transformer", 700)
+
+    def whole() -> None:
+        objective(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out, 0.1).objective.backward()
+
+    assert gpu._gflop("transformer", 700, batch) == pytest.approx(floating_point_operations(whole) / 1e9)
+
+
+def test_the_table_of_a_gpu_is_there_from_the_first_part_on(of_gpu):
+    _, kept = of_gpu
+    made = {
+        "reference": {"corpus": "c", "vocab_size": 7, "batch_tokens": 5, "rounds": 2, "training_pairs": 20},
+        "hardware": {"gpu": "a fast one"},
+        "commit": "0123456789abcdef",
+    }
+    tables = [gpu_table(so_far | made) for so_far in kept]
+    assert "pipeline, fast ÷ bare loop, graphs, TF32" not in tables[1]
+    assert "pipeline, fast ÷ bare loop, graphs, TF32" in tables[2]
+    assert "| beam 5 |" in tables[-1]
+    kept[-1]["models"]["gru"]["ways"]["pipeline, fast"] = {"failed": "it cannot be captured"}
+    assert "failed: it cannot be captured" in gpu_table(kept[-1] | made)
 
 
 def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
