@@ -9,7 +9,7 @@
 RUN is a run folder, a checkpoint file, or a folder with finished runs inside; runs of one model with several seeds are
 put together. Without --corpus or --src, each corpus that the runs were trained on is evaluated by itself. A folder that
 an earlier evaluation of the same sentences wrote is a RUN too: its scores stand beside the new ones as they are, so
-that seeds can be trained on several machines and no checkpoint has to be kept. Where all are such, say --corpus.
+that seeds can be trained on several machines and no checkpoint has to be kept. Where all are such, say --corpus, --out.
 
 What is measured. Teacher-forced (each model is given the reference so far): nats per target token, perplexity, tokens
 right. Translated freely: BLEU (13a, cased) and chrF2 by sacreBLEU, B-tok (tokenize=none) on tokenised text, exact match
@@ -31,17 +31,23 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pipeline.alignment import parse_pharaoh
 from pipeline.atomic import write_text
 from pipeline.circumstances import commit
-from pipeline.data.batching import encode_pairs, fits
-from pipeline.data.corpus import Corpus, SentencePair
-from pipeline.data.files import read_lines, read_text_pair
-from pipeline.data.loading import corpus_name, load_corpus
+from pipeline.data.corpus import Corpus
+from pipeline.data.files import read_text_pair
+from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError, exit_on_error
-from pipeline.evaluation.content import Sentences, evaluate_models
-from pipeline.evaluation.kept import EVALUATION, is_evaluation, longest_trained, read_kept, write_scores
+from pipeline.evaluation.content import evaluate_models
+from pipeline.evaluation.kept import (
+    EVALUATION,
+    evaluated_runs,
+    is_evaluation,
+    longest_trained,
+    read_kept,
+    write_scores,
+)
 from pipeline.evaluation.scores import Run
+from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
 from pipeline.plots import curves_figure
 from pipeline.results import provenance, write_json
@@ -57,14 +63,29 @@ class Loaded(NamedTuple):
     translator: Translator
 
 
-def evaluate(
-    runs: Sequence[Loaded], earlier: Sequence[Path], sentences: Sentences, options: argparse.Namespace, out: Path
-) -> None:
-    """Scores `runs` on `sentences`, puts the scores of `earlier` evaluations beside theirs, prints and writes it all.
+class Plan(NamedTuple):
+    """What is evaluated together.
+
+    Attributes:
+        runs: What is scored.
+        earlier: Folders of evaluations whose scores stand beside those.
+        sentences: What on.
+        out: Where the results go.
+    """
+
+    runs: Sequence[Loaded]
+    earlier: Sequence[Path]
+    sentences: Sentences
+    out: Path
+
+
+def evaluate(plan: Plan, options: argparse.Namespace) -> None:
+    """Scores runs, puts the scores of earlier evaluations beside theirs, prints and writes it all.
 
     Raises:
-        UserError: The two do not belong together.
+        UserError: The two do not belong together, or scores of other runs would be lost.
     """
+    runs, earlier, sentences, out = plan
     search = checked_search(options.beam, options.alpha, fast=options.fast)
     if earlier and (sentences.has_links or options.concatenate > 1):
         raise UserError(
@@ -75,7 +96,11 @@ def evaluate(
     models: dict[str, list[Run]] = {}
     for run, translator in runs:
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
-    _refuse_twice([(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept])
+    places = [(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept]
+    _refuse_twice(places)
+    if options.out is None:
+        _refuse_to_lose(out, places)
+    out.mkdir(parents=True, exist_ok=True)
     content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
     content |= provenance("scripts.evaluate", options.device)
     tables = evaluation_tables(content)
@@ -96,7 +121,19 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
             raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
 
 
+def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]]) -> None:
+    """Raises UserError where the evaluation in `out` has runs that the one that would replace it has not."""
+    lost = [f"{name}, seed {seed}" for name, seed in evaluated_runs(out) if (name, seed) not in places]
+    if lost:
+        raise UserError(
+            f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those runs too, "
+            "write to another folder (--out), or remove that one"
+        )
+
+
 def _draw(content: dict[str, Any], out: Path) -> None:
+    for path in out.glob("length_*_joined*.png"):  # of an evaluation before
+        path.unlink()
     corpus = content["corpus"]
     free, free_label = ("exact_match", "translated exactly right (%)") if corpus["is_synthetic"] else ("bleu", "BLEU")
     for measure, label in (("nats_per_token", "nats per target token (teacher-forced)"), (free, free_label)):
@@ -114,79 +151,22 @@ def _draw(content: dict[str, Any], out: Path) -> None:
             figure.savefig(out / f"length_{measure}{f'_joined{number}' if what else ''}.png", dpi=150)
 
 
-def _sentences_of(corpus: Corpus, split: str, loaded: Loaded) -> Sentences:
-    """A split of `corpus`; the lengths that training had are those that this run did not leave out."""
-    encoded = encode_pairs(corpus.train, loaded.translator.tokenizer)
-    max_len = loaded.run.data.get("max_len", math.inf)
-    kept = [pair for pair, pieces in zip(corpus.train, encoded, strict=True) if fits(pieces, max_len)]
-    return Sentences(
-        corpus.name,
-        split,
-        corpus.split(split),
-        corpus.val,
-        corpus.is_synthetic,
-        max((len(pair.src.split()) for pair in kept), default=0),
-        corpus.content_hash(),
-    )
-
-
-def _sentences_of_earlier(folder: Path, options: argparse.Namespace) -> Sentences:
-    """A split of --corpus; what training had is as the evaluation in `folder` says."""
-    corpus = _corpus_of(None, options)
-    return Sentences(
-        corpus.name,
-        options.split,
-        corpus.split(options.split),
-        corpus.val,
-        corpus.is_synthetic,
-        longest_trained(folder),
-        corpus.content_hash(),
-    )
-
-
-def _corpus_of(run: TrainedRun | None, options: argparse.Namespace) -> Corpus:
-    """The corpus that is asked for, or else the one that a run was trained on."""
-    data = run.data if run else {}
+def _corpus_of(loaded: Loaded | None, options: argparse.Namespace) -> Corpus:
+    """The corpus that is asked for, or else the one that a run was trained on; in the direction of the model."""
+    data = loaded.run.data if loaded else {}
     name = options.corpus or data.get("corpus")
     if name is None:
         raise UserError(
-            f"{run.checkpoint} has no config.yaml beside it; say what to score on: --corpus, or --src and --ref"
+            f"{loaded.run.checkpoint} has no config.yaml beside it; say what to score on: --corpus, or --src and --ref"
         )
-    languages = (options.languages or f"{data.get('src', 'en')}-{data.get('tgt', 'de')}").split("-")
+    languages = "en-de"
+    if loaded:
+        languages = f"{loaded.translator.origin.src}-{loaded.translator.origin.tgt}"
+    languages = (options.languages or languages).split("-")
     if len(languages) != 2:
         raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
     cache_dir = Path(data.get("cache_dir", "data/cache"))
     return load_corpus(name, *languages, cache_dir, data.get("revision") if options.corpus is None else None)
-
-
-def _with_links(sentences: Sentences, run: TrainedRun, options: argparse.Namespace) -> Sentences:
-    """The sentences with links from Pharaoh files, where such are given."""
-    if options.links:
-        sentences = sentences._replace(test=_linked(sentences.test, options.links), val=())
-    if options.val_links:
-        if not options.links or options.src:
-            raise UserError("--val_links needs --links, and a corpus with a validation split")
-        val = _corpus_of(run, options).val
-        sentences = sentences._replace(val=_linked(val, options.val_links))
-    return sentences
-
-
-def _linked(pairs: Sequence[SentencePair], path: Path) -> list[SentencePair]:
-    lines = read_lines(path)
-    if len(lines) != len(pairs):
-        raise UserError(f"{path} has {len(lines)} lines for {len(pairs)} sentences; expected one line each")
-    linked = []
-    for number, (pair, line) in enumerate(zip(pairs, lines, strict=True), 1):
-        links = parse_pharaoh(line, f"{path}, line {number}")
-        src_words, tgt_words = len(pair.src.split()), len(pair.tgt.split())
-        for link in links:
-            if link.src >= src_words or link.tgt >= tgt_words:
-                raise UserError(
-                    f"{path}, line {number}: link {link.src}-{link.tgt} is outside a pair of {src_words} and "
-                    f"{tgt_words} words; links count words from 0, source first"
-                )
-        linked.append(pair._replace(links=links))
-    return linked
 
 
 def _say(text: str) -> None:
@@ -232,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         help="folder for results (default: evaluation/SPLIT beside the models' folders, SPLIT-NAME for another "
-        "corpus; runs/evaluation/NAME for the file --src)",
+        "corpus; runs/evaluation/NAME for the file --src or where checkpoints have no run folder)",
     )
     return parser
 
@@ -247,22 +227,32 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--src and --ref belong together: give both")
     if options.src and options.corpus:
         raise UserError("give --corpus, or --src and --ref, not both")
+    if options.val_links and (options.src or not options.links):
+        raise UserError("--val_links needs --links, and a corpus with a validation split")
+    for planned in _plans(options):
+        evaluate(planned, options)
+
+
+def _plans(options: argparse.Namespace) -> list[Plan]:
+    """What is to be evaluated, each corpus by itself; what cannot be is found out here, before anything is scored."""
     earlier = [path for path in options.runs if is_evaluation(path)]
     if len(earlier) == len(options.runs):
-        if options.corpus is None:
-            raise UserError("only earlier evaluations are given; say of which corpus they are: --corpus")
-        sentences = _sentences_of_earlier(earlier[0], options)
-        out = options.out or Path("runs") / sentences.name / "evaluation" / options.split
-        evaluate([], earlier, sentences, options, out)
-        return
+        if options.corpus is None or options.out is None:
+            raise UserError(
+                "only earlier evaluations are given; say of which corpus they are, and where to: --corpus, --out"
+            )
+        if options.links or options.val_links:
+            raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
+        sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
+        return [Plan([], earlier, sentences, options.out)]
     found = find_runs([path for path in options.runs if path not in earlier])
     runs = [Loaded(run, Translator.load(run.checkpoint, options.device)) for run in found]
     if options.src:
         pairs = read_text_pair(options.src, options.ref)
         sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
-        out = options.out or Path("runs/evaluation") / options.src.stem
-        evaluate(runs, earlier, _with_links(sentences, runs[0].run, options), options, out)
-        return
+        if options.links:
+            sentences = with_links(sentences, options.links, None)
+        return [Plan(runs, earlier, sentences, options.out or Path("runs/evaluation") / options.src.stem)]
     groups: dict[str, list[Loaded]] = {}  # by text, not by name: one corpus may have been given as several paths
     for loaded in runs:
         groups.setdefault(options.corpus or loaded.translator.origin.content_hash, []).append(loaded)
@@ -270,38 +260,49 @@ def run(options: argparse.Namespace) -> None:
     if len(groups) > 1 and (options.out or earlier):
         given = "--out" if options.out else earlier[0]
         raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(names)}), {given} of one: give --corpus")
-    outs = {_default_out(group[0].run, name, options.split) for name, group in zip(names, groups.values(), strict=True)}
-    if len(outs) < len(groups):
+    plans = [_plan(group, earlier, options) for group in groups.values()]
+    if len({plan.out for plan in plans}) < len(plans):
         raise UserError(
             f"the runs are of {len(groups)} texts that go by one name ({', '.join(names)}), and their scores would go "
             "to one folder; evaluate the runs of one text at a time"
         )
-    for name, group in zip(names, groups.values(), strict=True):
-        first = group[0].run
-        corpus = _corpus_of(first, options)
-        if options.corpus is None:
-            _refuse_other_text(group, corpus)
-        sentences = _with_links(_sentences_of(corpus, options.split, group[0]), first, options)
-        evaluate(group, earlier, sentences, options, options.out or _default_out(first, name, options.split))
+    return plans
 
 
-def _refuse_other_text(runs: Sequence[Loaded], corpus: Corpus) -> None:
+def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], options: argparse.Namespace) -> Plan:
+    """What is to be evaluated of runs on one corpus."""
+    corpus = _corpus_of(runs[0], options)
     content_hash = corpus.content_hash()
+    is_own = runs[0].translator.origin.content_hash == content_hash
     for run, translator in runs:
-        if translator.origin.content_hash != content_hash:
+        if options.corpus is None and translator.origin.content_hash != content_hash:
             raise UserError(
                 f"{run.checkpoint} was trained on another text than {corpus.name} holds now; to score it on this text "
                 f"all the same, give --corpus"
             )
+        direction = (translator.origin.src, translator.origin.tgt)
+        if options.languages is None and direction != (corpus.src, corpus.tgt):
+            raise UserError(
+                f"{run.checkpoint} translates from {' to '.join(direction)}, {runs[0].run.checkpoint} from "
+                f"{corpus.src} to {corpus.tgt}; evaluate those of one direction at a time"
+            )
+    longest = longest_source(corpus, runs[0].translator.tokenizer, runs[0].run.data.get("max_len", math.inf))
+    sentences = sentences_of(corpus, options.split, longest if is_own else None)
+    if options.links:
+        sentences = with_links(sentences, options.links, options.val_links)
+    return Plan(runs, earlier, sentences, options.out or _default_out(runs[0].run, sentences, is_own=is_own))
 
 
-def _default_out(run: TrainedRun, corpus: str, split: str) -> Path:
-    name = corpus_name(corpus)
+def _default_out(run: TrainedRun, sentences: Sentences, *, is_own: bool) -> Path:
+    """Beside the models; scores on another text than their own never take the place of those."""
     if run.folder is None:
-        return Path("runs") / name / "evaluation" / split
-    own = corpus_name(str(run.data.get("corpus")))
-    # Beside the scores on the models' own text, never over them.
-    return run.folder.parent.parent / "evaluation" / (split if name == own else f"{split}-{name}")
+        return Path("runs/evaluation") / f"{sentences.name}-{sentences.split}"
+    name = sentences.split
+    if not is_own:
+        name += f"-{sentences.name}"
+        if sentences.name == run.folder.parent.parent.name:
+            name += f"-{sentences.content_hash[:8]}"
+    return run.folder.parent.parent / "evaluation" / name
 
 
 def main() -> None:

@@ -3,38 +3,22 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.data.corpus import SentencePair
 from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
 from pipeline.evaluation.kept import KeptRun, sentences_hash
-from pipeline.evaluation.scores import EvaluationSet, Run, ScoredRun, compare_models, concatenated, score_models
+from pipeline.evaluation.scores import (
+    EvaluationSet,
+    Run,
+    ScoredRun,
+    compare_models,
+    concatenated,
+    refuse_other_tokenizers,
+    score_models,
+)
+from pipeline.evaluation.sentences import Sentences
 from pipeline.metrics import METRICS, is_tokenised
 from pipeline.plots import model_order
 from pipeline.scoring import Search
 from pipeline.statistics import DRAWS
-
-
-class Sentences(NamedTuple):
-    """What is evaluated.
-
-    Attributes:
-        test: The sentences that are scored.
-        val: Those that a layer and a head are chosen on; may be empty.
-        is_synthetic: True where exact match is a fair score.
-        longest_trained: Words of the longest training source; None if unknown.
-        content_hash: Of the whole corpus; None where the sentences are of files.
-    """
-
-    name: str
-    split: str
-    test: Sequence[SentencePair]
-    val: Sequence[SentencePair]
-    is_synthetic: bool
-    longest_trained: int | None
-    content_hash: str | None
-
-    @property
-    def has_links(self) -> bool:
-        return any(pair.links for pair in self.test)
 
 
 class Evaluation(NamedTuple):
@@ -66,6 +50,7 @@ def evaluate_models(
     """
     models = {name: models[name] for name in sorted(models, key=model_order)}
     test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
+    refuse_other_tokenizers(models, test.pairs)
     scored = _together(score_models(models, test.pairs, search, progress), kept)
     scores = compare_models(scored, test)
     measures = next(iter(scores["models"].values()))

@@ -44,6 +44,15 @@ def is_evaluation(path: Path) -> bool:
     return (path / EVALUATION).is_file()
 
 
+def evaluated_runs(folder: Path) -> list[tuple[str, int]]:
+    """Model and seed of each run that the evaluation in `folder` has; none where there is no whole one."""
+    try:
+        models = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))["scores"]["models"]
+        return [(name, seed) for name in models for seed in models[name]["seeds"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def sentences_hash(pairs: Sequence[SentencePair]) -> str:
     """SHA-256 (hex) of the sentences, which says whether scores are of the same ones."""
     return hashlib.sha256("".join(f"{pair.src}\t{pair.tgt}\n" for pair in pairs).encode()).hexdigest()

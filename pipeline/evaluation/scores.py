@@ -59,6 +59,24 @@ class ScoredRun(NamedTuple):
     scores: list[SentenceScore]
 
 
+def refuse_other_tokenizers(models: dict[str, list[Run]], pairs: Sequence[SentencePair]) -> None:
+    """Raises UserError where runs of one model have tokenizers that cut `pairs` into other tokens."""
+    for name, runs in models.items():
+        of_tokenizer = {run.translator.tokenizer.proto: run.translator.tokenizer for run in runs}
+        if len(of_tokenizer) > 1:
+            encoded = [encode_pairs(pairs, tokenizer) for tokenizer in of_tokenizer.values()]
+            if any([len(pair.tgt) for pair in of_one] != [len(pair.tgt) for pair in encoded[0]] for of_one in encoded):
+                raise _other_tokenizers(name, [run.seed for run in runs])
+
+
+def _other_tokenizers(name: str, seeds: Sequence[int]) -> UserError:
+    named = ", ".join(map(str, seeds))
+    return UserError(
+        f"the runs of {name} (seeds {named}) have different tokenizers, so that a mean of them says nothing; "
+        "evaluate those of one recipe at a time"
+    )
+
+
 def score_models(
     models: dict[str, list[Run]],
     pairs: Sequence[SentencePair],
@@ -121,11 +139,7 @@ def _tokens_of(name: str, runs: Sequence[ScoredRun]) -> list[int]:
     """How many tokens each sentence has for a model: another tokenizer shows in them."""
     of_runs = [[score.tokens for score in run.scores] for run in runs]
     if any(tokens != of_runs[0] for tokens in of_runs):
-        seeds = ", ".join(str(run.seed) for run in runs)
-        raise UserError(
-            f"the runs of {name} (seeds {seeds}) have different tokenizers, so that a mean of them says nothing; "
-            "evaluate those of one recipe at a time"
-        )
+        raise _other_tokenizers(name, [run.seed for run in runs])
     return of_runs[0]
 
 

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 import sacrebleu
+import torch
 
+from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation_tables import evaluation_tables
 from scripts.evaluate import _parser, run
@@ -116,14 +118,16 @@ def test_any_two_files_can_be_scored(runs, tmp_path):
         (["{runs}/little", "--corpus", "no such"], "no corpus 'no such'"),
         (["{runs}/little", "--languages", "en"], "expected two, like en-de"),
         (["{runs}/little", "--val_links", "x"], "--val_links needs --links"),
+        (["{of_seed_1}", "--corpus", "{runs}", "--out", "x", "--links", "y"], "earlier evaluations hold no word links"),
         (["{runs}/little/gru", "--links", "{short}"], "has 1 lines for 9 sentences"),
         (["{runs}/little/gru", "--links", "{outside}"], r"line 1: link 99-0 is outside a pair of"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_scored(runs, tmp_path, arguments, message):
+def test_what_cannot_be_done_is_said_before_anything_is_scored(runs, of_seed_1, tmp_path, arguments, message):
     (tmp_path / "short").write_text("0-0\n")
     (tmp_path / "outside").write_text("99-0\n" + "\n" * 8)
-    names = {"runs": runs / "runs", "short": tmp_path / "short", "outside": tmp_path / "outside"}
+    names = {"runs": runs / "runs", "of_seed_1": of_seed_1}
+    names |= {"short": tmp_path / "short", "outside": tmp_path / "outside"}
     with pytest.raises(UserError, match=message):
         evaluate(*[argument.format(**names) for argument in arguments])
 
@@ -175,13 +179,46 @@ def test_an_evaluation_that_is_cut_off_leaves_no_json_of_the_one_before(runs, tm
 def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_path):
     write_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
-    write_corpus(tmp_path / "other")
     evaluate(folder, "--beam", 1)
     evaluation = folder.parent.parent / "evaluation"
     own = (evaluation / "test" / "evaluation.json").read_bytes()
-    evaluate(folder, "--beam", 1, "--corpus", tmp_path / "other")
+    for other in (tmp_path / "other", tmp_path / "elsewhere" / "little"):  # another name, and another text of one name
+        write_corpus(other)
+        long = "the cat " * 40 + ".\n"
+        (other / "train.en").write_text((other / "train.en").read_text().partition("\n")[2] + long)
+        evaluate(folder, "--beam", 1, "--corpus", other)
     assert (evaluation / "test" / "evaluation.json").read_bytes() == own
-    assert json.loads((evaluation / "test-other" / "evaluation.json").read_text())["corpus"]["name"] == "other"
+    written = [json.loads(path.read_text())["corpus"] for path in sorted(evaluation.glob("test-*/evaluation.json"))]
+    assert [corpus["name"] for corpus in written] == ["little", "other"]
+    # How long the sentences of somebody else's training were says nothing of this model.
+    assert [corpus["longest_training_source_words"] for corpus in written] == [None, None]
+
+
+def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_path):
+    write_corpus(tmp_path / "little")
+    folders = [write_run(tmp_path / "runs", tmp_path / "little", "gru", seed) for seed in (1, 2)]
+    evaluate(tmp_path / "runs", "--beam", 1, "--concatenate", 2)
+    out = folders[0].parent.parent / "evaluation" / "test"
+    before = (out / "evaluation.json").read_bytes()
+    with pytest.raises(UserError, match="has the scores of gru, seed 1 as well, which would be lost"):
+        evaluate(folders[1], "--beam", 1)
+    assert (out / "evaluation.json").read_bytes() == before
+    evaluate(*folders, "--beam", 1)  # all of them again
+    assert not list(out.glob("*joined*"))  # figures of the one before
+
+
+def test_a_model_is_scored_in_the_direction_that_it_was_trained_for(tmp_path):
+    write_corpus(tmp_path / "little")
+    folders = [write_run(tmp_path / "runs", tmp_path / "little", model) for model in ("gru", "transformer")]
+    checkpoint = folders[0] / "checkpoints" / "best.ckpt"
+    content = torch.load(checkpoint, weights_only=False)
+    content["TranslationData"] |= {"src": "de", "tgt": "en"}
+    torch.save(content, checkpoint)
+    evaluate(folders[0], "--beam", 1, "--corpus", tmp_path / "little", "--out", tmp_path / "out")
+    turned = json.loads((tmp_path / "out/evaluation.json").read_text())["corpus"]["content_hash"]
+    assert turned == load_corpus(str(tmp_path / "little"), "de", "en", tmp_path).content_hash()
+    with pytest.raises(UserError, match="from de to en; evaluate those of one direction at a time"):
+        evaluate(*folders, "--beam", 1, "--corpus", tmp_path / "little")
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +276,7 @@ def test_earlier_scores_that_do_not_belong_to_new_ones_are_refused(runs, of_seed
 
 def test_earlier_scores_alone_are_put_together_where_their_corpus_is_said(runs, of_seed_1, tmp_path):
     evaluate(runs / "runs/little/gru_attention/seed2", "--beam", 2, "--out", tmp_path / "of seed 2")
-    with pytest.raises(UserError, match="say of which corpus they are: --corpus"):
+    with pytest.raises(UserError, match="say of which corpus they are, and where to: --corpus, --out"):
         evaluate(of_seed_1, tmp_path / "of seed 2")
     evaluate(of_seed_1, tmp_path / "of seed 2", "--beam", 2, "--corpus", runs / "little", "--out", tmp_path / "both")
     evaluate(runs / "runs/little", "--beam", 2, "--out", tmp_path / "at once")
