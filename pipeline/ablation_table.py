@@ -40,9 +40,9 @@ def ablation_table(content: dict[str, Any]) -> str:
     for model in models:
         header += [f"{model_label(model)}: {name}", "nats/token"]
     rows = []
-    for part, without in content["parts"].items():
-        row = [without]
-        for of_model in models.values():
+    for part, entry in content["parts"].items():
+        row = [entry["without"]]
+        for model, of_model in models.items():
             scores = of_model["scores"]
             if part == WHOLE:
                 whole = scores["models"][WHOLE]
@@ -52,7 +52,7 @@ def ablation_table(content: dict[str, Any]) -> str:
                 nats = difference["nats_per_token"]
                 row += [_change(difference[measure], 1), _change(nats, 3) if nats else OTHER_TOKENS]
             else:
-                row += ["has no such part"] * 2
+                row += ["has no such part" if entry["models"] and model not in entry["models"] else "not run"] * 2
         rows.append(row)
     corpus, search = content["corpus"], content["search"]
     note = (

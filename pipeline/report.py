@@ -75,8 +75,10 @@ def mean_and_sd(of_seeds: Sequence[float]) -> str:
     return f"{fmean(of_seeds):.1f}{sd}"
 
 
-def shown_p_value(p_value: float) -> str:
-    """ "p 0.020", or "p < 0.001"."""
+def shown_p_value(p_value: float | None) -> str:
+    """ "p 0.020", or "p < 0.001"; "p –" where there is none."""
+    if p_value is None:
+        return "p –"
     return "p < 0.001" if p_value < 0.001 else f"p {p_value:.3f}"
 
 

@@ -115,6 +115,8 @@ def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
         note = "Not run yet: make evaluate. Until then scores are those of greedy search, without intervals."
     elif any((run / "results.json").stat().st_mtime > evaluated.stat().st_mtime for run in runs):
         note = "The evaluation is older than some of the runs: make evaluate renews it."
+    elif {(r["model"], r["seed"]) for r in results} - _evaluated(evaluation):
+        note = "The evaluation lacks some of the runs, and so do the scores here: make evaluate takes all of them."
     return CorpusReport(
         name=results[0]["corpus"]["name"],
         source=results[0]["corpus"]["source"],
@@ -131,6 +133,12 @@ def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
         results=results,
         explorer=_labelled(explorer),
     )
+
+
+def _evaluated(evaluation: dict[str, Any]) -> set[tuple[str, int]]:
+    """Model and seed of each run that an evaluation has."""
+    models = evaluation["scores"]["models"]
+    return {(name, seed) for name in models for seed in models[name]["seeds"]}
 
 
 def read_results(run: Path) -> dict[str, Any]:

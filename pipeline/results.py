@@ -164,4 +164,8 @@ def _processor() -> str:
 
 def _portable(arguments: list[str]) -> list[str]:
     """Arguments without the folders of this machine: what is outside the project keeps its last name only."""
-    return [f"…/{Path(argument).name}" if argument.startswith(("/", "~")) else argument for argument in arguments]
+
+    def shorten(text: str) -> str:
+        return f"…/{Path(text).name}" if text.startswith(("/", "~")) else text
+
+    return ["=".join(map(shorten, argument.split("=", 1))) for argument in arguments]

@@ -30,8 +30,11 @@ def saliency(network: Seq2Seq, src: Tensor, tgt_in: Tensor, tgt_out: Tensor) -> 
         sources = src.expand(tgt_len, -1)
         vectors = network.embed_source(sources).detach().requires_grad_()
         memory = network.encode_vectors(vectors, torch.ones_like(sources, dtype=torch.bool))
-        logits = network.decode(tgt_in.expand(tgt_len, -1), memory).logits
-        predicted = logits[steps, steps].float().log_softmax(-1)[steps, tgt_out]
+        matrix = network.output_matrix
+        decoded = network.decode(tgt_in.expand(tgt_len, -1), memory, need_logits=matrix is None)
+        # Of each copy, the logits of its own step alone: of all steps they would be tgt_len times as many.
+        logits = decoded.logits[steps, steps] if matrix is None else decoded.output[steps, steps] @ matrix.t()
+        predicted = logits.float().log_softmax(-1)[steps, tgt_out]
         (gradient,) = torch.autograd.grad(predicted.sum(), vectors)
     norms = gradient.float().norm(dim=-1)
     return norms / norms.sum(-1, keepdim=True).clamp_min(torch.finfo(norms.dtype).tiny)

@@ -49,17 +49,21 @@ class Part(NamedTuple):
     Attributes:
         name: What the runs without it are called.
         without: What they do, in words.
-        arguments: The options that switch it off.
-        models: Those that have this part.
+        options: Those that switch it off, by name.
+        models: Those that have this part; None: all.
     """
 
     name: str
     without: str
-    arguments: tuple[str, ...]
-    models: tuple[str, ...]
+    options: dict[str, Any]
+    models: list[str] | None
+
+    @property
+    def arguments(self) -> list[str]:
+        return [f"--{option}={value}" for option, value in self.options.items()]
 
 
-def read_parts(recipe: str, models: Sequence[str]) -> list[Part]:
+def read_parts(recipe: str) -> list[Part]:
     """The parts of a recipe, the whole recipe first.
 
     Raises:
@@ -72,15 +76,14 @@ def read_parts(recipe: str, models: Sequence[str]) -> list[Part]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {error}") from error
-    parts = [Part(WHOLE, "the whole recipe", (), tuple(models))]
+    parts = [Part(WHOLE, "the whole recipe", {}, None)]
     for name, part in (content or {}).items():
         if not _is_part(part) or name == WHOLE:
             raise UserError(
                 f"{path}: {name} is {part}; expected a name but {WHOLE!r}, with `without` (words), `options` (by "
                 "name) and perhaps `models` (a list of files in configs/model)"
             )
-        arguments = tuple(f"--{option}={value}" for option, value in part["options"].items())
-        parts.append(Part(name, part["without"], arguments, tuple(part.get("models", models))))
+        parts.append(Part(name, part["without"], part["options"], part.get("models")))
     return parts
 
 
@@ -115,9 +118,9 @@ def trainings(options: argparse.Namespace) -> list[Training]:
     """Every model with every part left out that it has."""
     models = options.models.split()
     found = []
-    for part in read_parts(options.recipe, models):
+    for part in read_parts(options.recipe):
         for model in models:
-            if model not in part.models:
+            if part.models is not None and model not in part.models:
                 continue
             runs_dir = options.runs_dir / part.name
             command = training_command(options.corpus, options.recipe, model, options.seed, runs_dir)
@@ -164,7 +167,7 @@ def ablate(options: argparse.Namespace) -> None:
         "epochs": options.epochs,
         "seed": options.seed,
         "search": {"beam": search.beam, "alpha": search.alpha},
-        "parts": {part.name: part.without for part in dict.fromkeys(training.part for training in wanted)},
+        "parts": {t.part.name: t.part._asdict() for t in wanted},
         "models": {
             model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed)
             | {"settings": _settings(options.recipe, model), "provenance": made}
@@ -190,7 +193,6 @@ def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: 
     validation = EvaluationSet(corpus.val, corpus.is_synthetic, None)
     runs = {name: [Run(translator, seed)] for name, translator in translators.items()}
     return {
-        "arguments": {t.part.name: list(t.part.arguments) for t in of_model},
         "best_step": {t.part.name: t.folder.best_step_and_loss()[0] for t in of_model},
         "scores": compare_models(score_models(runs, corpus.val, search), validation),
     }

@@ -42,6 +42,7 @@ def publish(runs: list[Path], results_folder: Path) -> None:
     results_of = {run: read_results(run) for run in runs if run.parent.name != "comparison"}
     _refuse_two_recipes(results_of.values(), results_folder)
     evaluations = {run: _evaluation_of(run, results, results_folder) for run, results in results_of.items()}
+    _refuse_several(results_of, evaluations)
     for run, results in results_of.items():
         folder = results_folder / results["corpus"]["name"]
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,20 @@ def _evaluation_of(run: Path, results: dict[str, Any], results_folder: Path) -> 
             f"with python -m scripts.evaluate {folder} {published} --corpus FOLDER --out FOLDER, or remove the second"
         )
     return folder if is_there else None
+
+
+def _refuse_several(results_of: dict[Path, dict[str, Any]], evaluations: dict[Path, Path | None]) -> None:
+    """Raises UserError where runs of one corpus have evaluations in several folders: one would be published."""
+    of_corpus: dict[str, set[Path]] = {}
+    for run, evaluation in evaluations.items():
+        if evaluation:
+            of_corpus.setdefault(results_of[run]["corpus"]["name"], set()).add(evaluation)
+    for folders in of_corpus.values():
+        if len(folders) > 1:
+            raise UserError(
+                f"{' and '.join(map(str, sorted(folders)))} are of one corpus, and one evaluation of it is published: "
+                "evaluate these runs together, with --out in place of one of them"
+            )
 
 
 def _evaluated(folder: Path) -> dict[tuple[str, int], float]:

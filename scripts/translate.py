@@ -152,11 +152,13 @@ def _with_links(model: Model, translations: list[Translation], line: str, number
     mean = mean_cross_map(model.translator.word_maps_of(best))
     links = set()
     if mean.weights.shape[2] > 1 and len(mean.queries) > 1:
-        if len(mean.keys) - 1 == len(line.split()):
+        is_read_so = len(mean.keys) - 1 == len(line.split())
+        if is_read_so and len(mean.queries) - 1 == len(best.text.split()):
             links = strongest_links(mean.weights[0][:-1, :-1])
         else:
             print(
-                f"line {number}: {model.label} reads other words than those between the spaces; no links",
+                f"line {number}: {model.label} {'writes' if is_read_so else 'reads'} other words than those between "
+                "the spaces; no links",
                 file=sys.stderr,
             )
     return f"{best.text} ||| {format_pharaoh(links)}"
@@ -225,11 +227,17 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--nbest of several runs is written as --json only")
     if options.nbest > 1 and (options.align or options.long == "split"):
         raise UserError("--nbest goes neither with --align nor with --long split; --json has alignments")
+    if options.json and options.align:
+        raise UserError("--json has alignments; leave --align out")
     if options.json and options.long == "split":
         raise UserError("--json tells which piece was made from which, so it cannot join parts; leave --long split out")
     if options.align and options.long == "split":
         raise UserError("--align counts the words of whole lines, so it cannot join parts; leave --long split out")
     if sys.stdin.isatty():
+        if options.json or options.align or options.nbest > 1 or options.long == "split":
+            raise UserError(
+                "--json, --align, --nbest and --long are for lines from a file or a pipe, not for a terminal"
+            )
         prompt({model.label: model.translator for model in models}, search)
     else:
         translate_filter(models, search, options)

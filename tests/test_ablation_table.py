@@ -34,6 +34,10 @@ def scores(**bleu: float) -> dict:
     }
 
 
+def part(without: str, models: list[str] | None = None) -> dict:
+    return {"without": without, "options": {}, "models": models}
+
+
 def content() -> dict:
     return {
         "corpus": {"name": "captions", "n": 7},
@@ -44,7 +48,11 @@ def content() -> dict:
         "seed": 1,
         "search": {"beam": 5, "alpha": 1.0},
         "signatures": {"bleu": "…"},
-        "parts": {WHOLE: "the whole recipe", "dropout": "no dropout", "pieces": "more pieces"},
+        "parts": {
+            WHOLE: part("the whole recipe"),
+            "dropout": part("no dropout"),
+            "pieces": part("more pieces", ["gru", "gru_attention"]),
+        },
         "models": {
             name: {"scores": scores(**bleu), "provenance": PROVENANCE}
             for name, bleu in (
@@ -68,6 +76,13 @@ def test_each_row_is_the_difference_from_the_whole_recipe():
     assert cells(pieces) == ["more pieces", "+1.0 [+0.0, +2.0]", "other tokens", *["has no such part"] * 2]
     assert "Validation split of captions (7 sentences); 3 epochs each, seed 1, beam 5" in rest[1]
     assert cells(rest[-1]) == ["Transformer", "`python -m scripts.ablate …`", "`0123456789`", "a slow one"]
+
+
+def test_a_part_that_was_not_run_is_told_from_one_that_a_model_has_not():
+    with_all = content()
+    with_all["parts"]["pieces"]["models"] = None
+    assert "has no such part" not in ablation_table(with_all)
+    assert cells(ablation_table(with_all).split("\n")[4])[3:] == ["not run"] * 2
 
 
 def test_tokenised_text_is_compared_in_the_metric_of_most_published_scores():
@@ -103,7 +118,8 @@ def test_models_that_were_trained_on_different_days_give_the_table_of_one_day():
         ("epochs", 4),
         ("settings", {"dropout": 0.4}),
         ("arguments", ["--model.lr", "1"]),
-        ("parts", {WHOLE: "the whole recipe", "dropout": "less dropout"}),
+        ("parts", {WHOLE: part("the whole recipe"), "dropout": part("less dropout")}),
+        ("parts", {WHOLE: part("the whole recipe"), "dropout": part("no dropout") | {"options": {"dropout": 0.1}}}),
     ],
 )
 def test_models_of_different_recipes_never_stand_in_one_table(key, other):

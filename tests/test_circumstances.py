@@ -5,6 +5,7 @@ import torch
 
 from pipeline import task
 from pipeline.circumstances import circumstances, commit, differences
+from pipeline.results import provenance
 from tests.conftest import make_network
 
 
@@ -40,3 +41,8 @@ def test_a_run_remembers_each_commit_that_trained_it_also_when_it_goes_on(monkey
     first = start("a", None)
     again = start("a", first)
     assert start("b", again)["progress"]["commits"] == ["a", "b"]
+
+
+def test_a_command_is_kept_without_the_folders_of_the_machine(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x", "--corpus", "/home/me/texts", "--corpus=/home/me/texts", "--model.lr=1e-3"])
+    assert provenance("x")["command"] == "python -m x --corpus …/texts --corpus=…/texts --model.lr=1e-3"

@@ -179,6 +179,15 @@ def test_what_is_published_is_not_lost_to_a_run_that_comes_later(tmp_path):
     assert (results_folder / "toy" / "evaluation" / "evaluation.json").read_bytes() == evaluation.read_bytes()
 
 
+def test_two_evaluations_of_one_corpus_are_not_published_over_each_other(tmp_path):
+    runs = [finished(tmp_path / model, results(model)) for model in ("gru", "transformer")]
+    for run, model in zip(runs, ("gru", "transformer"), strict=True):
+        write_evaluation(run, {model: 0.3})
+    with pytest.raises(UserError, match="are of one corpus, and one evaluation of it is published"):
+        publish(runs, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
 def test_an_evaluation_that_stays_is_of_the_runs_that_come(tmp_path):
     run = finished(tmp_path, results("gru"))
     write_evaluation(run, {"gru": 0.3})

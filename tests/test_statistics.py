@@ -7,6 +7,7 @@ from sacrebleu.significance import PairedTest
 from scipy import stats
 
 from pipeline.metrics import SentenceScore, sum_scores
+from pipeline.report import shown_p_value
 from pipeline.statistics import SumScore, difference, estimate, resampled
 
 
@@ -88,6 +89,12 @@ def test_pairing_sees_a_small_difference_that_single_intervals_hide():
 def test_a_system_does_not_differ_from_itself():
     found = difference([mean_of(noisy(50, seed=3))], [mean_of(noisy(50, seed=3))])
     assert (found.value, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+
+
+def test_a_handful_of_sentences_has_no_p_value():
+    one, other = ([mean_of(noisy(19, seed=seed))] for seed in (4, 5))
+    assert difference(one, other).p_value is None
+    assert shown_p_value(None) == "p –"
 
 
 def test_the_p_value_of_noise_is_not_small():

@@ -119,6 +119,7 @@ def test_two_files_of_one_run_are_told_apart(runs):
         (["--nbest", "3"], "need 1 ≤ --nbest ≤ --beam"),
         (["--nbest", "2", "--align", "pharaoh"], "--nbest goes neither with --align"),
         (["--json", "--long", "split"], "cannot join parts"),
+        (["--json", "--align", "pharaoh"], "--json has alignments"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(runs, refuse, options, message):
