@@ -170,7 +170,10 @@ def _measure(
     yield {"ways": {"pipeline, readable": pipeline("readable", EAGER_BEFORE, 1)}}
     network = make_model(model, data.vocab_size).to(device)
     optimizer = make_optimizer(network)
-    eager = lambda batch: bare_step(network, optimizer, batch.on(device))  # noqa: E731
+
+    def eager(batch: Batch) -> None:
+        bare_step(network, optimizer, batch.on(device))
+
     before(TF32, eager, EAGER_BEFORE)
     yield {"ways": {"bare loop": way(TF32, loop(TF32, eager, 1))}}
     for precision in (p for p in PRECISIONS if p is not TF32):
@@ -195,7 +198,10 @@ def _gflop(model: str, vocab_size: int, batch: Batch) -> float:
     where a GRU is made of products that can be counted."""
     network = make_model(model, vocab_size)
     src, mask, tgt_in, tgt_out = (part[:1] for part in batch[:4])
-    step = lambda: objective(network(src, mask, tgt_in), tgt_out, LABEL_SMOOTHING).objective.backward()  # noqa: E731
+
+    def step() -> None:
+        objective(network(src, mask, tgt_in), tgt_out, LABEL_SMOOTHING).objective.backward()
+
     return len(batch.src) * floating_point_operations(step) / 1e9
 
 
