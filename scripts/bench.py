@@ -7,8 +7,8 @@ Everything is measured in one run, in turns: a window of --steps optimiser steps
 way through the pipeline, --rounds times. Speeds depend on who else uses the machine; ratios within a round much less,
 so compare those. Writes bench.json and bench.md to --out; what a run that was cut off had measured, unfinished.json.
 
-With --gpu only what a GPU adds is measured, in --rounds windows, and written to gpu.json and gpu.md: eager steps and CUDA
-graphs, these in three precisions, in a bare loop and through the pipeline; and search.
+With --gpu only what a GPU adds is measured, in --rounds windows, and written to gpu.json and gpu.md: eager steps and
+CUDA graphs, these in three precisions, in a bare loop and through the pipeline; and search.
 
 Reference models: Transformer 4 + 4 layers, d_model 128, d_ff 256, 4 heads; GRU with 256; 4,096 target tokens per batch.
 """

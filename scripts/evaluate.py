@@ -286,8 +286,10 @@ def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], options: argparse.Nam
                 f"{run.checkpoint} translates from {' to '.join(direction)}, {runs[0].run.checkpoint} from "
                 f"{corpus.src} to {corpus.tgt}; evaluate those of one direction at a time"
             )
-    longest = longest_source(corpus, runs[0].translator.tokenizer, runs[0].run.data.get("max_len", math.inf))
-    sentences = sentences_of(corpus, options.split, longest if is_own else None)
+    longest = None
+    if is_own:
+        longest = longest_source(corpus, runs[0].translator.tokenizer, runs[0].run.data.get("max_len", math.inf))
+    sentences = sentences_of(corpus, options.split, longest)
     if options.links:
         sentences = with_links(sentences, options.links, options.val_links)
     return Plan(runs, earlier, sentences, options.out or _default_out(runs[0].run, sentences, is_own=is_own))
