@@ -21,6 +21,7 @@ from pipeline.decoding import (
     first_beams,
     ranked,
 )
+from pipeline.fast.modules import fast_modules
 from pipeline.fast.product import product, rows_per_chunk
 from pipeline.models import Seq2Seq
 
@@ -67,9 +68,15 @@ def beam_search(
     check_search(beam, alpha, num_best)
     if network.output_matrix is None or src.device.type != "cpu":
         return decoding.beam_search(network, src, src_mask, symbols, limits, beam=beam, alpha=alpha, num_best=num_best)
+    rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
+    with fast_modules(network):
+        return _search(network, src, src_mask, rules, beam)
+
+
+def _search(network: Seq2Seq, src: Tensor, src_mask: Tensor, rules: BeamRules, beam: int) -> Hypotheses:
+    symbols = rules.symbols
     vocabulary = Vocabulary(network.output_matrix, symbols.forbidden)
     memory = network.encode(src, src_mask)
-    rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
     beams = first_beams(len(src), beam, src.device)
     computed = torch.arange(len(src), device=src.device)  # the sources in the network
     width = 1  # rows of each; at first a source's hypotheses are alike, and the network sees one

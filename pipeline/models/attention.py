@@ -13,9 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Up to so many keys, a CPU is faster step by step: the kernel takes one sentence after the other (results/LOG.md).
-SHORT = 64
-
 
 class Attended(NamedTuple):
     """`context` (…, query_len, d_value) and `weights` (…, query_len, key_len), None on the fused path."""
@@ -46,17 +43,11 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tenso
 def fused_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool, scale: float
 ) -> Attended:
-    """The same numbers, without the weights, in one kernel where that is faster. `is_causal` needs as many queries as
-    keys and no mask."""
-    if query.device.type == "cpu":
-        if query.dtype == torch.bfloat16:
-            # torch takes several times as long for attention in bfloat16 (results/LOG.md).
-            with torch.autocast("cpu", enabled=False):
-                return fused_attention(query.float(), key.float(), value.float(), mask, is_causal, scale)
-        if key.size(-2) <= SHORT:
-            if is_causal:
-                mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool).tril()
-            return Attended(dot_product_attention(query, key, value, mask, scale).context, None)
+    """The same numbers in one kernel, without the weights. `is_causal` needs as many queries as keys and no mask."""
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        # torch's kernel for CPUs takes several times as long in bfloat16 (results/LOG.md).
+        with torch.autocast("cpu", enabled=False):
+            return fused_attention(query.float(), key.float(), value.float(), mask, is_causal, scale)
     context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal, scale=scale)
     return Attended(context, None)
 
@@ -114,9 +105,13 @@ class MultiHeadAttention(nn.Module):
         if need_weights:
             context, weights = dot_product_attention(query, key, value, mask, self.scale)
         else:
-            context, weights = fused_attention(query, key, value, mask, is_causal, self.scale)
+            context, weights = self.fused(query, key, value, mask, is_causal)
         merged = context.transpose(1, 2).flatten(2)  # (batch, query_len, d_model)
         return Attended(self.output(merged), weights)
+
+    def fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Attended:
+        """The context alone, in the fastest way there is (see pipeline/fast/attention.py)."""
+        return fused_attention(query, key, value, mask, is_causal, self.scale)
 
     def _split(self, states: Tensor) -> Tensor:
         """(batch, len, d_model) → (batch, num_heads, len, d_k)"""
