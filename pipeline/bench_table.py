@@ -38,15 +38,9 @@ def gpu_table(content: dict[str, Any]) -> str:
         [
             model_label(model),
             name,
-            *(
-                [f"failed: {way['failed']}", "", ""]
-                if "failed" in way
-                else [
-                    _spread(way["milliseconds_per_step"], digits=2),
-                    _spread(way["tokens_per_second"]),
-                    f"{100 * way['share_of_ceiling']['median']:.1f} %",
-                ]
-            ),
+            _spread(way["milliseconds_per_step"], digits=2),
+            _spread(way["tokens_per_second"]),
+            f"{100 * way['share_of_ceiling']['median']:.1f} %",
         ]
         for model, of_model in models.items()
         for name, way in of_model["ways"].items()

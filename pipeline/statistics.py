@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 DRAWS = 1000
-ENOUGH_SENTENCES = 20  # for a p-value: of 10 that do not differ, resampling finds 9 % different where 5 are said
+ENOUGH_SENTENCES = 20  # for a p-value by resampling, which finds differences far too often among a handful
 _SEED = 12345
 
 

@@ -159,10 +159,8 @@ def _corpus_of(loaded: Loaded | None, options: argparse.Namespace) -> Corpus:
         raise UserError(
             f"{loaded.run.checkpoint} has no config.yaml beside it; say what to score on: --corpus, or --src and --ref"
         )
-    languages = "en-de"
-    if loaded:
-        languages = f"{loaded.translator.origin.src}-{loaded.translator.origin.tgt}"
-    languages = (options.languages or languages).split("-")
+    own = f"{loaded.translator.origin.src}-{loaded.translator.origin.tgt}" if loaded else "en-de"
+    languages = (options.languages or own).split("-")
     if len(languages) != 2:
         raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
     cache_dir = Path(data.get("cache_dir", "data/cache"))

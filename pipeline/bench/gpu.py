@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from pipeline.bench.ceilings import fastest, floating_point_operations
@@ -14,7 +15,6 @@ from pipeline.bench.training import Way, bare_step, make_optimizer, now, through
 from pipeline.data.batching import Batch, TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
-from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.modules import use_fast_modules
 from pipeline.fast.objective import chunked_objective
@@ -52,21 +52,24 @@ PRECISIONS = (Precision("float32", "highest", False), TF32, Precision("bfloat16"
 class _SeveralPasses(TokenBudgetBatches):
     """Batches of which an epoch has all `PASSES` times, each time in another order."""
 
-    def plan(self, epoch: int) -> list:
-        return [rows for number in range(PASSES) for rows in super(_SeveralPasses, self).plan(epoch * PASSES + number)]
+    def plan(self, epoch: int) -> list[np.ndarray]:
+        found = []
+        for number in range(PASSES):
+            found += super().plan(epoch * PASSES + number)
+        return found
 
 
 class FewPairs(TranslationData):
     """Trains on the first `PAIRS` of the corpus, in epochs as long as those of all."""
 
     def train_dataloader(self) -> TokenBudgetBatches:
-        pairs = super().train_dataloader().pairs[:PAIRS]
+        pairs = self._encoded["train"][:PAIRS]
         self._train_batches = _SeveralPasses(pairs, self.batch_tokens, self.seed, consumed=self.num_consumed)
         return self._train_batches
 
     def one_pass(self) -> list[Batch]:
         """The batches of all these pairs."""
-        return list(TokenBudgetBatches(self.train_dataloader().pairs, self.batch_tokens, self.seed))
+        return list(TokenBudgetBatches(self._encoded["train"][:PAIRS], self.batch_tokens, self.seed))
 
 
 def measure_gpu(
@@ -97,7 +100,7 @@ def measure_gpu(
 
 def ratios(ways: dict[str, Any]) -> dict[str, dict[str, float]]:
     """ "one ÷ other" → `value`, of the medians, with `low` and `high`, of the windows that are furthest apart."""
-    speeds = {name: way["tokens_per_second"] for name, way in ways.items() if "tokens_per_second" in way}
+    speeds = {name: way["tokens_per_second"] for name, way in ways.items()}
     return {
         f"{one} ÷ {other}": {
             "value": speeds[one]["median"] / speeds[other]["median"],
@@ -113,11 +116,12 @@ def _measure(
     data: FewPairs, model: str, trained: Seq2Seq, rounds: int, device: torch.device, ceilings: dict[str, float]
 ) -> Iterator[dict[str, Any]]:
     """Part by part, the most important first: of each way, milliseconds per step, tokens per second and the share of
-    the ceiling that its products reach, or why it failed; and what a graph costs. `trained` is trained by the first."""
+    the ceiling that its products reach; and what a graph costs. `trained` is trained by the first."""
     batches = data.one_pass()
     tokens = PASSES * sum(batch.num_tokens for batch in batches)  # of a window
     steps = PASSES * len(batches)
-    gflop = PASSES * sum(_gflop(model, data.vocab_size, batch) for batch in batches)
+    on_cpu = make_model(model, data.vocab_size)
+    gflop = PASSES * sum(_gflop(on_cpu, batch) for batch in batches)
     shapes = {(batch.src.shape, batch.tgt_in.shape) for batch in batches}
     yield {"steps": steps, "tokens": tokens, "gflop_per_step": gflop / steps, "shapes": len(shapes)}
 
@@ -142,18 +146,15 @@ def _measure(
 
     def pipeline(name: str, passes_before: int, passes: int) -> dict[str, Any]:
         with _precision(TF32, device):
-            try:
-                windows = through_pipeline(
-                    Way(name, fast=name == "fast"),
-                    make_model(model, data.vocab_size),
-                    copy.copy(data),
-                    passes * len(batches),
-                    windows=rounds,
-                    warm_up=passes_before * len(batches),
-                    accelerator="gpu" if device.type == "cuda" else "cpu",
-                )
-            except UserError as error:
-                return {"failed": str(error)}
+            windows = through_pipeline(
+                Way(name, fast=name == "fast"),
+                make_model(model, data.vocab_size),
+                copy.copy(data),
+                passes * len(batches),
+                windows=rounds,
+                warm_up=passes_before * len(batches),
+                accelerator="gpu" if device.type == "cuda" else "cpu",
+            )
         return way(TF32, [s * PASSES / passes for s in windows])
 
     captured = _captured(trained)
@@ -193,10 +194,9 @@ def _captured(network: Seq2Seq) -> CapturedSteps:
     return CapturedSteps(objective_of, make_optimizer(network), 1.0)
 
 
-def _gflop(model: str, vocab_size: int, batch: Batch) -> float:
+def _gflop(network: Seq2Seq, batch: Batch) -> float:
     """Of forward and backward of a step: those of one row, which all rows of a batch have alike; counted on the CPU,
     where a GRU is made of products that can be counted."""
-    network = make_model(model, vocab_size)
     src, mask, tgt_in, tgt_out = (part[:1] for part in batch[:4])
 
     def step() -> None:

@@ -43,7 +43,10 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tenso
 def fused_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool, scale: float
 ) -> Attended:
-    """The same numbers in one kernel, without the weights. `is_causal` needs as many queries as keys and no mask."""
+    """The same numbers and shapes in one kernel, without the weights.
+
+    `is_causal` needs as many queries as keys and no mask.
+    """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         # torch's kernel for CPUs takes several times as long in bfloat16 (results/LOG.md).
         with torch.autocast("cpu", enabled=False):
@@ -110,7 +113,7 @@ class MultiHeadAttention(nn.Module):
         return Attended(self.output(merged), weights)
 
     def fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Attended:
-        """The context alone, in the fastest way there is (see pipeline/fast/attention.py)."""
+        """Without weights; shapes are those of `fused_attention`, which pipeline/fast/attention.py replaces."""
         return fused_attention(query, key, value, mask, is_causal, self.scale)
 
     def _split(self, states: Tensor) -> Tensor:

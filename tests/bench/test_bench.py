@@ -125,7 +125,7 @@ def test_the_operations_of_a_row_are_those_of_each_row_of_a_batch(little):
     def whole() -> None:
         objective(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out, 0.1).objective.backward()
 
-    assert gpu._gflop("transformer", 700, batch) == pytest.approx(floating_point_operations(whole) / 1e9)
+    assert gpu._gflop(network, batch) == pytest.approx(floating_point_operations(whole) / 1e9)
 
 
 def test_the_table_of_a_gpu_is_there_from_the_first_part_on(of_gpu):
@@ -139,8 +139,6 @@ def test_the_table_of_a_gpu_is_there_from_the_first_part_on(of_gpu):
     assert "pipeline, fast ÷ bare loop, graphs, TF32" not in tables[1]
     assert "pipeline, fast ÷ bare loop, graphs, TF32" in tables[2]
     assert "| beam 5 |" in tables[-1]
-    kept[-1]["models"]["gru"]["ways"]["pipeline, fast"] = {"failed": "it cannot be captured"}
-    assert "failed: it cannot be captured" in gpu_table(kept[-1] | made)
 
 
 def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
