@@ -87,6 +87,30 @@ def gpu_table(content: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def to_score_table(content: dict[str, Any]) -> str:
+    """What `make bench ARGS="--to_score …"` measured, as Markdown."""
+    reference, hardware = content["reference"], content["hardware"]
+    rows = [
+        [
+            model_label(model),
+            f"{found['target']:g}",
+            "not reached" if found["seconds_to_target"] is None else f"{found['seconds_to_target']:.0f}",
+            f"{found['last_bleu_on_validation']:.1f}",
+            f"{found['bleu_on_test']:.1f}",
+            f"{found['seconds']:.0f}",
+        ]
+        for model, found in content["models"].items()
+    ]
+    header = ["model", "BLEU wanted", "seconds until then", "BLEU at the end", "BLEU on the test set", "seconds in all"]
+    note = (
+        f"One `make train` of all on {hardware['gpu'] or hardware['processor']}, {reference['jobs']} at once, commit "
+        f"`{short_commit(content['commit'])}`; corpus {reference['corpus']}, seed {reference['seed']}; "
+        f"{content['seconds']:.0f} seconds from the command to the comparison. BLEU (13a) by greedy search, on "
+        "validation where nothing else is said."
+    )
+    return f"{note}\n\n{markdown_table(header, rows)}\n"
+
+
 def _training(training: dict[str, Any]) -> str:
     rows = [
         [

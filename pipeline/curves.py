@@ -15,10 +15,20 @@ def scalar_curves(run: Path, tags: Sequence[str]) -> dict[str, list[list[float]]
     A run that went on after a stop has several event files; where their steps overlap, the later file counts. A curve
     of more than `_MOST_POINTS` points is drawn through the means of as many neighbourhoods.
     """
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
-    events.Reload()
+    events = _events(run)
     logged = [tag for tag in tags if tag in events.Tags()["scalars"]]
     return {tag: _thinned({event.step: event.value for event in events.Scalars(tag)}) for tag in logged}
+
+
+def timed_scalar(run: Path, tag: str) -> list[tuple[float, float]]:
+    """When each value of a scalar was logged, in seconds since 1970, and the value."""
+    return [(event.wall_time, event.value) for event in _events(run).Scalars(tag)]
+
+
+def _events(run: Path) -> EventAccumulator:
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 1, "tensors": 1})
+    events.Reload()
+    return events
 
 
 def _thinned(values: dict[int, float]) -> list[list[float]]:

@@ -10,6 +10,11 @@ so compare those. Writes bench.json and bench.md to --out; what a run that was c
 With --gpu only what a GPU adds is measured, in --rounds windows, and written to gpu.json and gpu.md: eager steps and
 CUDA graphs, these in three precisions, in a bare loop and through the pipeline; and search.
 
+With --to_score one `make train` of the fast paths, without alignment maps, is timed and nothing else, and written to
+to_score.json and to_score.md:
+
+    python -m scripts.bench --to_score gru=20 gru_attention=37 transformer=39 --corpus path/to/multi30k --jobs 3
+
 Reference models: Transformer 4 + 4 layers, d_model 128, d_ff 256, 4 heads; GRU with 256; 4,096 target tokens per batch.
 """
 
@@ -35,12 +40,14 @@ from pipeline.bench.process import measure_commands
 from pipeline.bench.reference import MODELS, share_of_padding
 from pipeline.bench.scaling import LENGTHS, by_corpus_size, by_length
 from pipeline.bench.searching import measure_search
+from pipeline.bench.to_score import train_to_score
 from pipeline.bench.training import measure_training
-from pipeline.bench_table import bench_table, gpu_table
+from pipeline.bench_table import bench_table, gpu_table, to_score_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.results import provenance, write_json
+from scripts.train_all import config_files
 
 MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
 _TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
@@ -119,6 +126,41 @@ def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]],
     return content | measure_gpu(data, options.rounds, torch.device("cuda"), kept)
 
 
+def measure_to_score(options: argparse.Namespace, targets: dict[str, float]) -> dict[str, Any]:
+    """Everything that to_score.json holds."""
+    made = provenance("scripts.bench")
+    name, seed = corpus_name(options.corpus), 1
+    arguments = ["--corpus", options.corpus, "--jobs", str(options.jobs)]
+    arguments += ["--recipe", options.recipe] if options.recipe else []
+    arguments += ["--", "--model.fast", "true", "--alignment_maps", "false", *options.arguments]
+    threads = max(1, options.threads // min(options.jobs, len(targets)))
+    found = train_to_score(targets, arguments, _runs(options), name, seed, threads)
+    return {
+        "reference": {"corpus": name, "recipe": options.recipe, "jobs": options.jobs, "seed": seed},
+        **found,
+        **made,
+    }
+
+
+def _targets(options: argparse.Namespace) -> dict[str, float]:
+    """`gru=20 …` as numbers. Raises UserError where one is none, or where that training could not start."""
+    targets = {}
+    for text in options.to_score:
+        model, _, target = text.partition("=")
+        try:
+            targets[model] = float(target)
+        except ValueError as error:
+            raise UserError(f"--to_score {text}: give a model and its BLEU, for instance gru=20") from error
+        config_files(options.corpus, options.recipe, model)
+    if _runs(options).exists():
+        raise UserError(f"{_runs(options)} is there, and a finished run is not trained again; give another --out")
+    return targets
+
+
+def _runs(options: argparse.Namespace) -> Path:
+    return options.out / "runs"
+
+
 def _processes(options: argparse.Namespace) -> dict[str, Any]:
     """Of each model, how long a command of training takes to its first step, and how much memory it needs."""
     shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
@@ -149,6 +191,12 @@ def _parser() -> argparse.ArgumentParser:
         help="also measure the toolkits (OpenNMT-py, joeynmt, eole, ctranslate2) that are installed beside this Python",
     )
     parser.add_argument("--gpu", action="store_true", help="measure what a GPU adds, and nothing else")
+    parser.add_argument(
+        "--to_score", nargs="+", metavar="MODEL=BLEU", help="time make train until each model has that BLEU, only"
+    )
+    parser.add_argument("--recipe", help="with --to_score: settings, by the name of a file in configs/corpus")
+    parser.add_argument("--jobs", type=int, default=1, help="with --to_score: models trained at once")
+    parser.add_argument("arguments", nargs="*", help="with --to_score, after --: anything that scripts.train takes")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
     return parser
 
@@ -156,33 +204,41 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = _parser().parse_args()
     with exit_on_error():
-        for name in ("rounds", "steps", "search_steps", "threads"):
+        for name in ("rounds", "steps", "search_steps", "threads", "jobs"):
             if getattr(options, name) < 1:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
-        if options.gpu and not torch.cuda.is_available():
-            raise UserError(f"torch {torch.__version__} finds no GPU; leave out --gpu")
-        if options.gpu and options.peers:
-            raise UserError("toolkits are measured on the CPU; give --gpu or --peers, not both")
-        if options.peers:
-            find_toolkits(options.peers)  # before all else, which takes minutes
-        options.out.mkdir(parents=True, exist_ok=True)
-
-        def keep(so_far: dict[str, Any]) -> None:
-            write_json(options.out / "unfinished.json", so_far)
-
+        wanted = [name for name in ("gpu", "peers", "to_score") if getattr(options, name)]
+        if len(wanted) > 1:
+            raise UserError(f"--{wanted[0]} and --{wanted[1]} are two measurements; give one of them at a time")
+        if not options.to_score and (options.recipe or options.jobs > 1 or options.arguments):
+            raise UserError("--recipe, --jobs and what stands after -- are about --to_score, which is not given")
         if options.gpu:
-            content = measure_on_gpu(options, keep)
-            write_json(options.out / "gpu.json", content)
-            (options.out / "unfinished.json").unlink()
-            write_text(options.out / "gpu.md", gpu_table(content))
-            print(f"{gpu_table(content)}\nJSON and this table: {options.out}")
-            return
-        content = measure(options, keep)
-        write_json(options.out / "bench.json", content)
-        (options.out / "unfinished.json").unlink()
-        table = bench_table(content)
-        write_text(options.out / "bench.md", table)
-        print(f"{table}\nJSON and this table: {options.out}")
+            if not torch.cuda.is_available():
+                raise UserError(f"torch {torch.__version__} finds no GPU; leave out --gpu")
+            _measure_and_write(options, "gpu", measure_on_gpu, gpu_table)
+        elif options.to_score:
+            targets = _targets(options)  # before all else, which takes minutes
+            _measure_and_write(options, "to_score", lambda *_: measure_to_score(options, targets), to_score_table)
+        else:
+            if options.peers:
+                find_toolkits(options.peers)  # likewise
+            _measure_and_write(options, "bench", measure, bench_table)
+
+
+def _measure_and_write(
+    options: argparse.Namespace,
+    name: str,
+    measurement: Callable[[argparse.Namespace, Callable[[dict[str, Any]], None]], dict[str, Any]],
+    table: Callable[[dict[str, Any]], str],
+) -> None:
+    """Writes what `measurement` gives to NAME.json and, as a `table`, to NAME.md, and prints it."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    unfinished = options.out / "unfinished.json"
+    content = measurement(options, lambda so_far: write_json(unfinished, so_far))
+    write_json(options.out / f"{name}.json", content)
+    unfinished.unlink(missing_ok=True)
+    write_text(options.out / f"{name}.md", table(content))
+    print(f"{table(content)}\nJSON and this table: {options.out}")
 
 
 if __name__ == "__main__":

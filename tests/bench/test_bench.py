@@ -19,7 +19,7 @@ from pipeline.fast.product import product
 from pipeline.models import GRUSeq2Seq
 from pipeline.objective import objective
 from scripts import bench
-from tests.commands import write_corpus
+from tests.commands import GRU_SIZES, SMALL, write_corpus
 
 
 @pytest.fixture
@@ -139,6 +139,44 @@ def test_the_table_of_a_gpu_is_there_from_the_first_part_on(of_gpu):
     assert "pipeline, fast ÷ bare loop, graphs, TF32" not in tables[1]
     assert "pipeline, fast ÷ bare loop, graphs, TF32" in tables[2]
     assert "| beam 5 |" in tables[-1]
+
+
+def test_one_make_train_is_timed_until_each_model_has_its_score(little, tmp_path, monkeypatch, capsys):
+    out, sizes = tmp_path / "out", [*SMALL[4:], *GRU_SIZES, "--data.cache_dir", str(tmp_path / "cache")]
+    wanted = ["--to_score", "gru=0", "gru_attention=100.5", "--jobs", "2", "--threads", "2"]
+    monkeypatch.setattr("sys.argv", ["bench", *wanted, "--corpus", str(little), "--out", str(out), "--", *sizes])
+    bench.main()
+    found = json.loads((out / "to_score.json").read_text())
+    reached, missed = found["models"]["gru"], found["models"]["gru_attention"]
+    assert 0 < reached["seconds_to_target"] < reached["seconds"] < found["seconds"]
+    assert missed["seconds_to_target"] is None
+    assert 0 < missed["seconds"] < found["seconds"]
+    results = json.loads((out / "runs" / "little" / "gru" / "seed1" / "results.json").read_text())
+    assert reached["bleu_on_test"] == results["test"]["bleu"]
+    assert "--model.fast true --alignment_maps false" in results["command"]
+    assert " not reached |" in (out / "to_score.md").read_text()
+    assert "2 at once" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--to_score", "gru"], "--to_score gru: give a model and its BLEU"),
+        (["--to_score", "gruu=20"], "no model 'gruu'"),
+        (["--to_score", "gru=20", "--gpu"], "give one of them at a time"),
+        (["--to_score", "gru=20", "--jobs", "0"], "--jobs is 0; it must be at least 1"),
+        (["--jobs", "2"], "are about --to_score"),
+    ],
+)
+def test_a_score_that_cannot_be_timed_is_refused_at_once(arguments, expected, tmp_path, refuse):
+    assert expected in refuse(bench.main, *arguments, "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_that_are_there_are_not_timed(tmp_path, refuse):
+    (tmp_path / "runs").mkdir()
+    said = refuse(bench.main, "--to_score", "gru=20", "--out", str(tmp_path))
+    assert "a finished run is not trained again; give another --out" in said
 
 
 def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
