@@ -129,7 +129,7 @@ def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]],
 def measure_to_score(options: argparse.Namespace, targets: dict[str, float]) -> dict[str, Any]:
     """Everything that to_score.json holds."""
     made = provenance("scripts.bench")
-    name, seed = corpus_name(options.corpus), 1
+    name, seed = corpus_name(options.corpus), options.seed
     arguments = ["--corpus", options.corpus, "--jobs", str(options.jobs)]
     arguments += ["--recipe", options.recipe] if options.recipe else []
     arguments += ["--", "--model.fast", "true", "--alignment_maps", "false", *options.arguments]
@@ -195,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         "--to_score", nargs="+", metavar="MODEL=BLEU", help="time make train until each model has that BLEU, only"
     )
     parser.add_argument("--recipe", help="with --to_score: settings, by the name of a file in configs/corpus")
+    parser.add_argument("--seed", type=int, default=1, help="with --to_score: of weights, batches and dropout")
     parser.add_argument("--jobs", type=int, default=1, help="with --to_score: models trained at once")
     parser.add_argument("arguments", nargs="*", help="with --to_score, after --: anything that scripts.train takes")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
