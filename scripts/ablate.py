@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 
 from pipeline.ablation_table import WHOLE, ablation_table
@@ -189,7 +190,8 @@ def _settings(*name: str) -> Any:
 
 def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: int) -> dict[str, Any]:
     """Scores of the runs of one model, by the part that each does without."""
-    translators = {t.part.name: Translator.load(t.folder.best) for t in of_model}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    translators = {t.part.name: Translator.load(t.folder.best, device) for t in of_model}
     validation = EvaluationSet(corpus.val, corpus.is_synthetic, None)
     runs = {name: [Run(translator, seed)] for name, translator in translators.items()}
     return {

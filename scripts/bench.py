@@ -22,6 +22,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,7 @@ from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.results import provenance, write_json
-from scripts.train_all import config_files
+from scripts.train_all import config_files, leaves_no_scores
 
 MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
 _TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
@@ -129,12 +130,15 @@ def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]],
 def measure_to_score(options: argparse.Namespace, targets: dict[str, float]) -> dict[str, Any]:
     """Everything that to_score.json holds."""
     made = provenance("scripts.bench")
-    name, seed = corpus_name(options.corpus), options.seed
+    name, seed = corpus_name(options.corpus), 1 if options.seed is None else options.seed
     arguments = ["--corpus", options.corpus, "--jobs", str(options.jobs)]
     arguments += ["--recipe", options.recipe] if options.recipe else []
-    arguments += ["--", "--model.fast", "true", "--alignment_maps", "false", *options.arguments]
+    arguments += ["--", "--model.fast", "true", "--alignment_maps", "false"]
+    arguments += ["--data.cache_dir", options.cache_dir, *options.arguments]
     threads = max(1, options.threads // min(options.jobs, len(targets)))
-    found = train_to_score(targets, arguments, _runs(options), name, seed, threads)
+    with tempfile.TemporaryDirectory() as unkept:
+        runs = options.runs_dir or Path(unkept) / "runs"
+        found = train_to_score(targets, arguments, runs, name, seed, threads)
     return {
         "reference": {"corpus": name, "recipe": options.recipe, "jobs": options.jobs, "seed": seed},
         **found,
@@ -152,13 +156,11 @@ def _targets(options: argparse.Namespace) -> dict[str, float]:
         except ValueError as error:
             raise UserError(f"--to_score {text}: give a model and its BLEU, for instance gru=20") from error
         config_files(options.corpus, options.recipe, model)
-    if _runs(options).exists():
-        raise UserError(f"{_runs(options)} is there, and a finished run is not trained again; give another --out")
+    if options.corpus == "auto" or leaves_no_scores(options.arguments):
+        raise UserError("--to_score needs a corpus by its name, and scores on its test set")
+    if options.runs_dir and options.runs_dir.exists():
+        raise UserError(f"--runs_dir {options.runs_dir} is there, and a finished run is not trained again")
     return targets
-
-
-def _runs(options: argparse.Namespace) -> Path:
-    return options.out / "runs"
 
 
 def _processes(options: argparse.Namespace) -> dict[str, Any]:
@@ -195,8 +197,9 @@ def _parser() -> argparse.ArgumentParser:
         "--to_score", nargs="+", metavar="MODEL=BLEU", help="time make train until each model has that BLEU, only"
     )
     parser.add_argument("--recipe", help="with --to_score: settings, by the name of a file in configs/corpus")
-    parser.add_argument("--seed", type=int, default=1, help="with --to_score: of weights, batches and dropout")
+    parser.add_argument("--seed", type=int, help="with --to_score: of weights, batches and dropout (default: 1)")
     parser.add_argument("--jobs", type=int, default=1, help="with --to_score: models trained at once")
+    parser.add_argument("--runs_dir", type=Path, help="with --to_score: where runs are kept (default: they are not)")
     parser.add_argument("arguments", nargs="*", help="with --to_score, after --: anything that scripts.train takes")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
     return parser
@@ -211,8 +214,10 @@ def main() -> None:
         wanted = [name for name in ("gpu", "peers", "to_score") if getattr(options, name)]
         if len(wanted) > 1:
             raise UserError(f"--{wanted[0]} and --{wanted[1]} are two measurements; give one of them at a time")
-        if not options.to_score and (options.recipe or options.jobs > 1 or options.arguments):
-            raise UserError("--recipe, --jobs and what stands after -- are about --to_score, which is not given")
+        if not options.to_score and (
+            options.recipe or options.seed is not None or options.jobs > 1 or options.runs_dir or options.arguments
+        ):
+            raise UserError("--recipe, --seed, --jobs, --runs_dir and what follows -- are of --to_score only")
         if options.gpu:
             if not torch.cuda.is_available():
                 raise UserError(f"torch {torch.__version__} finds no GPU; leave out --gpu")

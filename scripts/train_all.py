@@ -61,7 +61,7 @@ def train_all(options: argparse.Namespace) -> None:
         _one_after_the_other(commands)
     else:
         _side_by_side(commands, options.jobs)
-    if _is_trial(options.arguments):
+    if leaves_no_scores(options.arguments):
         return  # leaves no test scores to compare
     folder = Path(options.runs_dir) / name
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
@@ -99,7 +99,7 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
     return [*files, own] if own.is_file() else files
 
 
-def _is_trial(arguments: Sequence[str]) -> bool:
+def leaves_no_scores(arguments: Sequence[str]) -> bool:
     """Whether the options of `scripts.train` leave out the scores on the test set."""
     words = [word for argument in arguments for word in argument.split("=", 1)]
     values = {option: value.lower() for option, value in pairwise([*words, ""])}

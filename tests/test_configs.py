@@ -10,7 +10,7 @@ from pipeline.callbacks import Checkpoints
 from pipeline.models import Seq2Seq
 from scripts.ablate import read_parts
 from scripts.train import TranslationCLI
-from scripts.train_all import _is_trial, config_files, training_command
+from scripts.train_all import config_files, leaves_no_scores, training_command
 
 ROOT = Path(__file__).parent.parent
 CORPORA = sorted((ROOT / "configs" / "corpus").glob("*.yaml"))
@@ -74,7 +74,7 @@ def test_the_corpus_that_is_named_is_trained_on_whatever_the_recipe():
     ],
 )
 def test_what_leaves_no_scores_is_known(options, is_trial):
-    assert _is_trial(options) is is_trial
+    assert leaves_no_scores(options) is is_trial
 
 
 def test_other_corpora_have_no_settings_of_their_own():

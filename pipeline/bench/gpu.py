@@ -2,7 +2,6 @@
 long the test set takes to translate."""
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -75,7 +74,8 @@ class FewPairs(TranslationData):
 def measure_gpu(
     data: FewPairs, rounds: int, device: torch.device, keep: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Ceilings of a GPU, what `_measure` finds of each reference model, and seconds for the test set of each.
+    """Ceilings of a GPU; then, of each reference model, the ways that are compared, seconds for the test set, and the
+    other precisions: in this order, since a run may be cut off.
 
     Args:
         data: Set up.
@@ -83,18 +83,21 @@ def measure_gpu(
         keep: Gets what there is after each part.
     """
     found: dict[str, Any] = {"ceilings": _ceilings(device), "models": {}}
-    trained: dict[str, Seq2Seq] = {}
-    for model in IN_ORDER:
-        of_model = found["models"][model] = {"ways": {}, "ratios": {}}
-        trained[model] = make_model(model, data.vocab_size).to(device)
-        for part in _measure(data, model, trained[model], rounds, device, found["ceilings"]):
-            of_model["ways"] |= part.pop("ways", {})
-            of_model |= part
-            of_model["ratios"] = ratios(of_model["ways"])
-            keep(found)
-    for model in IN_ORDER:
-        found["models"][model]["seconds_for_the_test_set"] = _searches(data, trained[model], rounds, device)
-        keep(found)
+    trained = {model: make_model(model, data.vocab_size).to(device) for model in IN_ORDER}
+    ways = {model: _Ways(data, model, rounds, device, found["ceilings"]) for model in IN_ORDER}
+    parts = (
+        lambda model: ways[model].compared(trained[model]),
+        lambda model: [{"seconds_for_the_test_set": _searches(data, trained[model], rounds, device)}],
+        lambda model: ways[model].in_other_precisions(),
+    )
+    for part in parts:
+        for model in IN_ORDER:
+            of_model = found["models"].setdefault(model, {"ways": {}, "ratios": {}})
+            for more in part(model):
+                of_model["ways"] |= more.pop("ways", {})
+                of_model |= more
+                of_model["ratios"] = ratios(of_model["ways"])
+                keep(found)
     return found
 
 
@@ -112,76 +115,90 @@ def ratios(ways: dict[str, Any]) -> dict[str, dict[str, float]]:
     }
 
 
-def _measure(
-    data: FewPairs, model: str, trained: Seq2Seq, rounds: int, device: torch.device, ceilings: dict[str, float]
-) -> Iterator[dict[str, Any]]:
-    """Part by part, the most important first: of each way, milliseconds per step, tokens per second and the share of
-    the ceiling that its products reach; and what a graph costs. `trained` is trained by the first."""
-    batches = data.one_pass()
-    tokens = PASSES * sum(batch.num_tokens for batch in batches)  # of a window
-    steps = PASSES * len(batches)
-    on_cpu = make_model(model, data.vocab_size)
-    gflop = PASSES * sum(_gflop(on_cpu, batch) for batch in batches)
-    shapes = {(batch.src.shape, batch.tgt_in.shape) for batch in batches}
-    yield {"steps": steps, "tokens": tokens, "gflop_per_step": gflop / steps, "shapes": len(shapes)}
+class _Ways:
+    """The ways of one model: of each, milliseconds per step, tokens per second, and the share of the ceiling that its
+    products reach."""
 
-    def way(precision: Precision, seconds: Sequence[float]) -> dict[str, Any]:
+    def __init__(
+        self, data: FewPairs, model: str, rounds: int, device: torch.device, ceilings: dict[str, float]
+    ) -> None:
+        self.data, self.rounds, self.device, self.ceilings = data, rounds, device, ceilings
+        self.new_network = lambda: make_model(model, data.vocab_size)
+        self.batches = data.one_pass()
+        self.tokens = PASSES * sum(batch.num_tokens for batch in self.batches)  # of a window
+        self.steps = PASSES * len(self.batches)
+        on_cpu = self.new_network()
+        self.gflop = PASSES * sum(_gflop(on_cpu, batch) for batch in self.batches)
+
+    def compared(self, trained: Seq2Seq) -> Iterator[dict[str, Any]]:
+        """Part by part, the most important first, with what a graph costs. `trained` is trained by the first."""
+        shapes = {(batch.src.shape, batch.tgt_in.shape) for batch in self.batches}
+        per_step = {"steps": self.steps, "tokens": self.tokens, "gflop_per_step": self.gflop / self.steps}
+        yield {**per_step, "shapes": len(shapes)}
+        captured = _captured(trained)
+        first = self._before(TF32, captured, CAPTURED_BEFORE)
+        bare = self._loop(TF32, captured, PASSES)
+        yield {
+            "ways": {"bare loop, graphs, TF32": self._way(TF32, bare)},
+            # The second pass captures each shape and replays what it captured.
+            "milliseconds_to_capture_a_shape": 1000 * (first[1] - min(bare) / PASSES) / len(shapes),
+        }
+        fast = self._pipeline("fast", CAPTURED_BEFORE, PASSES)
+        # The bare loop again, since the two are compared and a machine has its moods; with new graphs, since Lightning
+        # frees the workspace of cuBLAS, which the old ones read.
+        captured = _captured(self.new_network().to(self.device))
+        self._before(TF32, captured, CAPTURED_BEFORE)
+        bare += self._loop(TF32, captured, PASSES)
+        yield {"ways": {"pipeline, fast": fast, "bare loop, graphs, TF32": self._way(TF32, bare)}}
+        yield {"ways": {"pipeline, readable": self._pipeline("readable", EAGER_BEFORE, 1)}}
+        network = self.new_network().to(self.device)
+        optimizer = make_optimizer(network)
+
+        def eager(batch: Batch) -> None:
+            bare_step(network, optimizer, batch.on(self.device))
+
+        self._before(TF32, eager, EAGER_BEFORE)
+        yield {"ways": {"bare loop": self._way(TF32, self._loop(TF32, eager, 1))}}
+
+    def in_other_precisions(self) -> Iterator[dict[str, Any]]:
+        """The bare loop with graphs, as in TF32."""
+        for precision in (p for p in PRECISIONS if p is not TF32):
+            captured = _captured(self.new_network().to(self.device))
+            self._before(precision, captured, CAPTURED_BEFORE)
+            seconds = self._loop(precision, captured, PASSES)
+            yield {"ways": {f"bare loop, graphs, {precision.name}": self._way(precision, seconds)}}
+
+    def _way(self, precision: Precision, seconds: Sequence[float]) -> dict[str, Any]:
         """Of seconds for each window."""
-        ceiling = ceilings[f"{precision.name}_tflops"]
+        ceiling = self.ceilings[f"{precision.name}_tflops"]
         return {
-            "milliseconds_per_step": spread([1000 * s / steps for s in seconds])._asdict(),
-            "tokens_per_second": spread([tokens / s for s in seconds])._asdict(),
-            "share_of_ceiling": spread([gflop / 1000 / s / ceiling for s in seconds])._asdict(),
+            "milliseconds_per_step": spread([1000 * s / self.steps for s in seconds])._asdict(),
+            "tokens_per_second": spread([self.tokens / s for s in seconds])._asdict(),
+            "share_of_ceiling": spread([self.gflop / 1000 / s / ceiling for s in seconds])._asdict(),
         }
 
-    def loop(precision: Precision, step: Callable[[Batch], Any], passes: int) -> list[float]:
+    def _loop(self, precision: Precision, step: Callable[[Batch], Any], passes: int) -> list[float]:
         """Seconds of each window without the pipeline, as if it had `PASSES` passes."""
-        with _precision(precision, device):
-            return [_seconds(step, batches * passes) * PASSES / passes for _ in range(rounds)]
+        with _precision(precision, self.device):
+            return [_seconds(step, self.batches * passes) * PASSES / passes for _ in range(self.rounds)]
 
-    def before(precision: Precision, step: Callable[[Batch], Any], passes: int) -> list[float]:
+    def _before(self, precision: Precision, step: Callable[[Batch], Any], passes: int) -> list[float]:
         """Seconds of each pass before the clock starts."""
-        with _precision(precision, device):
-            return [_seconds(step, batches) for _ in range(passes)]
+        with _precision(precision, self.device):
+            return [_seconds(step, self.batches) for _ in range(passes)]
 
-    def pipeline(name: str, passes_before: int, passes: int) -> dict[str, Any]:
-        with _precision(TF32, device):
+    def _pipeline(self, name: str, passes_before: int, passes: int) -> dict[str, Any]:
+        with _precision(TF32, self.device):
             windows = through_pipeline(
                 Way(name, fast=name == "fast"),
-                make_model(model, data.vocab_size),
-                copy.copy(data),
-                passes * len(batches),
-                windows=rounds,
-                warm_up=passes_before * len(batches),
-                accelerator="gpu" if device.type == "cuda" else "cpu",
+                self.new_network(),
+                self.data,
+                passes * len(self.batches),
+                windows=self.rounds,
+                warm_up=passes_before * len(self.batches),
+                accelerator="gpu" if self.device.type == "cuda" else "cpu",
             )
-        return way(TF32, [s * PASSES / passes for s in windows])
-
-    captured = _captured(trained)
-    first = before(TF32, captured, CAPTURED_BEFORE)
-    bare = loop(TF32, captured, PASSES)
-    yield {
-        "ways": {"bare loop, graphs, TF32": way(TF32, bare)},
-        # The second pass captures each shape and replays what it captured.
-        "milliseconds_to_capture_a_shape": 1000 * (first[1] - min(bare) / PASSES) / len(shapes),
-    }
-    fast = pipeline("fast", CAPTURED_BEFORE, PASSES)
-    bare += loop(TF32, captured, PASSES)  # again, since the two are compared and a machine has its moods
-    yield {"ways": {"pipeline, fast": fast, "bare loop, graphs, TF32": way(TF32, bare)}}
-    yield {"ways": {"pipeline, readable": pipeline("readable", EAGER_BEFORE, 1)}}
-    network = make_model(model, data.vocab_size).to(device)
-    optimizer = make_optimizer(network)
-
-    def eager(batch: Batch) -> None:
-        bare_step(network, optimizer, batch.on(device))
-
-    before(TF32, eager, EAGER_BEFORE)
-    yield {"ways": {"bare loop": way(TF32, loop(TF32, eager, 1))}}
-    for precision in (p for p in PRECISIONS if p is not TF32):
-        captured = _captured(make_model(model, data.vocab_size).to(device))
-        before(precision, captured, CAPTURED_BEFORE)
-        seconds = loop(precision, captured, PASSES)
-        yield {"ways": {f"bare loop, graphs, {precision.name}": way(precision, seconds)}}
+        return self._way(TF32, [s * PASSES / passes for s in windows])
 
 
 def _captured(network: Seq2Seq) -> CapturedSteps:

@@ -1,6 +1,7 @@
 """What only a process of its own can tell: start-up and the peak of memory."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pipeline.errors import UserError
 # was started, and this one holds gigabytes.
 _BETWEEN = """
 import resource, subprocess, sys
-status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+status = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode  # for the error, should it fail
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(status != 0)
 """
@@ -33,18 +34,26 @@ def run_command(module: str, *arguments: str, threads: int) -> Run:
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-c", _BETWEEN, sys.executable, "-m", module, *arguments],
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        start_new_session=True,
     )
+    try:
+        peak, said = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)  # the command too, not only what stands between: nothing runs on unseen
+        process.wait()
+        raise
     seconds = time.perf_counter() - start
-    if done.returncode:
-        raise UserError(f"python -m {module} {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+    if process.returncode:
+        raise UserError(f"python -m {module} {' '.join(arguments)} failed:\n{said[-2000:]}")
     per_megabyte = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in kilobytes elsewhere
-    return Run(seconds, int(done.stdout) / per_megabyte)
+    return Run(seconds, int(peak) / per_megabyte)
 
 
 def measure_commands(model_config: str, data_arguments: list[str], steps: int, threads: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Machines are shared, so that speeds of different minutes cannot be compared: the
 each, round after round, and what is compared is the ratio within a round.
 """
 
+import copy
 import itertools
 import tempfile
 import time
@@ -152,8 +153,10 @@ def through_pipeline(
 ) -> list[float]:
     """Seconds of each of `windows` windows of `window` steps of training by Lightning's trainer, after `warm_up` steps.
 
-    With the settings of configs/base.yaml and a log, but no validation and no checkpoint.
+    With the settings of configs/base.yaml and a log, but no validation and no checkpoint. Always from the first batch
+    of `data` on, as the loops beside which it is measured.
     """
+    data = copy.copy(data)  # which counts what it has handed out
     stopwatch = _Stopwatch(warm_up, window)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")

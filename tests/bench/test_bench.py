@@ -10,7 +10,7 @@ from pipeline.bench import gpu, reference
 from pipeline.bench.ceilings import floating_point_operations
 from pipeline.bench.process import run_command
 from pipeline.bench.reference import make_model, share_of_padding, spread
-from pipeline.bench.training import WAYS
+from pipeline.bench.training import WAYS, through_pipeline
 from pipeline.bench_table import gpu_table, peers_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
@@ -95,7 +95,7 @@ def of_gpu(little, monkeypatch):
 def test_all_that_is_measured_of_a_gpu_can_be_measured_of_a_cpu(of_gpu):
     found, kept = of_gpu
     of_model = found["models"]["gru"]
-    assert [len(so_far["models"]["gru"]["ways"]) for so_far in kept] == [0, 1, 2, 3, 4, 5, 6, 6]
+    assert [len(so_far["models"]["gru"]["ways"]) for so_far in kept] == [0, 1, 2, 3, 4, 4, 5, 6]
     assert kept[-1] == found
     assert list(of_model["ways"]) == [
         "bare loop, graphs, TF32",
@@ -142,16 +142,17 @@ def test_the_table_of_a_gpu_is_there_from_the_first_part_on(of_gpu):
 
 
 def test_one_make_train_is_timed_until_each_model_has_its_score(little, tmp_path, monkeypatch, capsys):
-    out, sizes = tmp_path / "out", [*SMALL[4:], *GRU_SIZES, "--data.cache_dir", str(tmp_path / "cache")]
-    wanted = ["--to_score", "gru=0", "gru_attention=100.5", "--jobs", "2", "--threads", "2"]
-    monkeypatch.setattr("sys.argv", ["bench", *wanted, "--corpus", str(little), "--out", str(out), "--", *sizes])
+    out = tmp_path / "out"
+    folders = ["--cache_dir", str(tmp_path), "--runs_dir", str(tmp_path / "runs"), "--out", str(out)]
+    wanted = ["--to_score", "gru=0", "gru_attention=100.5", "--jobs", "2", "--threads", "2", "--corpus", str(little)]
+    monkeypatch.setattr("sys.argv", ["bench", *wanted, *folders, "--", *SMALL[4:], *GRU_SIZES])
     bench.main()
     found = json.loads((out / "to_score.json").read_text())
     reached, missed = found["models"]["gru"], found["models"]["gru_attention"]
     assert 0 < reached["seconds_to_target"] < reached["seconds"] < found["seconds"]
     assert missed["seconds_to_target"] is None
     assert 0 < missed["seconds"] < found["seconds"]
-    results = json.loads((out / "runs" / "little" / "gru" / "seed1" / "results.json").read_text())
+    results = json.loads((tmp_path / "runs" / "little" / "gru" / "seed1" / "results.json").read_text())
     assert reached["bleu_on_test"] == results["test"]["bleu"]
     assert "--model.fast true --alignment_maps false" in results["command"]
     assert " not reached |" in (out / "to_score.md").read_text()
@@ -165,7 +166,9 @@ def test_one_make_train_is_timed_until_each_model_has_its_score(little, tmp_path
         (["--to_score", "gruu=20"], "no model 'gruu'"),
         (["--to_score", "gru=20", "--gpu"], "give one of them at a time"),
         (["--to_score", "gru=20", "--jobs", "0"], "--jobs is 0; it must be at least 1"),
-        (["--jobs", "2"], "are about --to_score"),
+        (["--to_score", "gru=20", "--corpus", "auto"], "needs a corpus by its name"),
+        (["--to_score", "gru=20", "--", "--score_test", "false"], "scores on its test set"),
+        (["--jobs", "2"], "are of --to_score only"),
     ],
 )
 def test_a_score_that_cannot_be_timed_is_refused_at_once(arguments, expected, tmp_path, refuse):
@@ -174,9 +177,8 @@ def test_a_score_that_cannot_be_timed_is_refused_at_once(arguments, expected, tm
 
 
 def test_runs_that_are_there_are_not_timed(tmp_path, refuse):
-    (tmp_path / "runs").mkdir()
-    said = refuse(bench.main, "--to_score", "gru=20", "--out", str(tmp_path))
-    assert "a finished run is not trained again; give another --out" in said
+    said = refuse(bench.main, "--to_score", "gru=20", "--runs_dir", str(tmp_path))
+    assert "is there, and a finished run is not trained again" in said
 
 
 def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
@@ -243,3 +245,10 @@ def test_the_peak_of_a_command_is_its_own_and_not_that_of_the_process_that_measu
     held = torch.ones(300 * 2**20 // 4)  # 300 MB
     assert run_command("this", threads=1).peak_megabytes == pytest.approx(before, abs=20)
     assert before < 100 < held.nbytes / 2**20
+
+
+def test_every_way_of_training_begins_with_the_first_batch(little):
+    data = TranslationData(str(little), vocab_size=700, batch_tokens=64, cache_dir=str(little.parent / "cache"))
+    data.setup()
+    through_pipeline(WAYS[1], make_model("gru", 700), data, 2, windows=1, warm_up=1)
+    assert data.num_consumed == 0
