@@ -14,6 +14,7 @@ from matplotlib.ticker import ScalarFormatter
 from PIL import Image
 
 from pipeline import plots
+from pipeline.atomic import write_atomically
 from pipeline.plots import model_colour, use_fonts_for
 
 _MADE_OF = "Made of"  # in the PNG: the SHA-256 of what it was drawn from
@@ -102,7 +103,9 @@ def save_panels(path: Path, heading: str, panels: Sequence[Panel]) -> bool:
     made_of = hashlib.sha256(repr((heading, panels, matplotlib.__version__, code)).encode()).hexdigest()
     if _made_of(path) == made_of:
         return False
-    panels_figure(heading, panels).savefig(path, dpi=130, metadata={_MADE_OF: made_of})
+    figure = panels_figure(heading, panels)
+    # As a whole: what it was made of stands at the start of the file, so that half of one would be taken for it.
+    write_atomically(path, lambda half: figure.savefig(half, format="png", dpi=130, metadata={_MADE_OF: made_of}))
     return True
 
 
@@ -110,7 +113,7 @@ def _made_of(path: Path) -> str | None:
     try:
         with Image.open(path) as image:
             return image.info.get(_MADE_OF)
-    except OSError:  # there is none, or it is broken
+    except OSError:  # there is none, or it is no picture
         return None
 
 

@@ -197,6 +197,7 @@ def curves_figure(
         is_percentage: The axis goes from 0 to 100.
         first_beyond: The places before this one are within what training has seen, and shaded.
     """
+    use_fonts_for([heading, *(curve.label for curve in curves)])
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axis = figure.subplots()
     places = [next(p.place for p in column if p) for column in zip(*(c.points for c in curves), strict=True)]

@@ -40,17 +40,19 @@ class ClaimReport(NamedTuple):
 
 def claim_reports(own: Sequence[Path], published: Path) -> list[ClaimReport]:
     """All claims; the result of each is taken from the first folder that has it, the published ones last."""
+    texts = claim_texts()
+    found = [[folder / f"{text.name}.json" for folder in (*own, published)] for text in texts]
+    paths = [next((path for path in of_claim if path.is_file()), None) for of_claim in found]
+    contents = {path: read_json(path) for path in paths if path}
     reports = []
-    for text in claim_texts():
-        found = [folder / f"{text.name}.json" for folder in (*own, published)]
-        path = next((path for path in found if path.is_file()), None)
+    for text, path in zip(texts, paths, strict=True):
         experiment, more = first_sentences(text.sections.get("Set-up", ""), 2)
         if path is None:
             reports.append(ClaimReport(text, experiment, more, None, None, [], "", False))
             continue
-        content = read_json(path)
+        content = contents[path]
         # A table of verdicts, the claim's heading and what it says; then what is shown here.
-        blocks = blocks_of(claims_table([content]))[3:]
+        blocks = blocks_of(claims_table([content], list(contents.values())))[3:]
         findings = next(block for block in blocks if isinstance(block, Table))
         notes = [block.text for block in blocks if isinstance(block, Paragraph)]
         figure = path.with_suffix(".png")

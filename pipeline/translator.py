@@ -119,7 +119,7 @@ class Translator:
             network.load_state_dict(weights)
         except UserError:
             raise
-        except (RuntimeError, TypeError, ValueError, ImportError) as error:
+        except (RuntimeError, TypeError, ValueError, ArithmeticError, ImportError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{path} does not make a model of {origin.class_path}: {reason}") from error
         if not all(value.isfinite().all() for value in weights.values()):
@@ -131,7 +131,7 @@ class Translator:
             network = network.to(device)
         except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise UserError(f"no model can be put on the device {device!r} here ({error}); take cpu") from error
-        return cls(network, tokenizer, _checked_name(settings["name"]), origin)
+        return cls(network, tokenizer, checked_name(settings["name"], str(path)), origin)
 
     def untrained(self, seed: int) -> "Translator":
         """The same model with new random weights: what it does before it has learned anything."""
@@ -263,10 +263,14 @@ def mean_cross_map(maps: list[WordMap]) -> WordMap:
     return cross[0]._replace(name="cross-attention, mean", weights=weights)
 
 
-def _checked_name(name: str) -> str:
-    """Files are called by the name, and terminals show it: nothing but a plain word, whoever sent the checkpoint."""
+def checked_name(name: str, who: str) -> str:
+    """The name of a model. Files are called by it, and terminals show it: nothing but a plain word is taken.
+
+    Raises:
+        UserError: It is none; `who` gives it.
+    """
     if not re.fullmatch(r"[\w.+-]{1,100}", name):
-        raise UserError(f"the checkpoint calls its model {name[:100]!r}; expected a word, like transformer")
+        raise UserError(f"{who} calls its model {name[:100]!r}; expected a word, like transformer")
     return name
 
 

@@ -15,6 +15,7 @@ has the rule, each page in pipeline/claims/ its criterion.
 
 import argparse
 import importlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -31,11 +32,12 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline import claim_texts
 from pipeline.atomic import write_text
 from pipeline.circumstances import commit
+from pipeline.claim_texts import in_order
 from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
 from pipeline.claims.natural_text import Text, find_text
 from pipeline.claims_table import claims_table
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.panels import save_panels
 from pipeline.results import provenance, write_json
 
@@ -71,9 +73,9 @@ def run(
     contents = [_judge(page, results, failures, profile, text, device) for page in pages]
     for page, content in zip(pages, contents, strict=True):
         _write(page, content, out)
-    table = claims_table(contents)
-    write_text(out / "claims.md", table)
-    print(f"\n{table}\nJSON, figures and this table: {out}")
+    tested = [json.loads(path.read_text(encoding="utf-8")) for path in in_order(out.glob("C*.json"))]
+    write_text(out / "claims.md", claims_table(tested))
+    print(f"\n{claims_table(contents, tested)}\nJSON, figures, and the table of all claims tested so far: {out}")
     return contents
 
 
@@ -167,17 +169,13 @@ def _device(wanted: str) -> str:
 
 def main() -> None:
     options = _parser().parse_args()
-    try:
+    with exit_on_error():
+        if options.jobs < 1:
+            raise UserError(f"--jobs is {options.jobs}; it must be at least 1")
         out = options.out or Path("runs/claims") / options.profile
         text = find_text(options.text, options.profile) if options.text else None
         names = options.claims or list(PAGES)
         run(names, options.profile, options.jobs, options.cache, out, text, _device(options.device))
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

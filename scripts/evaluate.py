@@ -41,9 +41,11 @@ from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import (
     EVALUATION,
     evaluated_runs,
+    evaluated_sentences,
     is_evaluation,
     longest_trained,
     read_kept,
+    sentences_hash,
     write_scores,
 )
 from pipeline.evaluation.scores import Run
@@ -99,7 +101,7 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
     places = [(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept]
     _refuse_twice(places)
     if options.out is None:
-        _refuse_to_lose(out, places)
+        _refuse_to_lose(out, places, sentences)
     out.mkdir(parents=True, exist_ok=True)
     content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
     content |= provenance("scripts.evaluate", options.device)
@@ -121,8 +123,11 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
             raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
 
 
-def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]]) -> None:
-    """Raises UserError where the evaluation in `out` has runs that the one that would replace it has not."""
+def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences) -> None:
+    """Raises UserError where the evaluation in `out` is of other sentences than the one that would replace it, or has
+    runs that that one has not."""
+    if evaluated_sentences(out) not in (None, sentences_hash(sentences.test)):
+        raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
     lost = [f"{name}, seed {seed}" for name, seed in evaluated_runs(out) if (name, seed) not in places]
     if lost:
         raise UserError(
@@ -159,10 +164,12 @@ def _corpus_of(loaded: Loaded | None, options: argparse.Namespace) -> Corpus:
         raise UserError(
             f"{loaded.run.checkpoint} has no config.yaml beside it; say what to score on: --corpus, or --src and --ref"
         )
-    own = f"{loaded.translator.origin.src}-{loaded.translator.origin.tgt}" if loaded else "en-de"
-    languages = (options.languages or own).split("-")
-    if len(languages) != 2:
-        raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
+    origin = loaded.translator.origin if loaded else None
+    languages = [origin.src, origin.tgt] if origin else ["en", "de"]
+    if options.languages:
+        languages = options.languages.split("-")
+        if len(languages) != 2:
+            raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
     cache_dir = Path(data.get("cache_dir", "data/cache"))
     return load_corpus(name, *languages, cache_dir, data.get("revision") if options.corpus is None else None)
 

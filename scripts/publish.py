@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ablation_table import together
+from pipeline.atomic import write_text
 from pipeline.claims_table import claims_table
 from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
@@ -192,7 +193,7 @@ def publish_claims(folder: Path, results_folder: Path) -> None:
     for path in written:
         shutil.copyfile(path, kept / path.name)
         shutil.copyfile(path.with_suffix(".png"), kept / path.with_suffix(".png").name)
-    (kept / "claims.md").write_text(claims_table(read_claims(results_folder)), encoding="utf-8")
+    write_text(kept / "claims.md", claims_table(read_claims(results_folder)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -214,7 +215,7 @@ def main() -> None:
         if options.ablation:
             publish_ablation(options.ablation, RESULTS)
         for path in documents(Path()):
-            path.write_text(with_tables(path.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
+            write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
 
 
 if __name__ == "__main__":

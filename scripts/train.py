@@ -35,10 +35,12 @@ from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
 from pipeline.run_folder import RunFolder, settings_of
 from pipeline.task import TranslationTask
+from pipeline.translator import checked_name
 
 # The numbers that would otherwise be refused late, by a library, in its own words.
 _RANGES = {
     "seed_everything": (0, 2**32 - 1),
+    "dropout": (0, math.nextafter(1, 0)),
     "model.lr": (0, math.inf),
     "model.weight_decay": (0, math.inf),
     "model.warmup_steps": (0, math.inf),
@@ -72,6 +74,7 @@ class TranslationCLI(LightningCLI):
             if not least <= value <= most:
                 wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
                 raise UserError(f"--{name} is {value}; it must be {wanted}")
+        checked_name(self.config.fit.model.name, "--model.name")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders are.")

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
 from pathlib import Path
 
+import yaml
+
 from pipeline.children import Children
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
@@ -95,6 +97,9 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
         name = corpus_name(corpus)
         recipe = name if (CONFIGS / "corpus" / f"{name}.yaml").is_file() else "other"
     files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
+    name = (yaml.safe_load(files[-1].read_text(encoding="utf-8")).get("model") or {}).get("name")
+    if name != model:
+        raise UserError(f"{files[-1]} has model.name {name!r}; call it {model}, as its file: so its runs are found")
     own = CONFIGS / recipe / f"{model}.yaml"
     return [*files, own] if own.is_file() else files
 

@@ -1,4 +1,4 @@
-"""The laboratory: each claim is an experiment that could have come out otherwise.
+"""The laboratory: each claim is an experiment with a criterion; what follows from how a model is built is checked too.
 
 One file per claim, to be read as a page of a lab book: what is claimed, what the literature says, what is varied and
 what is held equal, the criterion (written before any run), the experiment, the figure. A page has

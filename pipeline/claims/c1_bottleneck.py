@@ -16,8 +16,10 @@ the source position is averaged over copying and reversing, which put each sourc
 output, under teacher forcing. With a Multi30k folder, the same question on image captions joined: natural_text.py.
 
 Criterion: at 30 symbols attention copies at least 30 points more exactly than the better of last and mean (interval
-above 10), and a larger last state reaches further (both primary); attention copies more than half; early is lost more.
-The findings on captions stand in natural_text_findings.py; without a folder they are not made, and decide nothing.
+above 10), and a larger last state reaches further (both primary); attention copies more than half; early is lost more:
+of the source positions, the first third is right less often than the last, and than the middle. Literally, to read all
+states is enough: with equal weights for all, more than half are copied. The findings on captions stand in
+natural_text_findings.py; without a folder they are not made, and decide nothing.
 
 What this does not show: that reach is capacity alone: a larger state also learns faster, and with attention the length
 grows with the size as well; how bad models without attention are at 30, where all may be at 0; natural text, which can
@@ -26,6 +28,7 @@ both ends last; deeper or much larger recurrent networks; training longer than h
 attention to the right.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -52,6 +55,7 @@ SYMBOLS = 20
 LONGEST_TRAINED = 30
 LENGTHS = (2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40)
 POSITIONS_AT = 15  # the length at which accuracy is measured by source position
+THIRDS = ("first", "middle", "last")
 LABELS = {
     "last": ("last state", "gru"),
     "mean": ("mean of states", "gru_mean"),
@@ -65,7 +69,7 @@ LABELS = {
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         **{"sizes": (16, 32, 64), "size": 64, "steps": 400, "pairs": 200},
-        **{"seeds": (1, 2, 3), "position_seeds": (1, 2, 3, 4, 5)},
+        **{"seeds": (1, 2, 3), "position_seeds": (6, 7, 8, 9, 10)},  # 1 to 5 made the criterion (results/LOG.md)
     },
     "full": {
         **{"sizes": (32, 64, 128, 256, 512), "size": 128, "steps": 5000, "pairs": 200},
@@ -155,10 +159,18 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             is_primary=True,
         ),
         verdict.above(f"exact match at {longest} symbols with attention", mean_over(attention), 0.5),
+        *(
+            verdict.below(
+                f"early is lost more: accuracy in the first third of the source minus the {other} (last state)",
+                resampled_statistic(of_pairs, functools.partial(_first_third_minus, other=other)) if of_pairs else None,
+                0.0,
+            )
+            for other in THIRDS[:0:-1]
+        ),
         verdict.above(
-            "early source positions are lost more (accuracy per position, last state)",
-            resampled_statistic(of_pairs, _slope_over_positions) if of_pairs else None,
-            0.0,
+            f"literally, all states are enough: exact match at {longest} symbols, {LABELS['uniform'][0]}",
+            mean_over(_exact(runs["uniform", size, "copy"], longest)),
+            0.5,
         ),
     ]
     numbers = {
@@ -207,9 +219,10 @@ def _by_position(*of_orders: list[dict[str, Any]]) -> list[float]:
     return np.mean([[run["by_position"] for run in runs] for runs in of_orders], axis=(0, 1, 2)).tolist()
 
 
-def _slope_over_positions(right: np.ndarray) -> float:
-    """Of accuracy on source position, from (pairs, positions)."""
-    return float(np.polyfit(range(right.shape[1]), right.mean(0), 1)[0])
+def _first_third_minus(right: np.ndarray, other: str) -> float:
+    """Accuracy in the first third of source positions minus that in another of `THIRDS`, of (pairs, positions)."""
+    thirds = dict(zip(THIRDS, np.array_split(right.mean(0), len(THIRDS)), strict=True))
+    return float(thirds[THIRDS[0]].mean() - thirds[other].mean())
 
 
 def _curve(runs: list[dict[str, Any]]) -> dict[str, list[float]]:

@@ -1,7 +1,7 @@
 """Independent jobs, run in parallel and kept: a training is done once, and an interrupted call goes on where it was.
 
 A job is a function of a claim's file with its settings; it returns numbers as JSON. Its result is kept under a hash of
-what determines it: the function and what it calls, the settings, the code of models and training, torch's version.
+what determines it: the function and what it calls, the settings, the code of models and training, libraries' versions.
 """
 
 import dis
@@ -13,6 +13,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from pipeline.atomic import write_text
 from pipeline.claims.training import training_on
 
 _ROOT = Path(__file__).parent.parent
+_LIBRARIES = ("numpy", "sentencepiece", "sacrebleu")  # beside torch: a release may change what they give
 # What jobs are made of beside their own file.
 _SHARED = (
     *("models/*.py", "data/probes/*.py", "data/batching.py", "data/tokenizer.py", "decoding.py", "scoring.py"),
@@ -64,7 +66,7 @@ class Job(NamedTuple):
 
     def key(self) -> str:
         """Where its result is kept: a SHA-256 (hex) of what determines it."""
-        parts = [self.function, self.settings, torch.__version__, _code_hash(self.function)]
+        parts = [self.function, self.settings, torch.__version__, _code_hash(self.function), *map(version, _LIBRARIES)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -125,8 +125,9 @@ def heads_run(d_model: int, steps: int, longest: int, sentences: int, seed: int)
 
     Returns:
         `untrained`, `trained`: the standard deviation of the scaled scores in each head of the encoder, layer by layer.
-        `smallest`: the smallest weight of a real word in trained self-attention. `outside`: for each target word with a
-        sure link, the weight on source words without one to it, in each head of cross-attention, (words, heads).
+        `smallest`: the smallest weight of a real word in trained self-attention. `linked`: of each sentence, the number
+        of target words with a sure link. `outside`: the weight that these have on source words without a link to them,
+        added up, in each head of cross-attention, (sentences, heads).
     """
     words = translation.words(longest)
     tests = translation.test_sentences(sentences, longest, words)
@@ -141,30 +142,42 @@ def heads_run(d_model: int, steps: int, longest: int, sentences: int, seed: int)
     real = (batch.src_mask.unsqueeze(1) & batch.src_mask.unsqueeze(2)).unsqueeze(1)
     smallest = min(m.weights.masked_select(real.expand_as(m.weights)).min().item() for m in maps if m.kind == "encoder")
     cross = torch.cat([m.weights for m in maps if m.kind == "cross"], dim=1)  # (batch, heads of all layers, tgt, src)
-    outside = []
+    outside, num_linked = [], []
     for weights, pair in zip(cross, tests, strict=True):
-        for tgt in sorted({link.tgt for link in pair.links if link.is_sure}):
+        of_pair = torch.zeros(len(weights))
+        sure = {link.tgt for link in pair.links if link.is_sure}
+        for tgt in sorted(sure):
             linked = sorted({link.src for link in pair.links if link.tgt == tgt})  # possible ones are related too
-            outside.append((1 - weights[:, tgt, linked].sum(1)).tolist())
+            of_pair += 1 - weights[:, tgt, linked].sum(1)
+        outside.append(of_pair.tolist())
+        num_linked.append(len(sure))
     return {
         "untrained": untrained,
         "trained": head_deviations(network, batch.src, batch.src_mask),
         "smallest": smallest,
         "outside": outside,
+        "linked": num_linked,
     }
 
 
 @torch.no_grad()
 def head_deviations(network: TransformerSeq2Seq, src: Tensor, src_mask: Tensor) -> list[float]:
-    """The standard deviation of q · k / √d_k over all pairs of real words, in each head, layer by layer."""
+    """The standard deviation of q · k / √d_k among the words that one word reads, in each head, layer by layer.
+
+    About their mean: what all scores of a word have in common changes no weight. Over real words.
+    """
     states = network.embed_source(src)
-    real = src_mask.unsqueeze(1) & src_mask.unsqueeze(2)  # (batch, src_len, src_len)
+    real = (src_mask.unsqueeze(1) & src_mask.unsqueeze(2)).unsqueeze(1)  # (batch, 1, src_len, src_len)
+    num_keys = real.sum(3, keepdim=True)
     found = []
     for layer in network.encoder:
         normed = layer.attention_norm(states)
         key = layer.attention.keys_values(normed).key
         query = layer.attention.query(normed).unflatten(-1, (key.size(1), -1)).transpose(1, 2)
         scores = query @ key.transpose(2, 3) * layer.attention.scale  # (batch, num_heads, src_len, src_len)
-        found += [of_head[real].std().item() for of_head in scores.transpose(0, 1)]
+        scores = scores.masked_fill(~real, 0)
+        off_mean = (scores - scores.sum(3, keepdim=True) / num_keys.clamp(min=1)).masked_fill(~real, 0)
+        degrees = (num_keys - 1).clamp(min=0).sum()
+        found += (off_mean.square().sum((0, 2, 3)) / degrees).sqrt().tolist()
         states = layer(states, src_mask[:, None, None, :]).context
     return found

@@ -2,8 +2,8 @@
 
 A claim has primary findings and others (sub-claims, controls). It *holds* if every finding passes; it holds *in part*
 if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*. A finding is
-undecided where its interval spans the threshold, and where a failure would say nothing of the claim: where a control
-does not pass that it depends on, or where the measurement is only a bound.
+undecided where its interval spans the threshold, and where it, or a failure of it, would say nothing of the claim:
+where a control does not pass that it depends on, or where the measurement is only a bound.
 """
 
 import math
@@ -103,6 +103,13 @@ def guarded(finding: Finding, controls: Sequence[Finding]) -> Finding:
     fails_for_nothing = finding.outcome == "fails" and any(control.outcome != "passes" for control in controls)
     outcome = "undecided" if fails_for_nothing else finding.outcome
     return finding._replace(rule=f"{finding.rule}; fails only if its controls pass", outcome=outcome)
+
+
+def dependent(finding: Finding, controls: Sequence[Finding]) -> Finding:
+    """`finding`, which means something only where its `controls` pass: where they do not, it is undecided."""
+    says_something = finding.outcome == "missing" or all(control.outcome == "passes" for control in controls)
+    outcome = finding.outcome if says_something else "undecided"
+    return finding._replace(rule=f"{finding.rule}; decided only if its controls pass", outcome=outcome)
 
 
 def of_lower_bound(finding: Finding) -> Finding:

@@ -1,7 +1,7 @@
 """The words of the toy corpus: English with its German, as tables that can be read like a vocabulary book.
 
 Only words whose German is regular enough to state in one line are here: no weak nouns (*der Junge, den Jungen*) and no
-adjectives that lose a vowel (*dunkel, dunkler*), so every form below follows from the paradigms in `grammar.py`.
+adjectives that lose a vowel (*dunkel, dunkler*), so every form below follows from the paradigms in `inflection.py`.
 """
 
 from typing import NamedTuple

@@ -53,6 +53,14 @@ def evaluated_runs(folder: Path) -> list[tuple[str, int]]:
         return []
 
 
+def evaluated_sentences(folder: Path) -> str | None:
+    """`sentences_hash` of what the evaluation in `folder` is of; None where there is no whole one."""
+    try:
+        return json.loads((folder / EVALUATION).read_text(encoding="utf-8"))["corpus"]["sentences_hash"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def sentences_hash(pairs: Sequence[SentencePair]) -> str:
     """SHA-256 (hex) of the sentences, which says whether scores are of the same ones."""
     return hashlib.sha256("".join(f"{pair.src}\t{pair.tgt}\n" for pair in pairs).encode()).hexdigest()

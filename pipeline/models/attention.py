@@ -74,8 +74,8 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, d_model: int, num_heads: int) -> None:
         super().__init__()
-        if num_heads < 1 or d_model % num_heads:
-            raise ValueError(f"num_heads is {num_heads}; it must divide d_model, {d_model}")
+        if num_heads < 1 or d_model < 1 or d_model % num_heads:
+            raise ValueError(f"num_heads is {num_heads}; it must divide d_model, {d_model}, both above 0")
         self.num_heads = num_heads
         self.scale = 1 / math.sqrt(d_model // num_heads)
         self.query = nn.Linear(d_model, d_model, bias=False)

@@ -16,6 +16,8 @@ class TiedEmbedding(nn.Module):
 
     def __init__(self, vocab_size: int, d_embed: int, dropout: float, scale: float = 1.0) -> None:
         super().__init__()
+        if d_embed < 1 or scale <= 0:
+            raise ValueError(f"token vectors have size {d_embed} and scale {scale:g}; both must be above 0")
         self.weight = nn.Parameter(torch.empty(vocab_size, d_embed))
         self.dropout = nn.Dropout(dropout)
         self.scale = scale

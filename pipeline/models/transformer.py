@@ -136,6 +136,8 @@ class TransformerSeq2Seq(Seq2Seq):
         check_handover(memory)
         if num_layers < 1:
             raise ValueError(f"num_layers is {num_layers}; it must be at least 1")
+        if d_ff < 1:
+            raise ValueError(f"d_ff is {d_ff}; it must be at least 1")
         self.memory = memory
         sizes = (d_model, d_ff, num_heads, dropout)
         self.embedding = TiedEmbedding(vocab_size, d_model, dropout, scale=math.sqrt(d_model))  # §3.4

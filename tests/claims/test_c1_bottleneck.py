@@ -9,14 +9,18 @@ from pipeline.data.probes import copying
 from tests.claims.synthetic import Oracle, ran, verdict_of
 
 
-def answer(reach_last, reach_all, early=0.0, pairs=40):
-    """Runs that copy exactly up to `reach(size)` symbols; `early` is how much better the last position is."""
+def answer(reach_last, reach_all, early=0.0, middle=0.0, uniform=60, pairs=40):
+    """Runs that copy exactly up to `reach(size)` symbols, or `uniform`; `early` is how much better the last position is
+    than the first, `middle` how much worse those in the middle are than between these."""
 
     def of(name, options):
         reach = (reach_all if options["memory"] == "all" else reach_last)(options["d_model"])
+        if options["memory"] == "uniform":
+            reach = uniform
         rng = np.random.default_rng(options["seed"])
         exact = {str(n): [int(n <= reach + rng.normal(0, 0.5)) for _ in range(pairs)] for n in page.LENGTHS}
-        share = 0.5 + early * np.linspace(-0.5, 0.5, page.POSITIONS_AT)
+        places = np.linspace(-0.5, 0.5, page.POSITIONS_AT)
+        share = 0.5 + early * places - middle * (np.abs(places) < 0.2)
         by_position = (np.arange(pairs)[:, None] < pairs * share).astype(int)
         by_position = (by_position + 0 * rng.random(by_position.shape)).astype(int)
         return {"exact": exact, "by_position": by_position.tolist(), "nats_per_token": 1.0}
@@ -42,6 +46,8 @@ def answer_without(setting, value, of):
     [
         (answer(grows, everything, early=0.6), "holds"),
         (answer(grows, everything, early=-0.6), "holds in part"),
+        (answer(grows, everything, early=0.1, middle=0.4), "holds in part"),  # worst in the middle
+        (answer(grows, everything, early=0.6, uniform=5), "holds in part"),  # all states are not enough
         (answer(everything, everything, early=0.6), "fails"),
         (answer(lambda size: 12, everything, early=0.6), "undecided"),
         (lambda name, options: None, "undecided"),

@@ -16,9 +16,18 @@ LAYERS = {"transformer": 3}  # with the token vectors; a GRU has 2
 
 
 def answer(
-    transformer=1.0, recurrent=1.0, beyond=None, number_in_gru=1.0, noun_kept=0.5, hard=0.4, items=60, missing=None
+    transformer=1.0,
+    recurrent=1.0,
+    nearby=1.0,
+    beyond=None,
+    number_in_gru=1.0,
+    noun_kept=0.5,
+    hard=0.4,
+    items=60,
+    missing=None,
 ):
-    """Results with these accuracies; `beyond` is the Transformer's outside its lengths of training."""
+    """Results with these accuracies; `nearby` is that of recurrent ones with attention at distance 1, `beyond` the
+    Transformer's outside its lengths of training."""
 
     def of(name, options):
         if (options["task"], options["model"]) == missing:
@@ -32,7 +41,9 @@ def answer(
             return np.where(rng.random(items) < p, 1.0, -1.0).tolist()
 
         margin = {str(d): draws(far if d > options["longest"] else share) for d in options["distances"]}
-        last = {"number": number_in_gru if not is_transformer else 0.5, "control": noun_kept if is_transformer else 0.5}
+        if options["model"] in ("gru", "bigru"):
+            margin["1"] = [1.0 if item < nearby * items else -1.0 for item in range(items)]
+        last = {"number": number_in_gru if not is_transformer else 0.5, "control": 0.5, "own": noun_kept}
 
         def read(what):
             layers = LAYERS.get(options["model"], 2)
@@ -46,7 +57,7 @@ def answer(
             "margin": margin,
             "before": {str(before): draws(share) for before in page.BEFORE},
             "attractors": {str(count): draws(share) for count in range(agreement.MOST_BETWEEN + 1)},
-            "probes": {d: {what: read(what) for what in page.PROBED} for d in distances},
+            "probes": {d: {what: read(what) for what in last} for d in distances},
         }
 
     return of
@@ -59,6 +70,7 @@ def answer(
         (answer(recurrent=0.5), "holds in part"),
         (answer(recurrent=0.5, hard=1.0), "holds in part"),
         (answer(recurrent=0.5, beyond=0.1, number_in_gru=0.4, noun_kept=1.0), "holds in part"),
+        (answer(recurrent=0.5, nearby=0.5, number_in_gru=0.4, noun_kept=1.0), "holds in part"),  # nothing learned fades
         (answer(), "fails"),
         (answer(hard=1.0), "undecided"),  # easy without attention too: that all are right says nothing of it
         (answer(transformer=0.5), "undecided"),  # trained too little
@@ -91,7 +103,8 @@ def test_a_run_gives_what_the_page_reads(task, model):
     if task == "agreement":
         assert set(result["attractors"]) == {str(count) for count in range(agreement.MOST_BETWEEN + 1)}
         for probe in result["probes"].values():
-            assert np.shape(probe["number"]) == np.shape(probe["control"]) == (2, 4)
+            assert {np.shape(read) for read in probe.values()} == {(2, 4)}
+            assert set(probe) == {"number", "control", "own"}
 
 
 def test_a_run_is_the_same_twice():
