@@ -97,7 +97,8 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
         name = corpus_name(corpus)
         recipe = name if (CONFIGS / "corpus" / f"{name}.yaml").is_file() else "other"
     files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
-    name = (yaml.safe_load(files[-1].read_text(encoding="utf-8")).get("model") or {}).get("name")
+    settings = yaml.safe_load(files[-1].read_text(encoding="utf-8")) or {}
+    name = (settings.get("model") or {}).get("name")
     if name != model:
         raise UserError(f"{files[-1]} has model.name {name!r}; call it {model}, as its file: so its runs are found")
     own = CONFIGS / recipe / f"{model}.yaml"

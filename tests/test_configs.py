@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from pipeline.callbacks import Checkpoints
+from pipeline.errors import UserError
 from pipeline.models import Seq2Seq
+from scripts import train_all
 from scripts.ablate import read_parts
 from scripts.train import TranslationCLI
 from scripts.train_all import config_files, leaves_no_scores, training_command
@@ -60,6 +62,17 @@ def test_the_corpus_that_is_named_is_trained_on_whatever_the_recipe():
         command = training_command(corpus, recipe, "gru", 1, "runs")
         assert command[command.index("--data.corpus") + 1] == corpus
     assert "--data.corpus" not in training_command("toy", None, "gru", 1, "runs")  # configs/corpus/toy.yaml has it
+
+
+def test_a_model_that_is_not_called_as_its_file_is_refused_before_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_all, "CONFIGS", tmp_path)
+    for name, text in (("corpus/toy", ""), ("model/mine", "model: {name: yours}"), ("model/none", "# nothing")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).with_suffix(".yaml").write_text(text)
+    with pytest.raises(UserError, match=r"mine.yaml has model.name 'yours'; call it mine, as its file"):
+        config_files("toy", None, "mine")
+    with pytest.raises(UserError, match=r"none.yaml has model.name None"):
+        config_files("toy", None, "none")
 
 
 @pytest.mark.parametrize(

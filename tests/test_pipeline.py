@@ -167,7 +167,14 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--model.network.init_args.memory", "first"], "memory"),
         (["--model.network.init_args.d_modle", "8"], "d_modle"),
         (["--model.network", "pipeline.models.LSTMSeq2Seq"], "LSTMSeq2Seq"),
-        (["--dropout", "1.5"], "dropout"),
+        (["--dropout", "1.5"], "--dropout is 1.5; it must be from 0 to 0.99"),
+        (["--dropout", "1"], "--dropout is 1.0; it must be from 0 to 0.99"),
+        (["--model.name", "My GRU"], "--model.name calls its model 'My GRU'; expected a word"),
+        (
+            ["--model.network.init_args.embedding_scale", "0"],
+            "size 8 and scale 0; both must be above 0",
+        ),
+        (["--model.network.init_args.d_embed", "-3"], "both must be above 0"),
     ],
 )
 def test_bad_input_is_refused_before_training_and_leaves_no_run(corpus, tmp_path, refuse, options, message):

@@ -114,11 +114,16 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     widest = 256
     unscaled, scaled = copies["none", widest], copies["1/√d_k", widest]
     saved = [steps_to_target(slow) - steps_to_target(fast) for slow, fast in zip(unscaled, scaled, strict=False)]
-    sooner = verdict.above(
-        f"training steps to {TARGET} nats saved by the scale, d_k = {widest}",
-        over_seeds(saved) if all(map(reaches_target, scaled)) else None,  # else it would be no bound
-        0.0,
+    control = verdict.exact(
+        f"control: seeds that never get to {TARGET} nats with the scale, d_k = {widest}",
+        sum(not reaches_target(run) for run in scaled) if scaled else None,
+        0,
     )
+    sooner = verdict.above(
+        f"training steps to {TARGET} nats saved by the scale, d_k = {widest}", over_seeds(saved), 0.0
+    )
+    if not all(map(reaches_target, unscaled)):
+        sooner = verdict.of_lower_bound(sooner)
     real = {when: over_seeds([float(np.mean(off(run[when]))) for run in heads]) for when in ("untrained", "trained")}
     findings = [
         verdict.exact(
@@ -146,7 +151,8 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             difference_of(*([run["nats"] for run in copies[scale, widest]] for scale in ("1/d_k", "1/√d_k"))),
             0.0,
         ),
-        sooner if all(map(reaches_target, unscaled)) else verdict.of_lower_bound(sooner),
+        verdict.dependent(sooner, [control]),  # else it would be no bound
+        control,
         verdict.equivalent(
             f"entropy of scaled softmax, d_k = {WIDTHS[-1]} over {WIDTHS[0]}, minus 1",
             over_seeds([run["scaled_entropy"][-1] / run["scaled_entropy"][0] - 1 for run in independent]),

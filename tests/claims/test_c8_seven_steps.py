@@ -9,7 +9,7 @@ import torch
 from pipeline.claims import c8_seven_steps as page
 from pipeline.claims import seven_steps
 from pipeline.models import TransformerSeq2Seq
-from tests.claims.synthetic import verdict_of
+from tests.claims.synthetic import results_of, verdict_of
 
 WORKED = seven_steps.order_run()["worked"]
 
@@ -72,6 +72,20 @@ def test_a_loss_that_only_some_seeds_see_is_undecided():
         return answer(lost=0.3 if options.get("seed") == 6 else 0.0)(name, options)
 
     assert verdict_of(page, of) == "undecided"
+
+
+def test_steps_are_not_compared_where_a_seed_never_learns_with_the_scale():
+    def of(name, options):
+        result = answer()(name, options)
+        if name == "copy_run" and (options["scale"], options["seed"]) == ("1/√d_k", 7):
+            result["history"] = [3.0] * 40
+        return result
+
+    findings, _ = page.judge(results_of(page.jobs("quick"), of), "quick")
+    outcomes = {finding.what: finding.outcome for finding in findings}
+    (steps,) = (outcome for what, outcome in outcomes.items() if what.startswith("training steps to"))
+    assert steps == "undecided"
+    assert outcomes["control: seeds that never get to 1.5 nats with the scale, d_k = 256"] == "fails"
 
 
 def test_the_steps_are_the_library_s_and_their_order_matters():

@@ -116,6 +116,32 @@ def test_what_the_jobs_took_and_where_they_ran_is_written_down(tmp_path):
     assert content["seconds"] >= 0
 
 
+def test_the_table_keeps_claims_that_were_tested_before_and_corrects_for_them(tmp_path, capsys):
+    claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "C9.json").read_text())
+    (finding,) = content["findings"]
+    measured = finding | {"low": 0.1, "high": 0.3, "p_value": 0.01}
+    (tmp_path / "out" / "C8.json").write_text(
+        json.dumps(
+            content
+            | {"claim": content["claim"] | {"name": "C8"}}
+            | {"findings": [measured | {"what": what} for what in ("one", "another", "a third")]}
+        )
+    )
+    capsys.readouterr()
+    claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out")
+    said, table = capsys.readouterr().out, (tmp_path / "out" / "claims.md").read_text()
+    assert "| C8 Test |" in table
+    assert "| C9 Test |" in table
+    assert "p 0.030" in table
+    assert "| C8 Test |" not in said
+    assert "corrected (Holm 1979) for all that C8 and C9 have." in said
+
+
+def test_no_jobs_at_once_are_refused(refuse):
+    assert "--jobs is 0; it must be at least 1" in refuse(claims.main, "C9", "--jobs", "0")
+
+
 def test_a_gpu_that_is_not_there_is_said(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert claims._device("auto") == "cpu"

@@ -207,6 +207,36 @@ def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_
     assert not list(out.glob("*joined*"))  # figures of the one before
 
 
+def test_scores_of_other_sentences_are_not_lost(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, text in (("a", "the dog sleeps .\n"), ("b", "the cat sleeps .\n")):
+        (tmp_path / folder).mkdir()
+        for side in ("en", "de"):
+            (tmp_path / folder / f"test.{side}").write_text(text)
+    checkpoint = runs / "runs" / "little" / "gru" / "seed1"
+    evaluate(checkpoint, "--beam", 1, "--src", "a/test.en", "--ref", "a/test.de")
+    evaluate(checkpoint, "--beam", 1, "--src", "a/test.en", "--ref", "a/test.de")  # the same sentences
+    with pytest.raises(UserError, match=r"runs/evaluation/test has scores of other sentences; write to another folder"):
+        evaluate(checkpoint, "--beam", 1, "--src", "b/test.en", "--ref", "b/test.de")
+
+
+def test_a_language_may_have_a_hyphen_in_its_name(tmp_path):
+    for split, size in (("train", 30), ("val", 3), ("test", 3)):
+        for side in ("zh-CN", "de"):
+            (tmp_path / "text").mkdir(exist_ok=True)
+            (tmp_path / "text" / f"{split}.{side}").write_text(
+                "\n".join(f"a sentence {n} ." for n in range(size)) + "\n"
+            )
+    corpus = load_corpus(str(tmp_path / "text"), "zh-CN", "de", tmp_path)
+    write_corpus(tmp_path / "little")
+    checkpoint = write_run(tmp_path / "runs", tmp_path / "little", "gru") / "checkpoints" / "best.ckpt"
+    content = torch.load(checkpoint, weights_only=False)
+    content["TranslationData"] |= {"src": "zh-CN", "tgt": "de", "content_hash": corpus.content_hash()}
+    torch.save(content, checkpoint)
+    evaluate(checkpoint, "--beam", 1, "--corpus", tmp_path / "text", "--out", tmp_path / "out")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["corpus"]["content_hash"] == corpus.content_hash()
+
+
 def test_a_model_is_scored_in_the_direction_that_it_was_trained_for(tmp_path):
     write_corpus(tmp_path / "little")
     folders = [write_run(tmp_path / "runs", tmp_path / "little", model) for model in ("gru", "transformer")]
