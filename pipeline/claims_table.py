@@ -57,8 +57,9 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
     parts.append(
         f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals, which decide. One "
         "without width: all seeds and items came out alike, which among n of them may still miss a share of 3 / n. "
-        "Exact findings follow from how a model is built, those that fail too: but for a bug, no run can change them. p: "
-        f"that a primary finding only just reaches its threshold, corrected (Holm 1979) for all that {_names(family)} have."
+        "Exact findings follow from how a model is built, those that fail too: but for a bug, no run can change them. "
+        "p: that a primary finding only just reaches its threshold, corrected (Holm 1979) for all that "
+        f"{_names(family)} have."
     )
     return "\n\n".join(parts) + "\n"
 
