@@ -28,6 +28,17 @@ _FORM = (
 )
 
 
+def checked_name(name: str, who: str) -> str:
+    """The name of a model. Files are called by it, and terminals show it: nothing but a plain word is taken.
+
+    Raises:
+        UserError: It is none; `who` gives it.
+    """
+    if not re.fullmatch(r"[\w.+-]{1,100}", name):
+        raise UserError(f"{who} calls its model {name[:100]!r}; expected a word, like transformer")
+    return name
+
+
 def checksum_file(path: Path) -> Path:
     """Where the SHA-256 of a checkpoint stands, as `sha256sum --check` reads it."""
     return path.with_name(f"{path.name}.sha256")

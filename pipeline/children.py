@@ -1,10 +1,16 @@
 """Commands that run side by side, and never longer than the program that started them."""
 
+import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
+
+
+def threads_each(threads: int | None, jobs: int, num_commands: int) -> int:
+    """How many of `threads` (all processors, if None) each command gets where `jobs` of `num_commands` run at once."""
+    return max(1, (threads or os.cpu_count() or 1) // min(jobs, num_commands))
 
 
 class Children:

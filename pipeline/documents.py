@@ -49,9 +49,9 @@ def with_tables(text: str, results_folder: Path) -> str:
 
 def _maker(what: str, name: str) -> Callable[[Path], str]:
     if (what, name) == ("claims", "all"):
-        return lambda folder: verdicts(read_claims(folder))
+        return lambda folder: verdicts(read_claims(folder / "claims"))
     if (what, name) == ("made", "claims"):
-        return lambda folder: claims_made(read_claims(folder))
+        return lambda folder: claims_made(read_claims(folder / "claims"))
     if (what, name) == ("times", "all"):
         return lambda folder: times([r for f in sorted(folder.iterdir()) if _is_corpus(f) for r in read_results(f)])
     if what == "ablation":
@@ -67,9 +67,9 @@ def _maker(what: str, name: str) -> Callable[[Path], str]:
     raise UserError(f"<!-- {what}:{name} --> names no table; pipeline/documents.py lists those that there are")
 
 
-def read_claims(results_folder: Path) -> list[dict[str, Any]]:
-    """All published claims."""
-    return [_read(path) for path in in_order((results_folder / "claims").glob("C*.json"))]
+def read_claims(folder: Path) -> list[dict[str, Any]]:
+    """All claims that scripts.claims left in `folder`, or scripts.publish in results/claims."""
+    return [_read(path) for path in in_order(folder.glob("C*.json"))]
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import bisect
 import importlib
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import torch
 
 from pipeline import models
 from pipeline.alignment import merge_to_words
-from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights
+from pipeline.checkpoint_file import checked_name, read_checkpoint, refuse_other_weights
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, make_batch
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
@@ -261,17 +260,6 @@ def mean_cross_map(maps: list[WordMap]) -> WordMap:
     cross = [m for m in maps if m.kind == "cross"]
     weights = np.concatenate([m.weights for m in cross]).mean(0, keepdims=True)
     return cross[0]._replace(name="cross-attention, mean", weights=weights)
-
-
-def checked_name(name: str, who: str) -> str:
-    """The name of a model. Files are called by it, and terminals show it: nothing but a plain word is taken.
-
-    Raises:
-        UserError: It is none; `who` gives it.
-    """
-    if not re.fullmatch(r"[\w.+-]{1,100}", name):
-        raise UserError(f"{who} calls its model {name[:100]!r}; expected a word, like transformer")
-    return name
 
 
 def _tokenizer_of(proto: bytes, vocab_size: int, path: Path) -> Tokenizer:

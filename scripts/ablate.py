@@ -21,7 +21,7 @@ import torch
 import yaml
 
 from pipeline.ablation_table import WHOLE, ablation_table
-from pipeline.children import Children
+from pipeline.children import Children, threads_each
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
@@ -148,7 +148,7 @@ def ablate(options: argparse.Namespace) -> None:
     if not wanted:
         raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
     made = provenance("scripts.ablate")
-    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    threads = threads_each(None, options.jobs, len(wanted))
     # Never in the main thread, where a signal could come between the start of a process and the note of it.
     with ThreadPoolExecutor(options.jobs) as pool, Children() as children:
         calls = {pool.submit(training.run, children, threads): training for training in wanted}

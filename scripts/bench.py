@@ -44,6 +44,7 @@ from pipeline.bench.searching import measure_search
 from pipeline.bench.to_score import train_to_score
 from pipeline.bench.training import measure_training
 from pipeline.bench_table import bench_table, gpu_table, to_score_table
+from pipeline.children import threads_each
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
@@ -135,7 +136,7 @@ def measure_to_score(options: argparse.Namespace, targets: dict[str, float]) -> 
     arguments += ["--recipe", options.recipe] if options.recipe else []
     arguments += ["--", "--model.fast", "true", "--alignment_maps", "false"]
     arguments += ["--data.cache_dir", options.cache_dir, *options.arguments]
-    threads = max(1, options.threads // min(options.jobs, len(targets)))
+    threads = threads_each(options.threads, options.jobs, len(targets))
     with tempfile.TemporaryDirectory() as unkept:
         runs = options.runs_dir or Path(unkept) / "runs"
         found = train_to_score(targets, arguments, runs, name, seed, threads)

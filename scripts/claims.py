@@ -15,7 +15,6 @@ has the rule, each page in pipeline/claims/ its criterion.
 
 import argparse
 import importlib
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -32,11 +31,11 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline import claim_texts
 from pipeline.atomic import write_text
 from pipeline.circumstances import commit
-from pipeline.claim_texts import in_order
 from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
 from pipeline.claims.natural_text import Text, find_text
 from pipeline.claims_table import claims_table
+from pipeline.documents import read_claims
 from pipeline.errors import UserError, exit_on_error
 from pipeline.panels import save_panels
 from pipeline.results import provenance, write_json
@@ -73,7 +72,7 @@ def run(
     contents = [_judge(page, results, failures, profile, text, device) for page in pages]
     for page, content in zip(pages, contents, strict=True):
         _write(page, content, out)
-    tested = [json.loads(path.read_text(encoding="utf-8")) for path in in_order(out.glob("C*.json"))]
+    tested = read_claims(out)
     write_text(out / "claims.md", claims_table(tested))
     print(f"\n{claims_table(contents, tested)}\nJSON, figures, and the table of all claims tested so far: {out}")
     return contents
@@ -175,7 +174,11 @@ def main() -> None:
         out = options.out or Path("runs/claims") / options.profile
         text = find_text(options.text, options.profile) if options.text else None
         names = options.claims or list(PAGES)
-        run(names, options.profile, options.jobs, options.cache, out, text, _device(options.device))
+        try:
+            run(names, options.profile, options.jobs, options.cache, out, text, _device(options.device))
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+            raise
 
 
 if __name__ == "__main__":

@@ -40,8 +40,7 @@ from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import (
     EVALUATION,
-    evaluated_runs,
-    evaluated_sentences,
+    evaluated,
     is_evaluation,
     longest_trained,
     read_kept,
@@ -126,9 +125,12 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
 def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences) -> None:
     """Raises UserError where the evaluation in `out` is of other sentences than the one that would replace it, or has
     runs that that one has not."""
-    if evaluated_sentences(out) not in (None, sentences_hash(sentences.test)):
+    before = evaluated(out)
+    if before is None:
+        return
+    if before.sentences != sentences_hash(sentences.test):
         raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
-    lost = [f"{name}, seed {seed}" for name, seed in evaluated_runs(out) if (name, seed) not in places]
+    lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in places]
     if lost:
         raise UserError(
             f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those runs too, "

@@ -193,7 +193,7 @@ def publish_claims(folder: Path, results_folder: Path) -> None:
     for path in written:
         shutil.copyfile(path, kept / path.name)
         shutil.copyfile(path.with_suffix(".png"), kept / path.with_suffix(".png").name)
-    write_text(kept / "claims.md", claims_table(read_claims(results_folder)))
+    write_text(kept / "claims.md", claims_table(read_claims(kept)))
 
 
 def _parser() -> argparse.ArgumentParser:

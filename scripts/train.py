@@ -26,6 +26,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from pipeline.checkpoint_file import checked_name
 from pipeline.circumstances import circumstances
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
@@ -35,12 +36,10 @@ from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
 from pipeline.run_folder import RunFolder, settings_of
 from pipeline.task import TranslationTask
-from pipeline.translator import checked_name
 
 # The numbers that would otherwise be refused late, by a library, in its own words.
 _RANGES = {
     "seed_everything": (0, 2**32 - 1),
-    "dropout": (0, math.nextafter(1, 0)),
     "model.lr": (0, math.inf),
     "model.weight_decay": (0, math.inf),
     "model.warmup_steps": (0, math.inf),
@@ -74,6 +73,8 @@ class TranslationCLI(LightningCLI):
             if not least <= value <= most:
                 wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
                 raise UserError(f"--{name} is {value}; it must be {wanted}")
+        if not 0 <= (dropout := self.config.fit.dropout) < 1:
+            raise UserError(f"--dropout is {dropout}; it must be at least 0 and less than 1")
         checked_name(self.config.fit.model.name, "--model.name")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.children import Children
+from pipeline.children import Children, threads_each
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
 from scripts.compare import compare
@@ -127,7 +127,7 @@ def _one_after_the_other(commands: Sequence[list[str]]) -> None:
 def _side_by_side(commands: Sequence[list[str]], jobs: int) -> None:
     """Runs `jobs` of the commands at once, with lines of progress instead of bars; one that fails ends the others."""
     print(f"Training {len(commands)} models, {min(jobs, len(commands))} at once.", flush=True)
-    threads = max(1, (os.cpu_count() or 1) // min(jobs, len(commands)))
+    threads = threads_each(None, jobs, len(commands))
     environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
 
     def run(command: list[str]) -> int:

@@ -172,7 +172,7 @@ def test_a_table_that_only_names_claims_keeps_its_cells(published):
 
 
 def test_every_claim_and_verdict_has_its_korean():
-    contents = read_claims(ROOT / "results")
+    contents = read_claims(ROOT / "results" / "claims")
     assert {content["claim"]["name"] for content in contents} == TITLES.keys() == SAYS.keys()
     for verdict in ("holds", "holds in part", "fails", "undecided"):
         korean = in_korean(verdicts([content | {"verdict": verdict} for content in contents]))

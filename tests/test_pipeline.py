@@ -167,8 +167,8 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--model.network.init_args.memory", "first"], "memory"),
         (["--model.network.init_args.d_modle", "8"], "d_modle"),
         (["--model.network", "pipeline.models.LSTMSeq2Seq"], "LSTMSeq2Seq"),
-        (["--dropout", "1.5"], "--dropout is 1.5; it must be from 0 to 0.99"),
-        (["--dropout", "1"], "--dropout is 1.0; it must be from 0 to 0.99"),
+        (["--dropout", "1.5"], "--dropout is 1.5; it must be at least 0 and less than 1"),
+        (["--dropout", "1"], "--dropout is 1.0; it must be at least 0 and less than 1"),
         (["--model.name", "My GRU"], "--model.name calls its model 'My GRU'; expected a word"),
         (
             ["--model.network.init_args.embedding_scale", "0"],

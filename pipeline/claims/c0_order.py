@@ -25,8 +25,8 @@ who learns faster (in trials with one seed the GRU with attention was ahead afte
 500 were chosen for cost, knowing that), and as many steps are not as much time; the best learning rate of each model
 (one rate is not one speed: a Transformer's token vectors start √d_model times smaller). Nor that it is *self-attention*
 that makes the second difference: the GRU has one layer and one unscaled attention, the Transformer two layers, four
-heads, residuals and normalisation, and it reads both ways: of what it gains on the GRU of one direction, a GRU that
-reads both ways has most. On captions trained to their end, by the recipe, see docs/results.md.
+heads, residuals and normalisation, and it reads both ways, which may be most of it (the finding on the GRU that does so
+too). Scores on captions by models that were trained to their end are in docs/results.md.
 """
 
 from typing import Any

@@ -7,13 +7,13 @@ single ones it has 1 BLEU more. C7: reading both ways saves nats per token, for 
 Transformer. None of them is primary. A control asks of all three whether the training was long enough to learn to
 translate at all.
 
-What this does not show: models trained to their end: the control asks this of the GRU with attention only, and without
-attention all are at some 5 BLEU after as many steps, a fifth of what the recipe makes of the last state, so that the
-size of a difference is not to be read here (docs/results.md has it); who learns faster is asked too (in trials with one
-seed the GRU with attention was ahead after 600 steps, on single captions the Transformer after 900; the quick profile
-has 800 for its cost), and two seeds say little about others. Longer sources are also rarer in training: each k is drawn
-as often, in as many sentences. Sentences that are joined have nothing to do with each other, so no reach beyond one is
-asked for; and they stay in their order. One language pair, one kind of sentence. Blocks of six sentences are resampled.
+What this does not show: models trained to their end: the control asks this of the GRU with attention only, the models
+without attention have learned far less by then, so that the size of a difference is not to be read here
+(docs/results.md has it); who learns faster is asked too (in trials with one seed the GRU with attention was ahead after
+600 steps, on single captions the Transformer after 900; the quick profile has 800 for its cost), and two seeds say
+little about others. Longer sources are also rarer in training: each k is drawn as often, in as many sentences.
+Sentences that are joined have nothing to do with each other, so no reach beyond one is asked for; and they stay in
+their order. One language pair, one kind of sentence. Blocks of six sentences are resampled.
 """
 
 from collections.abc import Sequence

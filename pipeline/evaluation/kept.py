@@ -44,19 +44,21 @@ def is_evaluation(path: Path) -> bool:
     return (path / EVALUATION).is_file()
 
 
-def evaluated_runs(folder: Path) -> list[tuple[str, int]]:
-    """Model and seed of each run that the evaluation in `folder` has; none where there is no whole one."""
-    try:
-        models = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))["scores"]["models"]
-        return [(name, seed) for name in models for seed in models[name]["seeds"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+class Evaluated(NamedTuple):
+    """What an evaluation is of: `sentences_hash` of its sentences, and model and seed of each of its runs."""
+
+    sentences: str
+    runs: list[tuple[str, int]]
 
 
-def evaluated_sentences(folder: Path) -> str | None:
-    """`sentences_hash` of what the evaluation in `folder` is of; None where there is no whole one."""
+def evaluated(folder: Path) -> Evaluated | None:
+    """What the evaluation in `folder` is of; None where there is no whole one."""
     try:
-        return json.loads((folder / EVALUATION).read_text(encoding="utf-8"))["corpus"]["sentences_hash"]
+        content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+        models = content["scores"]["models"]
+        return Evaluated(
+            content["corpus"]["sentences_hash"], [(name, seed) for name in models for seed in models[name]["seeds"]]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

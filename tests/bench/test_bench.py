@@ -11,7 +11,7 @@ from pipeline.bench.ceilings import floating_point_operations
 from pipeline.bench.process import run_command
 from pipeline.bench.reference import make_model, share_of_padding, spread
 from pipeline.bench.training import WAYS, through_pipeline
-from pipeline.bench_table import gpu_table, peers_table
+from pipeline.bench_table import bench_table, gpu_table, peers_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
@@ -19,7 +19,7 @@ from pipeline.fast.product import product
 from pipeline.models import GRUSeq2Seq
 from pipeline.objective import objective
 from scripts import bench
-from tests.commands import GRU_SIZES, SMALL, write_corpus
+from tests.commands import GRU_SIZES, ROOT, SMALL, write_corpus
 
 
 @pytest.fixture
@@ -245,6 +245,12 @@ def test_the_peak_of_a_command_is_its_own_and_not_that_of_the_process_that_measu
     held = torch.ones(300 * 2**20 // 4)  # 300 MB
     assert run_command("this", threads=1).peak_megabytes == pytest.approx(before, abs=20)
     assert before < 100 < held.nbytes / 2**20
+
+
+@pytest.mark.parametrize("name", ["bench", "bench-avx512"])
+def test_the_published_tables_are_what_the_json_says(name):
+    folder = ROOT / "results" / "bench"
+    assert bench_table(json.loads((folder / f"{name}.json").read_text())) == (folder / f"{name}.md").read_text()
 
 
 def test_every_way_of_training_begins_with_the_first_batch(little):
