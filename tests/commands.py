@@ -15,6 +15,7 @@ SMALL = [
     *("-c", "configs/base.yaml", "-c", "configs/corpus/other.yaml"),
     *("--data.vocab_size", "700", "--data.batch_tokens", "128", "--trainer.accelerator", "cpu"),
     *("--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar", "false"),
+    *("--alignment_maps", "false"),  # they would take more than half of the time
 ]
 GRU_SIZES = ["--model.network.init_args.d_embed", "8", "--model.network.init_args.d_model", "12"]
 TRANSFORMER_SIZES = ["--model.network.init_args.d_model", "8", "--model.network.init_args.d_ff", "12"]
@@ -31,11 +32,13 @@ def write_corpus(folder: Path) -> Path:
     return folder
 
 
-def run(*arguments: str, module: str = "scripts.train", expect: int | None = 0) -> subprocess.CompletedProcess:
+def run(
+    *arguments: str, module: str = "scripts.train", expect: int | None = 0, stdin: bytes = b""
+) -> subprocess.CompletedProcess:
     """A command in a process of its own, without network; `expect` None takes any exit status."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
     environment.pop("PYTEST_CURRENT_TEST", None)  # another one in each test
-    done = run_module(module, arguments, environment)
+    done = run_module(module, arguments, environment, stdin)
     assert expect is None or done.returncode == expect, f"{done.stdout}\n{done.stderr}"
     return done
 

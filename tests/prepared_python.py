@@ -25,18 +25,21 @@ _LIBRARIES = (
 )
 
 
-def run_module(module: str, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess:
+def run_module(
+    module: str, arguments: tuple[str, ...], environment: dict[str, str], stdin: bytes = b""
+) -> subprocess.CompletedProcess:
     """What `subprocess.run` gives for `python -m module *arguments` in the project's root, with its output as text.
 
     Each `environment` has a prepared process of its own: the libraries read it when they are imported.
     """
     server = _server(tuple(sorted(environment.items())))
     with tempfile.TemporaryDirectory() as folder:
-        paths = [str(Path(folder) / name) for name in ("stdout", "stderr")]
+        paths = [str(Path(folder) / name) for name in ("stdin", "stdout", "stderr")]
+        Path(paths[0]).write_bytes(stdin)
         server.stdin.write(json.dumps([module, arguments, *paths]) + "\n")
         server.stdin.flush()
         status = int(server.stdout.readline())
-        stdout, stderr = (Path(path).read_text(encoding="utf-8") for path in paths)
+        stdout, stderr = (Path(path).read_text(encoding="utf-8") for path in paths[1:])
     return subprocess.CompletedProcess([sys.executable, "-m", module, *arguments], status, stdout, stderr)
 
 
@@ -59,17 +62,17 @@ def _serve() -> None:
     for library in _LIBRARIES:
         __import__(library)
     for line in sys.stdin:
-        module, arguments, stdout, stderr = json.loads(line)
+        module, arguments, *paths = json.loads(line)
         child = os.fork()
         if not child:
-            _become(module, arguments, stdout, stderr)
+            _become(module, arguments, paths)
             return
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _become(module: str, arguments: list[str], stdout: str, stderr: str) -> None:
-    """Turns this process into the command; it ends as the command does."""
-    for descriptor, path in ((0, os.devnull), (1, stdout), (2, stderr)):
+def _become(module: str, arguments: list[str], paths: list[str]) -> None:
+    """Turns this process into the command, with files in the place of its terminal; it ends as the command does."""
+    for descriptor, path in enumerate(paths):
         opened = os.open(path, os.O_RDWR | os.O_CREAT)
         os.dup2(opened, descriptor)
         os.close(opened)

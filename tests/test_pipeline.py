@@ -31,7 +31,7 @@ def trained(corpus, tmp_path_factory) -> Path:
     tmp_path = tmp_path_factory.mktemp("trained")
     done = run(
         *("--corpus", str(corpus), "--runs_dir", str(tmp_path / "runs"), "--", *SMALL[4:]),
-        *("--data.cache_dir", str(tmp_path / "cache")),
+        *("--data.cache_dir", str(tmp_path / "cache"), "--alignment_maps", "true"),
         module="scripts.train_all",
     )
     (tmp_path / "output.txt").write_text(done.stdout)
@@ -237,7 +237,7 @@ def test_a_training_learns_at_the_rate_of_each_step_and_its_best_weights_are_wha
 
 
 def test_alignment_maps_can_be_left_out(corpus, tmp_path):
-    fit(corpus, tmp_path, "gru_attention", "--alignment_maps", "false", "--trainer.max_epochs", "1")
+    fit(corpus, tmp_path, "gru_attention", "--trainer.max_epochs", "1")  # as all runs of these tests but `trained`'s
     events = EventAccumulator(str(tmp_path / "runs/little/gru_attention/seed1"), size_guidance={"images": 0})
     tags = events.Reload().Tags()
     assert tags["images"] == []

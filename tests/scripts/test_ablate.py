@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import yaml
 from pipeline.ablation_table import WHOLE
 from pipeline.run_folder import RunFolder
 from scripts import ablate, train_all
-from tests.commands import ROOT, write_corpus
+from tests.commands import ROOT, run, write_corpus
 
 RECIPE = {
     "dropout": 0.1,
@@ -58,6 +59,21 @@ def configs(tmp_path, monkeypatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def quick_start(monkeypatch) -> None:
+    """Trainings start without waiting for libraries, one at a time; how `Children` does it is tested below."""
+    lock = threading.Lock()
+
+    def start(self, command, environment):
+        python, dash_m, module, *arguments = command
+        assert (python, dash_m) == (sys.executable, "-m")
+        with lock:
+            done = run(*arguments, module=module, expect=None)
+        return done.returncode, done.stdout + done.stderr
+
+    monkeypatch.setattr(ablate.Children, "run", start)
+
+
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -77,7 +93,9 @@ def arguments(tmp_path: Path, *more: str) -> list[str]:
     return [*(f"--{name}={value}" for name, value in given.items()), "--beam=2", *more]
 
 
-def test_every_model_is_scored_with_the_recipe_and_without_each_part(tmp_path, configs, monkeypatch, capsys):
+def test_every_model_is_scored_with_the_recipe_and_without_each_part(
+    tmp_path, configs, quick_start, monkeypatch, capsys
+):
     write_corpus(tmp_path / "little")
     out = tmp_path / "out.json"
     more = (f"--out={out}", "--jobs=2", "--", f"--data.cache_dir={tmp_path / 'cache'}")
@@ -118,7 +136,7 @@ def test_no_models_is_an_error(tmp_path, configs, monkeypatch, capsys):
     assert "no models are named" in capsys.readouterr().err
 
 
-def test_a_training_that_fails_is_shown(tmp_path, configs, monkeypatch, capsys):
+def test_a_training_that_fails_is_shown(tmp_path, configs, quick_start, monkeypatch, capsys):
     write_corpus(tmp_path / "little")
     monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, "--", "--data.max_len=1")])
     with pytest.raises(SystemExit):

@@ -13,9 +13,9 @@ from pipeline.scoring import Search
 from pipeline.standard_input import read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translator
 from scripts.translate import load_models, main, translate_lines
+from tests.commands import ROOT, run
 from tests.tiny_runs import write_corpus, write_run
 
-ROOT = Path(__file__).parent.parent.parent
 LONG = "the dog sleeps . " * 100
 
 
@@ -28,20 +28,13 @@ def runs(tmp_path_factory) -> Path:
     return folder / "runs" / "little"
 
 
-def translate(run: Path, text: bytes, *options: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.translate", str(run), "--beam", "2", *options],
-        cwd=ROOT,
-        input=text,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+def translate(folder: Path, text: bytes, *options: str, expect: int = 0) -> subprocess.CompletedProcess:
+    return run(str(folder), "--beam", "2", *options, module="scripts.translate", stdin=text, expect=expect)
 
 
 def test_a_line_for_a_line_and_empty_lines_stay_empty(runs):
     done = translate(runs / "gru" / "seed1", b"the dog sleeps .\n\na cat sees the dog .\r\n")
-    assert done.returncode == 0
-    lines = done.stdout.decode().split("\n")
+    lines = done.stdout.split("\n")
     assert len(lines) == 4
     assert lines[0]
     assert lines[1] == ""
@@ -51,31 +44,28 @@ def test_a_line_for_a_line_and_empty_lines_stay_empty(runs):
 
 def test_several_runs_stand_in_columns(runs):
     done = translate(runs, b"the dog sleeps .")
-    assert done.stdout.decode().count("\t") == 1
+    assert done.stdout.count("\t") == 1
 
 
 def test_broken_utf8_is_an_error_with_its_line_and_what_is_before_is_out(runs):
-    done = translate(runs / "gru" / "seed1", b"the dog sleeps .\na \xff cat\nthe dog .\n")
-    assert done.returncode == 2
-    assert done.stdout.decode().count("\n") == 1
-    assert "standard input, line 2: not UTF-8" in done.stderr.decode()
+    done = translate(runs / "gru" / "seed1", b"the dog sleeps .\na \xff cat\nthe dog .\n", expect=2)
+    assert done.stdout.count("\n") == 1
+    assert "standard input, line 2: not UTF-8" in done.stderr
 
 
 def test_a_long_line_is_refused_with_its_number_or_split_as_told(runs):
     text = f"the dog sleeps .\n{LONG}\n".encode()
     length = len(translator(runs).source_ids([LONG])[0])
-    refused = translate(runs / "gru" / "seed1", text)
-    assert refused.returncode == 2
-    assert refused.stdout.decode().count("\n") == 1
-    assert f"line 2: {length} pieces, but at most {LONGEST_SOURCE} are taken" in refused.stderr.decode()
+    refused = translate(runs / "gru" / "seed1", text, expect=2)
+    assert refused.stdout.count("\n") == 1
+    assert f"line 2: {length} pieces, but at most {LONGEST_SOURCE} are taken" in refused.stderr
     split = translate(runs / "gru" / "seed1", text, "--long", "split")
-    assert split.returncode == 0
-    assert split.stdout.decode().count("\n") == 2
+    assert split.stdout.count("\n") == 2
 
 
 def test_json_has_pieces_scores_and_alignments(runs):
     done = translate(runs, b"the dog sleeps .\n\n", "--json", "--nbest", "2")
-    first, second = map(json.loads, done.stdout.decode().splitlines())
+    first, second = map(json.loads, done.stdout.splitlines())
     gru, transformer = first["models"]
     assert second["models"][0]["translations"] == []
     for translation in transformer["translations"]:
@@ -89,19 +79,19 @@ def test_json_has_pieces_scores_and_alignments(runs):
 
 
 def test_nbest_and_alignments_as_text(runs):
-    several = translate(runs / "transformer" / "seed1", b"the dog .\na cat .\n", "--nbest", "2").stdout.decode()
+    several = translate(runs / "transformer" / "seed1", b"the dog .\na cat .\n", "--nbest", "2").stdout
     assert [line.split(" ||| ")[0] for line in several.split("\n")[:-1]] == ["1", "1", "2", "2"]
-    aligned = translate(runs / "transformer" / "seed1", b"the dog .\n", "--align", "pharaoh").stdout.decode()
+    aligned = translate(runs / "transformer" / "seed1", b"the dog .\n", "--align", "pharaoh").stdout
     text, links = aligned.rstrip("\n").split(" ||| ")
     assert len(links.split()) == len(text.split())
 
 
 def test_links_do_not_count_other_words_than_the_line_has(runs):
     done = translate(runs / "transformer" / "seed1", "the dog´s cat .\nthe dog .\n".encode(), "--align", "pharaoh")
-    odd, plain = done.stdout.decode().splitlines()
+    odd, plain = done.stdout.splitlines()
     assert odd.endswith(" ||| ")  # the tokenizer's NFKC parts the second word
     assert not plain.endswith(" ||| ")
-    assert "line 1: Transformer reads other words than those between the spaces; no links" in done.stderr.decode()
+    assert "line 1: Transformer reads other words than those between the spaces; no links" in done.stderr
 
 
 def test_two_files_of_one_run_are_told_apart(runs):
