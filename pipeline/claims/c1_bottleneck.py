@@ -5,8 +5,8 @@ which uses all hidden states HS, solves it.
 
 Literature: Cho et al. 2014 and Bahdanau et al. 2015 see quality fall with length without attention, and not with it;
 Sutskever et al. 2014 see no fall up to 35 words with 8,000 numbers per sentence and a reversed source. So the claim
-made precise is: a memory of fixed size is too small from some length on; that length grows with the size; attention
-removes the dependence, within the lengths of training.
+made precise is: a memory of fixed size is too small from some length on; that length grows with the size; with
+attention the same size reaches further.
 
 Set-up: copying random symbols, where everything must be carried. One GRU class; what differs is `memory` (last state,
 mean of states, all states) and, as a control, attention with equal weights for all states. Held equal: parameters,

@@ -31,7 +31,7 @@ fails on that task is undecided. What is said of the GRU of one direction is und
 distance 1.
 
 What this does not show: how *far* anything reaches: who has learned recall is right at all distances of training, and
-who has not is right at none, so it refutes "inevitably" by one example, and ranks nobody; what a GRU ⇄ owes to the
+who has not is right as often near as far, so it refutes "inevitably" by one example, and ranks nobody; what a GRU ⇄ owes to the
 question standing last, which its backward half reads first, while a GRU → has to keep all pairs before it knows which
 is asked for; hard agreement: the subject has ids of its own and one bit is carried, which a last state can do; distance
 for a backward GRU beyond 10 words from the start; what the states of two models hold beside one another: a GRU's is

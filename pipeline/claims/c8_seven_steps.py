@@ -118,7 +118,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         f"control: seeds that never get to {TARGET} nats with the scale, d_k = {widest}",
         sum(not reaches_target(run) for run in scaled) if scaled else None,
         0,
-    )
+    )._replace(rule="at most 0 (a count of trainings)")
     sooner = verdict.above(
         f"training steps to {TARGET} nats saved by the scale, d_k = {widest}", over_seeds(saved), 0.0
     )
