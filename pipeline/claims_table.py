@@ -58,7 +58,7 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals, which decide. One "
         "without width: all seeds and items came out alike, which among n of them may still miss a share of 3 / n. "
         "Exact findings follow from how a model is built, those that fail too: but for a bug, no run can change them. "
-        "GRU →: the encoder reads from left to right; GRU ⇄: in both directions. g(d): how much the loss depends on the "
+        "GRU →: the encoder reads from left to right; GRU ⇄: both ways. g(d): how much the loss depends on the "
         "vector of the symbol that is asked for, d steps back, per unit of its gradient at the logits. "
         "p: that a primary finding only just reaches its threshold, corrected (Holm 1979) for all that "
         f"{_names(family)} have."

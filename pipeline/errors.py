@@ -1,5 +1,6 @@
 """The one exception that means: the user's input is at fault, and the message says what to do."""
 
+import io
 import re
 import signal
 import sys
@@ -23,7 +24,12 @@ class UserError(ValueError):
 @contextmanager
 def exit_on_error() -> Iterator[None]:
     """How a command ends: with the message and status 2 where input or files are at fault, with 130 on Ctrl-C, with 143
-    on SIGTERM, which becomes an exception too, so that children are ended and half-written files removed on the way."""
+    on SIGTERM, which becomes an exception too, so that children are ended and half-written files removed on the way.
+
+    What it prints is UTF-8 whatever the locale, as all files are: words are in any script, and maps of blocks.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield

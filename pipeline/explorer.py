@@ -39,7 +39,10 @@ def explorer_content(runs: Sequence[TrainedRun], num_sentences: int = NUM_SENTEN
     loaded = [(Translator.load(run.checkpoint), run) for run in runs]
     if len({translator.origin.content_hash for translator, _ in loaded}) > 1:
         folders = ", ".join(str(run.folder) for run in runs)
-        raise UserError(f"{folders} were trained on different texts and cannot be compared; move the older ones away")
+        raise UserError(
+            f"{folders} were trained on different texts and cannot be compared; give the folder of one corpus, or move "
+            "the older runs away"
+        )
     loaded.sort(key=lambda pair: (model_order(pair[0].name), pair[1].seed))
     shown: dict[str, tuple[Translator, TrainedRun]] = {}
     for translator, run in loaded:

@@ -112,12 +112,21 @@ def use_fonts_for(texts: Sequence[str]) -> None:
 
 
 class PanelMap(NamedTuple):
-    """One map of a panel: `weights` (tgt_words, src_words), or one column where one state is handed over."""
+    """One map of a panel: `weights` (tgt_words, src_words), or one column where one state is handed over.
+
+    `darkest` is the weight that is drawn as darkly as can be: 1, where a row may have all its weight in one place.
+    """
 
     title: str
     weights: np.ndarray
     src_words: Sequence[str]
     tgt_words: Sequence[str]
+    darkest: float = 1.0
+
+    @property
+    def shades(self) -> np.ndarray:
+        """How darkly each cell is drawn, from 0 to 1."""
+        return self.weights / self.darkest
 
 
 def alignment_panel(
@@ -134,9 +143,10 @@ def alignment_panel(
         layout="constrained",
     )
     axes = figure.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
-    for axis, (title, weights, src_words, tgt_words) in zip(axes, maps, strict=True):
-        image = _draw_map(axis, weights, src_words, tgt_words, gold if weights.shape[1] > 1 else frozenset())
-        axis.set_title(printable(title), fontsize=10, pad=8, parse_math=False)
+    for axis, shown in zip(axes, maps, strict=True):
+        framed = gold if shown.weights.shape[1] > 1 else frozenset()
+        image = _draw_map(axis, shown.shades, shown.src_words, shown.tgt_words, framed)
+        axis.set_title(printable(shown.title), fontsize=10, pad=8, parse_math=False)
     colour_bar = figure.colorbar(image, ax=list(axes), fraction=0.025, pad=0.01, aspect=30)
     colour_bar.set_label(scale_label, fontsize=8)
     colour_bar.ax.tick_params(labelsize=7)

@@ -23,6 +23,7 @@ from pipeline.scoring import Search, token_nats, translate_batch
 
 # Ids of a source, beyond which search would stop before a translation of twice its length is done.
 LONGEST_SOURCE = int((SearchLimits().cap - SearchLimits().extra) / SearchLimits().factor)
+SALIENCY = "saliency"
 # Source tokens in a batch, times hypotheses per source: as much as a processor's cache likes, and no GPU notices.
 _BATCH_TOKENS = 8192
 
@@ -48,7 +49,10 @@ class Translation(NamedTuple):
 
 
 class WordMap(NamedTuple):
-    """A map of words: `weights` (heads, queries, keys), and what stands on its axes."""
+    """A map of words: `weights` (heads, queries, keys), and what stands on its axes.
+
+    `kind` is that of an `AttentionMap`, or `SALIENCY`.
+    """
 
     name: str
     kind: str
@@ -212,7 +216,7 @@ class Translator:
         src_words, src_word_of = self.tokenizer.words(translation.src_ids)
         tgt_words, tgt_word_of = self.tokenizer.words([*tgt_ids, EOS])
         weights = merge_to_words(rows.cpu().numpy(), src_word_of, tgt_word_of)
-        return WordMap("saliency", "cross", weights[None], tgt_words, src_words)
+        return WordMap(SALIENCY, SALIENCY, weights[None], tgt_words, src_words)
 
     def forced(self, src: str, tgt: str) -> Translation:
         """A translation that is given instead of found, with the probability that the model gives it."""

@@ -6,7 +6,8 @@
 Each model's map is that of its own translation or, with --target, of the one that is given. Without --out the maps are
 drawn in the terminal; the ending of --out says what is written: .html, .json (weights and words), or a picture (.png,
 .svg, .pdf). Attention is the mean of all layers and heads. --saliency draws instead how much each prediction changes
-with each source word (the norm of the gradient), which a model without attention has too.
+with each source word (the norm of the gradient, as a share of its row; darkest where a map has most), which a model
+without attention has too.
 """
 
 import argparse
@@ -18,16 +19,17 @@ import torch
 from pipeline.atomic import write_text
 from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import alignment_page
-from pipeline.plots import PanelMap, alignment_panel
 from pipeline.scoring import checked_search
+from pipeline.sentence_maps import panel_of, picture_path, save_picture, sentence_map
 from pipeline.terminal import map_text
-from pipeline.translator import LONGEST_SOURCE, Translator, mean_cross_map
+from pipeline.translator import LONGEST_SOURCE, Translator
 from scripts.translate import load_models
 
 
 def run(options: argparse.Namespace) -> None:
     """Draws the maps that the options ask for."""
     search = checked_search(options.beam, options.alpha)
+    out = options.out and picture_path(options.out)
     maps, described = [], []
     for model in load_models(options.runs, options.device):
         translator = model.translator
@@ -38,11 +40,8 @@ def run(options: argparse.Namespace) -> None:
             translation = translator.translate([options.sentence], search)[0][0]
         else:
             translation = translator.forced(options.sentence, options.target)
-        if options.saliency:
-            shown = translator.saliency_map(translation)
-        else:
-            shown = mean_cross_map(translator.word_maps_of(translation))
-        maps.append(PanelMap(model.label, shown.weights[0], shown.keys, shown.queries))
+        shown = sentence_map(translator, translation, of_saliency=options.saliency)
+        maps.append(panel_of(model.label, shown))
         described.append(
             {
                 "model": model.label,
@@ -53,25 +52,19 @@ def run(options: argparse.Namespace) -> None:
                 "log_prob": translation.log_prob,
             }
         )
-    what = "saliency" if options.saliency else "attention weight"
-    if options.out is None:
+    if out is None:
         print("\n\n".join(map_text(panel) for panel in maps))
         return
-    if not options.out.suffix:
-        options.out = options.out.with_suffix(".png")
-    ending = options.out.suffix
-    if ending == ".html":
-        write_text(options.out, alignment_page(options.sentence, maps))
-    elif ending == ".json":
-        write_text(
-            options.out, json.dumps({"sentence": options.sentence, "maps": described}, ensure_ascii=False, indent=1)
-        )
+    if out.suffix == ".html":
+        write_text(out, alignment_page(options.sentence, maps))
+    elif out.suffix == ".json":
+        write_text(out, json.dumps({"sentence": options.sentence, "maps": described}, ensure_ascii=False, indent=1))
     else:
         try:
-            alignment_panel(maps, scale_label=what).savefig(options.out, dpi=150)
-        except ValueError as error:  # matplotlib, of an ending it does not know
-            raise UserError(f"--out {options.out}: {error}; or .html, .json") from error
-    print(f"written to {options.out}")
+            save_picture(maps, out, of_saliency=options.saliency)
+        except UserError as error:
+            raise UserError(f"--out {error}; or .html, .json") from error
+    print(f"written to {out}")
 
 
 def _refuse_unreadable(translator: Translator, name: str, text: str) -> None:
@@ -91,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", help="a translation to draw the maps of; default: each model's own")
     parser.add_argument("--out", type=Path, help="file to write: .png, .svg, .pdf, .html or .json")
     parser.add_argument("--saliency", action="store_true", help="gradients instead of attention")
-    parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search; 1 is greedy (default: 5)")
-    parser.add_argument("--alpha", type=float, default=1.0, help="of the length penalty (default: 1)")
+    parser.add_argument("--beam", type=int, default=5, help="hypotheses in the search without --target (default: 5)")
+    parser.add_argument("--alpha", type=float, default=1.0, help="of its length penalty (default: 1)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
     return parser
 

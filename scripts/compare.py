@@ -14,10 +14,11 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
-from pipeline.plots import PanelMap, alignment_panel, curves_figure
+from pipeline.plots import alignment_panel, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
 from pipeline.report_content import read_results
 from pipeline.results import read_translations
+from pipeline.sentence_maps import panel_of
 from pipeline.translator import Translator, mean_cross_map
 
 
@@ -58,10 +59,10 @@ def compare(runs: list[Path], out: Path) -> None:
 
 def _panel(labels: list[str], translators: list[Translator], pair: SentencePair) -> Figure:
     """The alignment of one sentence pair in every model, with the gold links where the corpus knows them."""
-    maps = []
-    for label, translator in zip(labels, translators, strict=True):
-        mean = mean_cross_map(translator.word_maps(pair.src, pair.tgt))
-        maps.append(PanelMap(label, mean.weights[0], mean.keys, mean.queries))
+    maps = [
+        panel_of(label, mean_cross_map(translator.word_maps(pair.src, pair.tgt)))
+        for label, translator in zip(labels, translators, strict=True)
+    ]
     gold = {(link.src, link.tgt) for link in pair.links if link.is_sure}
     return alignment_panel(maps, gold=gold)
 

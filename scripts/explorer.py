@@ -26,6 +26,8 @@ def main() -> None:
     with exit_on_error():
         if options.sentences < 1:
             raise UserError(f"--sentences is {options.sentences}; it must be at least 1")
+        if not options.folder.is_dir():
+            raise UserError(f"{options.folder} is no folder; give one with finished runs, for instance runs/toy")
         runs = find_runs([options.folder])
         content = explorer_content(runs, options.sentences)
         content["of"] = results_hashes([run.folder for run in runs])

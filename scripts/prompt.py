@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import UserError
-from pipeline.plots import PanelMap, alignment_panel
 from pipeline.printable import printable
 from pipeline.scoring import Search
+from pipeline.sentence_maps import panel_of, picture_path, save_picture, sentence_map
 from pipeline.terminal import map_text
-from pipeline.translator import LONGEST_SOURCE, Translation, Translator, mean_cross_map
+from pipeline.translator import LONGEST_SOURCE, Translation, Translator
 
 _HELP = """Type a sentence. Words and punctuation as in the training corpus; arrow keys bring back earlier ones.
   :map [FILE]   the alignment of the last sentence, here and as FILE (default: map.png)
@@ -31,6 +31,14 @@ def prompt(translators: dict[str, Translator], search: Search) -> None:
     history = _start_history()
     languages = {f"{t.origin.src} → {t.origin.tgt}" for t in translators.values()}
     console.print(f"{' / '.join(sorted(languages))}; :help lists what else can be typed")
+    try:
+        _answer(console, translators, search)
+    finally:
+        _keep_history(history)
+
+
+def _answer(console: Console, translators: dict[str, Translator], search: Search) -> None:
+    """Answers line after line."""
     last: dict[str, Translation] = {}
     while True:
         try:
@@ -54,7 +62,6 @@ def prompt(translators: dict[str, Translator], search: Search) -> None:
                 last = _translate(console, translators, search, line)
         except (UserError, OSError) as error:
             console.print(Text(f"error: {error}", style="red"))
-    _keep_history(history)
 
 
 def _translate(
@@ -86,26 +93,17 @@ def _show_maps(
 ) -> None:
     if not last:
         raise UserError("there is no sentence yet; type one first")
-    name, _, file = command.partition(" ")
-    is_saliency = name == ":saliency"
-    maps = []
-    for label, translation in last.items():
-        translator = translators[label]
-        found = (
-            translator.saliency_map(translation)
-            if is_saliency
-            else mean_cross_map(translator.word_maps_of(translation))
-        )
-        maps.append(PanelMap(label, found.weights[0], found.keys, found.queries))
+    name, *file = command.split(maxsplit=1)
+    of_saliency = name == ":saliency"
+    path = picture_path(Path(*file) if file else Path("map.png"))
+    maps = [
+        panel_of(label, sentence_map(translators[label], translation, of_saliency=of_saliency))
+        for label, translation in last.items()
+    ]
     for panel in maps:
         console.print(Text(map_text(panel)), soft_wrap=True)
         console.print()
-    path = Path(file.strip() or "map.png")
-    path = path if path.suffix else path.with_suffix(".png")
-    try:
-        alignment_panel(maps, scale_label="saliency" if is_saliency else "attention weight").savefig(path, dpi=150)
-    except ValueError as error:  # matplotlib, of an ending it cannot write
-        raise UserError(f"{path}: {error}") from error
+    save_picture(maps, path, of_saliency=of_saliency)
     console.print(f"saved as {path}", markup=False)
 
 

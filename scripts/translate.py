@@ -6,11 +6,12 @@
 As a filter it writes one line per line: the translation; with several runs their translations, separated by tabs;
 with --align pharaoh "translation ||| 0-0 1-1"; with --nbest N, N lines "number ||| translation ||| score"; with --json
 an object with pieces, log-probabilities in nats, scores and alignments. Empty lines stay empty, and have no lines
-with --nbest. A line that is too long, or is not UTF-8, is an error with its number, after all lines before it have
-been written.
+with --nbest; a model that reads one vector has no links. A line that is too long, or is not UTF-8, is an error with
+its number, after all lines before it have been written.
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -145,13 +146,16 @@ def _joined(parts: list[list[Translation]]) -> list[Translation]:
 
 
 def _with_links(model: Model, translations: list[Translation], line: str, number: int) -> str:
-    """The translation and the links of its words; without links where the tokenizer has other words than the line."""
+    """The translation and the links of its words; without links where the tokenizer has other words than the line, or
+    the model reads one vector."""
     if not translations:
         return ""
     best = translations[0]
     mean = mean_cross_map(model.translator.word_maps_of(best))
     links = set()
-    if mean.weights.shape[2] > 1 and len(mean.queries) > 1:
+    if mean.weights.shape[2] == 1:
+        _say_once(f"{model.label} reads one vector; no links")
+    elif len(mean.queries) > 1:
         is_read_so = len(mean.keys) - 1 == len(line.split())
         if is_read_so and len(mean.queries) - 1 == len(best.text.split()):
             links = strongest_links(mean.weights[0][:-1, :-1])
@@ -162,6 +166,11 @@ def _with_links(model: Model, translations: list[Translation], line: str, number
                 file=sys.stderr,
             )
     return f"{best.text} ||| {format_pharaoh(links)}"
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _json_line(content: dict[str, Any]) -> str:
@@ -233,11 +242,11 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--json tells which piece was made from which, so it cannot join parts; leave --long split out")
     if options.align and options.long == "split":
         raise UserError("--align counts the words of whole lines, so it cannot join parts; leave --long split out")
+    if sys.stdin is None:
+        raise UserError("there is no standard input; give lines from a file or a pipe")
     if sys.stdin.isatty():
-        if options.json or options.align or options.nbest > 1 or options.long == "split":
-            raise UserError(
-                "--json, --align, --nbest and --long are for lines from a file or a pipe, not for a terminal"
-            )
+        if options.json or options.align or options.long == "split":
+            raise UserError("--json, --align and --long are for lines from a file or a pipe, not for a terminal")
         prompt({model.label: model.translator for model in models}, search)
     else:
         translate_filter(models, search, options)
@@ -245,7 +254,6 @@ def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     options = _parser().parse_args()
-    sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: input is UTF-8, so is output
     with exit_on_error():
         try:
             run(options)

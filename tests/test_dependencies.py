@@ -29,7 +29,7 @@ LEVELS = [
     {"pipeline.objective"},
     {"pipeline.fast"},
     {"pipeline.translator", "pipeline.scored_task"},
-    {"pipeline.task"},
+    {"pipeline.task", "pipeline.sentence_maps"},
     {"pipeline.callbacks", "pipeline.results", "pipeline.run_folder", "pipeline.evaluation", "pipeline.bench"},
     {"pipeline.panels", "pipeline.explorer"},
     {"pipeline.claims"},

@@ -1,5 +1,6 @@
 """How commands end."""
 
+import io
 import os
 import signal
 
@@ -15,6 +16,14 @@ def test_what_ends_a_command_decides_its_status(raised, status):
     with pytest.raises(SystemExit) as end, exit_on_error():
         raise raised
     assert end.value.code == status
+
+
+def test_what_a_command_prints_is_utf8_whatever_the_locale(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    with exit_on_error():
+        print("░▒▓█ 나무", flush=True)
+    assert written.getvalue().decode() == "░▒▓█ 나무\n"
 
 
 def test_on_sigterm_a_command_cleans_up_before_it_ends():

@@ -9,6 +9,7 @@ from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
 from pipeline.explorer import chosen_sentences, explorer_content
 from pipeline.run_folder import find_runs
+from scripts.explorer import main
 from tests.tiny_runs import finish_run, write_corpus, write_run
 
 PAIRS = [
@@ -78,6 +79,11 @@ def test_runs_on_different_texts_are_not_compared(runs, tmp_path):
     folders = [write_run(tmp_path / "runs", tmp_path / name, "gru") for name in ("one", "other")]
     with pytest.raises(UserError, match="trained on different texts"):
         explorer_content(find_runs(folders))
+
+
+def test_a_checkpoint_is_no_folder_of_runs(runs, refuse):
+    checkpoint = next(runs.rglob("best.ckpt"))
+    assert "best.ckpt is no folder; give one with finished runs" in refuse(main, str(checkpoint))
 
 
 def test_a_curve_has_what_was_logged_and_the_later_file_counts_where_two_overlap(tmp_path):

@@ -15,6 +15,13 @@ def test_saliency_is_the_gradient_of_each_prediction_alone(network, sentences):
         torch.testing.assert_close(found[step], norms / norms.sum(), atol=1e-5, rtol=1e-3)
 
 
+def test_a_long_translation_is_done_in_parts_with_the_same_result(network, sentences, monkeypatch):
+    src, _, tgt = sentences
+    whole = saliency(network, src[0], tgt[0, :-1], tgt[0, 1:])
+    monkeypatch.setattr("pipeline.saliency._COPIES", 3)
+    torch.testing.assert_close(saliency(network, src[0], tgt[0, :-1], tgt[0, 1:]), whole)
+
+
 def test_it_agrees_with_moving_a_vector_a_little(network, sentences):
     """Along the gradient, log p rises by its norm: finite differences in double precision."""
     network = network.double()

@@ -16,6 +16,11 @@ def test_words_stand_over_their_columns_and_before_their_rows():
     ]
 
 
+def test_a_map_whose_weights_are_all_small_is_dark_where_it_has_most():
+    panel = PanelMap("", np.array([[0.2, 0.1], [0.0, 0.05]]), ["the", "dog"], ["der", "Hund"], darkest=0.2)
+    assert map_text(panel).split("\n")[-2:] == ["der  ██▒▒", "Hund   ░░"]
+
+
 def test_wide_letters_take_two_cells_and_columns_stay_straight():
     panel = PanelMap("", np.eye(2), ["나", "a"], ["東京", "b"])
     assert map_text(panel).split("\n")[1:] == ["     나a", "東京 ██", "b      ██"]

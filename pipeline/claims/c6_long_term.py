@@ -31,13 +31,13 @@ fails on that task is undecided. What is said of the GRU of one direction is und
 distance 1.
 
 What this does not show: how *far* anything reaches: who has learned recall is right at all distances of training, and
-who has not is right as often near as far, so it refutes "inevitably" by one example, and ranks nobody; what a GRU ⇄ owes to the
-question standing last, which its backward half reads first, while a GRU → has to keep all pairs before it knows which
-is asked for; hard agreement: the subject has ids of its own and one bit is carried, which a last state can do; distance
-for a backward GRU beyond 10 words from the start; what the states of two models hold beside one another: a GRU's is
-wider; natural text; a word's own vector as the task needs it (the probe of it says that it can be read); other depths
-(a GRU has one layer here, the Transformer two, at equal parameters); keys and values in words of their own, to be bound
-first: there, in trials, the GRUs learned sooner, so the task as it is favours the Transformer.
+who has not is right as often near as far, so it refutes "inevitably" by one example, and ranks nobody; what a GRU ⇄
+owes to the question standing last, which its backward half reads first, while a GRU → has to keep all pairs before it
+knows which is asked for; hard agreement: the subject has ids of its own and one bit is carried, which a last state can
+do; distance for a backward GRU beyond 10 words from the start; what the states of two models hold beside one another: a
+GRU's is wider; natural text; a word's own vector as the task needs it (the probe of it says that it can be read); other
+depths (a GRU has one layer here, the Transformer two, at equal parameters); keys and values in words of their own, to
+be bound first: there, in trials, the GRUs learned sooner, so the task as it is favours the Transformer.
 """
 
 from collections.abc import Sequence

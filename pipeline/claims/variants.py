@@ -18,7 +18,7 @@ class UniformGRU(GRUSeq2Seq):
 class CausalTransformer(TransformerSeq2Seq):
     """Self-attention that reads to the left only, in the encoder too."""
 
-    def _encode(self, states: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor]]:
+    def _encode(self, states: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor | None]]:
         length = states.size(1)
         causal = torch.ones(length, length, dtype=torch.bool, device=states.device).tril()
         mask = causal & src_mask[:, None, None, :]

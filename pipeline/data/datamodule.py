@@ -27,8 +27,8 @@ class TranslationData(pl.LightningDataModule):
         vocab_size: Pieces of the joint vocabulary; where the corpus allows fewer, the rest stay unused.
         batch_tokens: At most this many target tokens in a batch, and source tokens likewise, padding included.
         eval_batch_tokens: The same for validation and test.
-        max_len: Training pairs with a side of more pieces than this are left out, and counted in the log. Validation
-            and test always keep every sentence.
+        max_len: Training pairs with a side of more pieces than this, its end included, are left out, and counted in
+            the log. Validation and test always keep every sentence.
         seed: Of the batch order.
         revision: Commit of a dataset on the Hub; None takes the newest.
         cache_dir: Where the tokenizer and the generated toy corpus are kept.
@@ -89,8 +89,8 @@ class TranslationData(pl.LightningDataModule):
                 raise UserError(f"no training pair has both sides within {self.max_len} pieces; raise --data.max_len")
             if len(kept) < len(train):
                 _say(
-                    f"{len(train) - len(kept)} of {len(train)} training pairs are longer than {self.max_len} pieces "
-                    "and are left out (--data.max_len)"
+                    f"{len(train) - len(kept)} of {len(train)} training pairs are longer than {self.max_len} pieces, "
+                    "their ends included, and are left out (--data.max_len)"
                 )
             if self.tokenizer.size < self.vocab_size:
                 _say(

@@ -100,12 +100,14 @@ class MultiHeadAttention(nn.Module):
 
         Args:
             mask: Broadcasts to (batch, num_heads, query_len, key_len), True where readable.
-            is_causal: Query i reads keys 0 … i only; instead of a mask, and without weights.
+            is_causal: Query i reads keys 0 … i only; instead of a mask, for as many queries as keys.
             need_weights: Take the spelled-out path and return the weights (batch, num_heads, query_len, key_len).
         """
         query = self._split(self.query(states))  # 2
         key, value = keys_values
         if need_weights:
+            if is_causal:
+                mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool, device=query.device).tril()
             context, weights = dot_product_attention(query, key, value, mask, self.scale)
         else:
             context, weights = self.fused(query, key, value, mask, is_causal)

@@ -97,7 +97,7 @@ class Seq2Seq(nn.Module, ABC):
         """Predicts the token after each token of `tgt` (batch, tgt_len).
 
         With `state=None`, `tgt` starts with BOS: the whole target at once in training. With the state of an earlier
-        call, `tgt` goes on where that call ended: one token at a time in search. Both give the same logits.
+        call, `tgt` is the next token, as in search. Both give the same logits.
 
         Several targets may read one source: then `tgt` is (batch · beam, tgt_len), the targets of a source next to one
         another, and `memory` still has one row per source, which is never copied (see `rows_to_positions`).
@@ -127,21 +127,22 @@ class Seq2Seq(nn.Module, ABC):
         return [AttentionMap("cross-attention", output.alignment.unsqueeze(1), "cross")]
 
 
-def hand_over(states: Tensor, mask: Tensor, last: Tensor, memory: Handover) -> Memory:
+def hand_over(states: Tensor, mask: Tensor, last: Tensor, handover: Handover) -> Memory:
     """Chooses what of the encoder the decoder may read.
 
     Args:
         states: (batch, src_len, d_model), every encoder state.
         mask: (batch, src_len), True on real tokens.
         last: (batch, d_model), the encoder's last state.
-        memory: `all` hands over every state; `last` the last one; `mean` their mean (one vector, but not the last).
+        handover: `all` hands over every state; `last` the last one; `mean` their mean (one vector, but not the last).
     """
-    if memory == "all":
-        return Memory(states, mask, last)
-    if memory == "mean":
+    if handover == "all":
+        return Memory(states, mask, summary=last)
+    vector = last
+    if handover == "mean":
         weights = mask.unsqueeze(-1).to(states.dtype)
-        last = (states * weights).sum(1) / weights.sum(1)
-    return Memory(last.unsqueeze(1), mask[:, :1], last)
+        vector = (states * weights).sum(1) / weights.sum(1)
+    return Memory(vector.unsqueeze(1), mask[:, :1], summary=vector)
 
 
 def rows_to_positions(states: Tensor, batch: int) -> Tensor:

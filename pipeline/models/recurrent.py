@@ -66,7 +66,7 @@ class GRUSeq2Seq(Seq2Seq):
             raise ValueError(f"direction is {direction!r}; it must be one of {', '.join(Direction.__args__)}")
         if direction == "both" and d_model % 2:
             raise ValueError(f"d_model is {d_model}; an encoder of both directions needs an even number, half for each")
-        self.memory = memory
+        self.handover = memory
         self.embedding = TiedEmbedding(vocab_size, d_embed, dropout, embedding_scale)
         self.encoder = GRUEncoder(d_embed, d_model, direction)
         self.decoder = UncastGRU(d_embed, d_model, batch_first=True)
@@ -78,7 +78,7 @@ class GRUSeq2Seq(Seq2Seq):
 
     def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
         states, last = self.encoder(vectors, src_mask)
-        return hand_over(states, src_mask, last, self.memory)
+        return hand_over(states, src_mask, last, self.handover)
 
     @property
     def output_matrix(self) -> Tensor:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.attention import Attended, KeyValue, MultiHeadAttention
+from pipeline.models.attention import KeyValue, MultiHeadAttention
 from pipeline.models.embedding import TiedEmbedding
 from pipeline.models.interface import (
     AttentionMap,
@@ -54,14 +54,14 @@ class EncoderLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(d_model)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, states: Tensor, mask: Tensor, *, need_weights: bool = False) -> Attended:
+    def forward(self, states: Tensor, mask: Tensor, *, need_weights: bool = False) -> tuple[Tensor, Tensor | None]:
         """States (batch, src_len, d_model) → states and weights; `mask` is (batch, 1, 1, src_len)."""
         normed = self.attention_norm(states)
         keys_values = self.attention.keys_values(normed)
         context, weights = self.attention(normed, keys_values, mask, need_weights=need_weights)
         states = states + self.dropout(context)
         states = states + self.dropout(self.feed_forward(self.feed_forward_norm(states)))
-        return Attended(states, weights)
+        return states, weights
 
 
 class LayerState(NamedTuple):
@@ -86,8 +86,8 @@ class DecoderLayer(nn.Module):
 
     def forward(
         self, states: Tensor, memory: Memory, past: LayerState | None, *, need_weights: bool = False
-    ) -> tuple[Attended, LayerState]:
-        """States (batch, tgt_len, d_model) → states with cross-attention weights, and what to keep for the next call.
+    ) -> tuple[Tensor, Tensor | None, LayerState]:
+        """States (batch, tgt_len, d_model) → states, cross-attention weights, and what to keep for the next call.
 
         With a `past`, `states` is the one next position, which may read everything before it.
         """
@@ -104,9 +104,10 @@ class DecoderLayer(nn.Module):
         context, weights = self.cross_attention(normed, read, memory.mask[:, None, None, :], need_weights=need_weights)
         states = states + self.dropout(positions_to_rows(context, rows))
         states = states + self.dropout(self.feed_forward(self.feed_forward_norm(states)))
-        if weights is not None:  # (batch, num_heads, beam · tgt_len, src_len) → (rows, num_heads, tgt_len, src_len)
+        if weights is not None:
+            # (batch, num_heads, beam · tgt_len, memory_len) → (rows, num_heads, tgt_len, memory_len)
             weights = weights.unflatten(2, (rows // batch, -1)).transpose(1, 2).flatten(0, 1)
-        return Attended(states, weights), LayerState(target, read)
+        return states, weights, LayerState(target, read)
 
 
 class TransformerSeq2Seq(Seq2Seq):
@@ -138,7 +139,7 @@ class TransformerSeq2Seq(Seq2Seq):
             raise ValueError(f"num_layers is {num_layers}; it must be at least 1")
         if d_ff < 1:
             raise ValueError(f"d_ff is {d_ff}; it must be at least 1")
-        self.memory = memory
+        self.handover = memory
         sizes = (d_model, d_ff, num_heads, dropout)
         self.embedding = TiedEmbedding(vocab_size, d_model, dropout, scale=math.sqrt(d_model))  # §3.4
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_layers))
@@ -151,7 +152,7 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
         states, _ = self._encode(vectors, src_mask, need_weights=False)
-        return hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
+        return hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.handover)
 
     @property
     def output_matrix(self) -> Tensor:
@@ -166,7 +167,13 @@ class TransformerSeq2Seq(Seq2Seq):
         need_alignment: bool = False,
         need_logits: bool = True,
     ) -> DecoderOutput:
-        """As in `Seq2Seq`; with a state, `tgt` must be one token. The alignment is the mean over layers and heads."""
+        """As in `Seq2Seq`; the alignment is the mean over layers and heads.
+
+        Raises:
+            ValueError: There is a state, and `tgt` is not one token.
+        """
+        if state is not None and tgt.size(1) != 1:
+            raise ValueError(f"tgt has {tgt.size(1)} tokens; with the state of an earlier call it must be the next one")
         decoded, _ = self._decode(tgt, memory, state, need_weights=need_alignment, need_logits=need_logits)
         return decoded
 
@@ -180,13 +187,13 @@ class TransformerSeq2Seq(Seq2Seq):
     def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:
         """Cross-attention and encoder self-attention of every layer, with all heads."""
         states, encoder_weights = self._encode(self.embed_source(src), src_mask, need_weights=True)
-        memory = hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.memory)
+        memory = hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.handover)
         _, cross_weights = self._decode(tgt_in, memory, None, need_weights=True)
         cross = [AttentionMap(f"cross-attention, layer {n}", w, "cross") for n, w in enumerate(cross_weights, 1)]
         encoder = [AttentionMap(f"self-attention, layer {n}", w, "encoder") for n, w in enumerate(encoder_weights, 1)]
         return cross + encoder
 
-    def _encode(self, states: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor]]:
+    def _encode(self, states: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor | None]]:
         """All encoder states (batch, src_len, d_model), and the weights of each layer."""
         all_weights = []
         for layer in self.encoder:
@@ -202,13 +209,13 @@ class TransformerSeq2Seq(Seq2Seq):
         *,
         need_weights: bool,
         need_logits: bool = True,
-    ) -> tuple[DecoderOutput, list[Tensor]]:
+    ) -> tuple[DecoderOutput, list[Tensor | None]]:
         """The output, and the cross-attention weights of each layer (batch, num_heads, tgt_len, memory_len)."""
         states = self._embed(tgt, start=0 if state is None else state[0].target.key.size(2))
         all_weights, new_state = [], []
         for index, layer in enumerate(self.decoder):
             past = None if state is None else state[index]
-            (states, weights), kept = layer(states, memory, past, need_weights=need_weights)
+            states, weights, kept = layer(states, memory, past, need_weights=need_weights)
             all_weights.append(weights)
             new_state.append(kept)
         output = self.decoder_norm(states)

@@ -43,6 +43,17 @@ def test_the_fused_path_equals_the_spelled_out_one(is_causal):
     torch.testing.assert_close(fused, plain, atol=1e-12, rtol=1e-10)
 
 
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_heads_give_the_same_contexts_with_their_weights(is_causal):
+    torch.manual_seed(0)
+    attention, states = MultiHeadAttention(d_model=8, num_heads=2), torch.randn(3, 5, 8)
+    keys_values = attention.keys_values(states)
+    fused = attention(states, keys_values, is_causal=is_causal)
+    plain = attention(states, keys_values, is_causal=is_causal, need_weights=True)
+    torch.testing.assert_close(plain.context, fused.context)
+    assert bool((plain.weights.triu(1) == 0).all()) is is_causal
+
+
 def test_the_fused_path_has_the_same_gradients():
     torch.manual_seed(0)
     query, key, value = (torch.randn(3, 2, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))

@@ -14,7 +14,7 @@ def test_shapes_are_those_of_the_contract(network, sentences):
     src, mask, tgt = sentences
     memory = network.encode(src, mask)
     output = network.decode(tgt, memory, need_alignment=True)
-    memory_len = SRC_LEN if network.memory == "all" else 1
+    memory_len = SRC_LEN if network.handover == "all" else 1
     assert memory.states.shape == (BATCH, memory_len, D_MODEL)
     assert memory.mask.shape == (BATCH, memory_len)
     assert memory.summary.shape == (BATCH, D_MODEL)
@@ -25,7 +25,7 @@ def test_shapes_are_those_of_the_contract(network, sentences):
 def test_one_vector_is_handed_over_unless_memory_is_all(network, sentences):
     src, mask, _ = sentences
     states = network.encode(src, mask).states
-    assert (states.size(1) == 1) == (network.memory in ("last", "mean"))
+    assert (states.size(1) == 1) == (network.handover in ("last", "mean"))
 
 
 def test_token_by_token_equals_teacher_forcing(network, sentences):
@@ -40,6 +40,15 @@ def test_token_by_token_equals_teacher_forcing(network, sentences):
         alignment.append(output.alignment)
     torch.testing.assert_close(torch.cat(logits, 1), at_once.logits, **CLOSE)
     torch.testing.assert_close(torch.cat(alignment, 1), at_once.alignment, **CLOSE)
+
+
+def test_several_tokens_after_a_state_are_refused_where_they_would_see_one_another(sentences):
+    src, mask, tgt = sentences
+    network = make_network("transformer")
+    memory = network.encode(src, mask)
+    state = network.decode(tgt[:, :1], memory).state
+    with pytest.raises(ValueError, match=r"tgt has 2 tokens; with the state of an earlier call"):
+        network.decode(tgt[:, 1:3], memory, state)
 
 
 def test_a_later_target_token_never_changes_an_earlier_logit(network, sentences):
@@ -86,7 +95,7 @@ def test_asking_for_the_alignment_does_not_change_the_logits(network, sentences)
 
 def test_attention_maps_have_rows_that_sum_to_one(network, sentences):
     for name, weights, kind in network.attention_maps(*sentences):
-        keys = SRC_LEN if kind == "encoder" or network.memory == "all" else 1
+        keys = SRC_LEN if kind == "encoder" or network.handover == "all" else 1
         assert weights.shape[0] == BATCH, name
         assert weights.shape[2:] == (TGT_LEN if kind == "cross" else SRC_LEN, keys), name
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
@@ -98,7 +107,7 @@ def test_every_parameter_gets_a_gradient(network, sentences):
     network(src, mask, tgt).square().sum().backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # Over one key the softmax is 1 whatever the query: the Transformer's queries and keys learn nothing there.
-    if network.memory != "all":
+    if network.handover != "all":
         without = [name for name in without if "cross_attention" not in name or ".value" in name]
     assert [name for name in without if "cross_attention_norm" not in name] == []
 

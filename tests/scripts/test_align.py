@@ -47,6 +47,22 @@ def test_saliency_gives_the_model_without_attention_a_map(runs, tmp_path):
     assert (one["map"], one["source_words"]) == ("saliency", ["the", "dog", ".", "</s>"])
 
 
+def test_saliency_says_that_it_is_none_of_attention_and_is_darkest_where_it_has_most(runs, tmp_path, capsys):
+    align(runs, "--sentence", "the dog .", "--saliency")
+    shown = capsys.readouterr().out
+    assert "GRU, no attention: saliency\n" in shown
+    assert shown.count("██") >= 2  # the largest share of each map
+    align(runs, "--sentence", "the dog .", "--saliency", "--out", tmp_path / "map.html")
+    page = (tmp_path / "map.html").read_text()
+    assert "<h2>GRU + attention: saliency</h2>" in page
+    assert page.count("--a: 1.000") >= 2
+
+
+def test_a_picture_needs_a_name(runs):
+    with pytest.raises(UserError, match=r"names no file; give one, for instance map\.png"):
+        align(runs, "--sentence", "the dog .", "--out", ".")
+
+
 def test_text_in_the_page_is_escaped(runs, tmp_path):
     align(runs, "--sentence", "<script>alert(1)</script> .", "--target", "a <b> c", "--out", tmp_path / "map.html")
     page = (tmp_path / "map.html").read_text()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -185,6 +186,27 @@ def test_the_prompt_survives_every_line_and_shows_no_escape_sequence(translator,
     assert shown.count("nats/token") == len(SENTENCES) + len({"NUL", "the dog ."})
     for message in ("nothing in it that the models can read", "is not UTF-8", "pieces, but at most", "type it again"):
         assert message in shown
+
+
+def test_the_prompt_goes_on_after_a_map_that_cannot_be_saved_and_shows_the_next_best(translator, monkeypatch, capsys):
+    Typed(monkeypatch, ":map", "the dog .", ":map .", ":saliency\t.", "a cat .")
+    monkeypatch.setenv("COLUMNS", "400")
+    prompt.prompt({"Transformer": translator}, Search(beam=2, num_best=2))
+    shown = capsys.readouterr().out
+    assert "there is no sentence yet" in shown
+    assert shown.count("names no file") == 2
+    after = shown.rsplit("nats/token", 1)[1].strip().splitlines()
+    assert len(after) == 2  # the best, under the model's name, and the next best
+
+
+def test_the_prompt_keeps_its_history_when_a_translation_is_interrupted(translator, monkeypatch):
+    Typed(monkeypatch, "the dog .")
+    kept = []
+    monkeypatch.setattr(prompt, "_translate", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(prompt, "_keep_history", kept.append)
+    with pytest.raises(KeyboardInterrupt):
+        prompt.prompt({"Transformer": translator}, Search(beam=1))
+    assert kept == [None]
 
 
 # Alignments and scores

@@ -94,6 +94,12 @@ def test_links_do_not_count_other_words_than_the_line_has(runs):
     assert "line 1: Transformer reads other words than those between the spaces; no links" in done.stderr
 
 
+def test_links_of_a_model_that_reads_one_vector_are_said_to_be_none_once(runs):
+    done = translate(runs / "gru" / "seed1", b"the dog .\na cat .\n", "--align", "pharaoh")
+    assert all(line.endswith(" ||| ") for line in done.stdout.splitlines())
+    assert done.stderr.count("GRU, no attention reads one vector; no links") == 1
+
+
 def test_two_files_of_one_run_are_told_apart(runs):
     checkpoints = runs / "gru" / "seed1" / "checkpoints"
     shutil.copy(checkpoints / "best.ckpt", checkpoints / "last.ckpt")
@@ -124,6 +130,11 @@ def test_a_closed_pipe_ends_quietly(runs):
     assert done.stdout.count(b"\n") == 1
     assert b"Traceback" not in done.stderr
     assert b"error" not in done.stderr
+
+
+def test_without_standard_input_it_says_so(runs, refuse, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    assert "there is no standard input" in refuse(main, str(runs / "gru" / "seed1"))
 
 
 def translator(runs: Path) -> Translator:

@@ -1,0 +1,48 @@
+"""The map of one sentence, from weights to a panel and a picture: of attention, or of saliency."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.plots import PanelMap, alignment_panel
+from pipeline.translator import SALIENCY, Translation, Translator, WordMap, mean_cross_map
+
+
+def sentence_map(translator: Translator, translation: Translation, *, of_saliency: bool) -> WordMap:
+    """What a translation's words were made from: the mean over all layers and heads, or the saliency."""
+    if of_saliency:
+        return translator.saliency_map(translation)
+    return mean_cross_map(translator.word_maps_of(translation))
+
+
+def panel_of(title: str, shown: WordMap) -> PanelMap:
+    """The first head of a map as a part of a panel."""
+    weights = shown.weights[0]
+    if shown.kind != SALIENCY:
+        return PanelMap(title, weights, shown.keys, shown.queries)
+    # A gradient reaches every word, so that no share is large: the map is darkest where it has most.
+    return PanelMap(f"{title}: saliency", weights, shown.keys, shown.queries, darkest=float(weights.max()) or 1.0)
+
+
+def picture_path(path: Path) -> Path:
+    """`path`, as .png where it has no ending.
+
+    Raises:
+        UserError: It names no file.
+    """
+    if not path.name:
+        raise UserError(f"{path} names no file; give one, for instance map.png")
+    return path if path.suffix else path.with_suffix(".png")
+
+
+def save_picture(maps: Sequence[PanelMap], path: Path, *, of_saliency: bool) -> None:
+    """Draws maps side by side; the ending of `path` says in which format.
+
+    Raises:
+        UserError: Nothing is drawn in that format.
+    """
+    scale_label = "saliency ÷ the map's largest" if of_saliency else "attention weight"
+    try:
+        alignment_panel(maps, scale_label=scale_label).savefig(path, dpi=150)
+    except ValueError as error:  # matplotlib, of an ending it does not know
+        raise UserError(f"{path}: {error}") from error
