@@ -92,7 +92,7 @@ def parse_pharaoh(line: str, where: str) -> tuple[Link, ...]:
 
 
 class AlignmentCounts(NamedTuple):
-    """What alignment scores are made of, over any number of sentences (Och & Ney 2003, §2.3).
+    """What alignment scores are made of, over any number of sentences (Och & Ney 2003, §5).
 
     Attributes:
         proposed: |A|, the links that were proposed.

@@ -1,7 +1,7 @@
 """Saliency: which source words a prediction depends on, for every model, also for one without attention.
 
 ‖∂ log p(y_t | y_<t, x) / ∂ e_j‖, where e_j is what the encoder reads at source position j (Simonyan et al. 2014, §3;
-for translation Ding et al. 2019, §3). Unlike attention it follows every path from e_j to the prediction.
+for translation cf. Ding et al. 2019). Unlike attention it follows every path from e_j to the prediction.
 """
 
 import torch

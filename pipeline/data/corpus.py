@@ -13,7 +13,7 @@ LENGTH_BANDS = ((1, 10), (11, 20), (21, 30), (31, 40), (41, 50), (51, 60))
 class Link(NamedTuple):
     """One word of the source translates one word of the target: positions count words from 0.
 
-    A sure link is one that every annotator would draw; a possible link is one that may be drawn (Och & Ney 2003, §2.3).
+    A sure link is one that every annotator would draw; a possible link is one that may be drawn (Och & Ney 2003, §5).
     `phenomenon` names the rule of grammar that made it (see `phrases.PHENOMENA`).
     """
 
