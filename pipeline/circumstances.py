@@ -29,13 +29,13 @@ def commit() -> str | None:
 
     As it was at the first call: what is committed while a process runs is not what it runs.
     """
-    root = Path(__file__).parent
+    root = Path(__file__).parent.parent
 
     def git(*args: str) -> str:
         return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changes = git("status", "--porcelain", "--", ":/pipeline", ":/scripts", ":/configs")
+        changes = git("status", "--porcelain", "--", "pipeline", "scripts", "configs")
         return git("rev-parse", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -11,6 +11,7 @@ import yaml
 from pipeline import evaluation_tables, report
 from pipeline.charts import Chart, StepLine, length_chart, loss_chart
 from pipeline.errors import UserError
+from pipeline.finished_runs import finished_runs
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
 from pipeline.plots import model_colour, model_label, model_order
 
@@ -95,9 +96,8 @@ def find_corpora(folder: Path) -> dict[Path, list[Path]]:
         UserError: There is no finished run.
     """
     corpora: dict[Path, list[Path]] = {}
-    for found in sorted(folder.rglob("seed*/results.json")):
-        if "." not in found.parent.name:
-            corpora.setdefault(found.parent.parent.parent, []).append(found.parent)
+    for run in finished_runs(folder):
+        corpora.setdefault(run.parent.parent, []).append(run)
     if not corpora:
         raise UserError(f"{folder} holds no finished run to report on; train the models first: make train")
     return corpora

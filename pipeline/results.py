@@ -3,6 +3,8 @@
 import hashlib
 import json
 import platform
+import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -103,7 +105,7 @@ def provenance(script: str, device: torch.device | str | None = None) -> dict[st
         device: That computed them; None is the GPU if there is one.
     """
     return {
-        "command": " ".join(["python", "-m", script, *_portable(sys.argv[1:])]),
+        "command": " ".join(["python", "-m", script, *map(_quoted, _portable(sys.argv[1:]))]),
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
@@ -160,6 +162,11 @@ def _processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def _quoted(argument: str) -> str:
+    """As a shell takes it back: in quotes where it has to be, and not for the … of a folder."""
+    return argument if re.fullmatch(r"[\w…./:=,@%+-]+", argument) else shlex.quote(argument)
 
 
 def _portable(arguments: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.atomic import remove_partial_files
 from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights, settle_checksum
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
+from pipeline.finished_runs import finished_runs
 
 # Settings that say where a run is computed and how it is shown, not what it computes.
 _NOT_OF_THE_RUN = (
@@ -225,7 +226,7 @@ def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
         elif (path / "checkpoints" / "best.ckpt").is_file():
             runs.append(_trained_run(path / "checkpoints" / "best.ckpt", path))
         else:
-            inside = sorted(found.parent for found in path.rglob("seed*/results.json") if "." not in found.parent.name)
+            inside = finished_runs(path)
             if not inside:
                 raise UserError(f"{path} holds no finished run and is no checkpoint; train one first: make train")
             runs += [_trained_run(folder / "checkpoints" / "best.ckpt", folder) for folder in inside]

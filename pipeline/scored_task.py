@@ -9,6 +9,8 @@ from pipeline.metrics import SentenceScore, corpus_score, perplexity, teacher_fo
 from pipeline.models import Seq2Seq
 from pipeline.scoring import GREEDY, score_batch
 
+VALIDATION_SCORES = ("loss/val", "perplexity/val", "accuracy/val", "bleu/val")
+
 
 class ScoredTask(pl.LightningModule):
     """Lightning's validation and test of any `Seq2Seq`: teacher-forced nats, and BLEU of greedy search.
@@ -41,12 +43,8 @@ class ScoredTask(pl.LightningModule):
         scores = self._gather("val")
         forced = teacher_forced(scores)
         bleu = corpus_score("bleu", [s.hypothesis for s in scores], self._references("val", scores))
-        scalars = {
-            "loss/val": forced.nats_per_token,
-            "perplexity/val": perplexity(forced.nats_per_token),
-            "accuracy/val": forced.token_accuracy,
-            "bleu/val": bleu,
-        }
+        values = (forced.nats_per_token, perplexity(forced.nats_per_token), forced.token_accuracy, bleu)
+        scalars = dict(zip(VALIDATION_SCORES, values, strict=True))
         # For the callbacks that watch a value; the logger gets it under the same name, with our step.
         for name, value in scalars.items():
             self.log(name, value, logger=False, rank_zero_only=False, sync_dist=False)

@@ -9,7 +9,6 @@ finished run instead of training it again.
 
 import errno
 import logging
-import math
 import os
 import signal
 import sys
@@ -20,33 +19,27 @@ from typing import Any
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS; read when CUDA starts
 
 import torch
-from jsonargparse import Namespace
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pipeline.checkpoint_file import checked_name
 from pipeline.circumstances import circumstances
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
-from pipeline.data.tokenizer import MAX_VOCAB_SIZE
-from pipeline.errors import UserError
+from pipeline.errors import UserError, exit_on_error
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
 from pipeline.run_folder import RunFolder, settings_of
 from pipeline.task import TranslationTask
-
-# The numbers that would otherwise be refused late, by a library, in its own words.
-_RANGES = {
-    "seed_everything": (0, 2**32 - 1),
-    "model.lr": (0, math.inf),
-    "model.weight_decay": (0, math.inf),
-    "model.warmup_steps": (0, math.inf),
-    "data.vocab_size": (1, MAX_VOCAB_SIZE),
-    "data.batch_tokens": (1, math.inf),
-    "data.eval_batch_tokens": (1, math.inf),
-}
+from scripts.train_options import (
+    refuse_missing_accelerator,
+    refuse_other_monitors,
+    refuse_to_end_unvalidated,
+    refuse_values_out_of_range,
+    refuse_what_is_not_done,
+)
 
 
 class TranslationCLI(LightningCLI):
@@ -68,14 +61,7 @@ class TranslationCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         super().parse_arguments(parser, args)
-        for name, (least, most) in _RANGES.items():
-            value = self.config.fit[name]
-            if not least <= value <= most:
-                wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
-                raise UserError(f"--{name} is {value}; it must be {wanted}")
-        if not 0 <= (dropout := self.config.fit.dropout) < 1:
-            raise UserError(f"--dropout is {dropout}; it must be at least 0 and less than 1")
-        checked_name(self.config.fit.model.name, "--model.name")
+        refuse_values_out_of_range(self.config.fit)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders are.")
@@ -115,12 +101,8 @@ class TranslationCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config.fit
-        if config.ckpt_path is not None:
-            raise UserError(
-                "--ckpt_path is not taken: a run goes on from its own folder by itself. "
-                "Give the command that started it again"
-            )
-        _check_accelerator(config.trainer.accelerator)
+        refuse_what_is_not_done(config)
+        refuse_missing_accelerator(config.trainer.accelerator)
         self.folder = RunFolder(
             config.runs_dir, corpus_name(config.data.corpus), config.model.name, int(config.seed_everything)
         )
@@ -132,17 +114,13 @@ class TranslationCLI(LightningCLI):
                 self.folder.refuse_other_settings(settings_of(self._dumped()))
                 self._resume_from, self._last = str(self.folder.last), self.folder.read_last()
                 self.save_config_callback = None  # it is there
-        self._refuse_what_is_not_done(config.trainer)
-        if config.trainer.logger not in (None, True):
-            raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
         config.trainer.logger = None
-        callbacks = config.trainer.callbacks or []
-        if not isinstance(callbacks, list):
-            raise UserError("--trainer.callbacks is one callback in the place of all; to add one, --trainer.callbacks+")
         # Lightning refuses a bar that is switched off.
         has_bar = config.trainer.enable_progress_bar is not False
         wanted = {"RunProgress": has_bar, "AlignmentMaps": config.alignment_maps}
-        config.trainer.callbacks = [c for c in callbacks if wanted.get(c.class_path.split(".")[-1], True)]
+        config.trainer.callbacks = [
+            c for c in config.trainer.callbacks if wanted.get(c.class_path.split(".")[-1], True)
+        ]
         self._logger = TensorBoardLogger(
             config.runs_dir,
             name=self.folder.name,
@@ -150,22 +128,6 @@ class TranslationCLI(LightningCLI):
             default_hp_metric=False,
             purge_step=self._last["global_step"] + 1 if self._last else None,
         )
-
-    @staticmethod
-    def _refuse_what_is_not_done(trainer: Namespace) -> None:
-        """Raises UserError for options of Lightning that would be taken and not do what they say."""
-        if trainer.gradient_clip_algorithm not in (None, "norm"):
-            raise UserError(
-                f"--trainer.gradient_clip_algorithm is {trainer.gradient_clip_algorithm}; gradients are clipped by norm"
-            )
-        limit = trainer.limit_train_batches
-        is_limited = limit is not None and (limit != 1 or isinstance(limit, int))  # 1.0 is all batches, 1 is one
-        for name, is_set in (("limit_train_batches", is_limited), ("overfit_batches", trainer.overfit_batches)):
-            if is_set:
-                raise UserError(
-                    f"--trainer.{name} is not taken: an epoch is all batches of the corpus, so that a stopped run can "
-                    "go on; for a short training use --trainer.max_steps, for few sentences a smaller corpus"
-                )
 
     def _report_if_finished(self) -> None:
         """Reports a finished run and ends: every process, since nobody waits for one that ends alone."""
@@ -204,6 +166,9 @@ class TranslationCLI(LightningCLI):
         # Whatever is wrong with the corpus is found here, before anything is written.
         self.datamodule.prepare_data()
         self.datamodule.setup()
+        refuse_other_monitors(self.trainer)
+        if not self.trainer.fast_dev_run:
+            refuse_to_end_unvalidated(self.trainer, len(self.datamodule.train_dataloader()))
         # Only now that nothing can be wrong with the command.
         if not self.trainer.fast_dev_run:
             self._prepare_folder()
@@ -235,6 +200,7 @@ class TranslationCLI(LightningCLI):
         trainer, task = self.trainer, self.model
         if trainer.fast_dev_run or not trainer.state.finished:
             return
+        commits = list(task.commits)  # the best checkpoint, which the test loads, may be of an earlier one
         effort = Effort(
             trainer.global_step, trainer.current_epoch, task.tokens_seen, round(task.seconds, 1), trainer.world_size
         )
@@ -258,7 +224,7 @@ class TranslationCLI(LightningCLI):
             best_step=best_step,
             scores=task.scores,
             val_nats_per_token=val_nats_per_token,
-            commits=task.commits,
+            commits=commits,
             device=trainer.strategy.root_device,
         )
         write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
@@ -289,14 +255,6 @@ class TranslationCLI(LightningCLI):
         self._logger.experiment.flush()
 
 
-def _check_accelerator(accelerator: str) -> None:
-    if accelerator in ("cuda", "gpu") and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        raise UserError(
-            f"--trainer.accelerator {accelerator} was asked for, but torch {torch.__version__} finds no GPU; "
-            "use --trainer.accelerator cpu, or install the CUDA build of torch (README)"
-        )
-
-
 def main() -> None:
     # Lightning's advice on data loaders does not apply: there are none (see TokenBudgetBatches).
     for logger in ("pytorch_lightning", "lightning_fabric"):
@@ -308,17 +266,19 @@ def main() -> None:
     )
     # Nor its advice on several processes: what is logged is the same on all of them (see `TranslationTask._gather`).
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
-    try:
-        TranslationCLI()
-    except (UserError, MisconfigurationException, OSError) as error:
-        advice = ""
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            advice = "; free some space and run the same command, which goes on from the last checkpoint"
-        who = f"process {rank_zero_only.rank}: " if rank_zero_only.rank else ""
-        print(f"error: {who}{error}{advice}", file=sys.stderr)
-        sys.exit(2)
-    except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
-        sys.exit(128 + signal.SIGTERM)
+    with exit_on_error():
+        if SLURMEnvironment.detect():  # it sends SIGTERM before it requeues a job: Lightning's to handle
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            TranslationCLI()
+        except (UserError, MisconfigurationException, OSError) as error:
+            advice = ""
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                advice = "; free some space and run the same command, which goes on from the last checkpoint"
+            who = f"process {rank_zero_only.rank}: " if rank_zero_only.rank else ""
+            raise UserError(f"{who}{error}{advice}") from error
+        except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
+            sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ def train_all(options: argparse.Namespace) -> None:
     for command in commands:
         command += ["--retrain", "true"] if options.retrain else []
         command += options.arguments
+    if _only_asks(options.arguments):
+        commands = commands[:1]
     if options.jobs == 1:
         _one_after_the_other(commands)
     else:
@@ -107,10 +109,17 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
 
 def leaves_no_scores(arguments: Sequence[str]) -> bool:
     """Whether the options of `scripts.train` leave out the scores on the test set."""
+    if _only_asks(arguments):
+        return True
     words = [word for argument in arguments for word in argument.split("=", 1)]
     values = {option: value.lower() for option, value in pairwise([*words, ""])}
     is_dev_run = values.get("--trainer.fast_dev_run", "false") not in ("false", "0", "null")
     return is_dev_run or values.get("--score_test") == "false"
+
+
+def _only_asks(arguments: Sequence[str]) -> bool:
+    """Whether `scripts.train` would print its options instead of training; they are the same for all models."""
+    return any(argument in ("-h", "--help") or argument.startswith("--print_config") for argument in arguments)
 
 
 def _one_after_the_other(commands: Sequence[list[str]]) -> None:

@@ -25,6 +25,19 @@ def test_the_commit_stays_that_of_the_code_which_was_loaded(monkeypatch):
     assert commit() == loaded != "another"
 
 
+def test_changes_are_seen_where_the_project_is_a_folder_of_a_larger_repository(monkeypatch, tmp_path):
+    module = tmp_path / "course" / "laboratory" / "pipeline" / "circumstances.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x", "-C", str(tmp_path)]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr("pipeline.circumstances.__file__", str(module))
+    assert "+" not in commit.__wrapped__()
+    module.write_text("# changed")
+    assert commit.__wrapped__().endswith("+changes")
+
+
 def test_a_run_remembers_each_commit_that_trained_it_also_when_it_goes_on(monkeypatch):
     def start(at: str, checkpoint: dict | None) -> dict:
         monkeypatch.setattr(task, "commit", lambda: at)
@@ -48,3 +61,8 @@ def test_a_command_is_kept_without_the_folders_of_the_machine(monkeypatch, tmp_p
         "sys.argv", ["x", "--corpus", f"{tmp_path}/texts", f"--corpus={tmp_path}/texts", "--model.lr=1e-3"]
     )
     assert provenance("x")["command"] == "python -m x --corpus …/texts --corpus=…/texts --model.lr=1e-3"
+
+
+def test_a_command_can_be_given_again(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x", "--models", "gru transformer", "--corpus", "말뭉치"])
+    assert provenance("x")["command"] == "python -m x --models 'gru transformer' --corpus 말뭉치"

@@ -84,6 +84,8 @@ def test_a_model_that_is_not_called_as_its_file_is_refused_before_it_trains(tmp_
         (["--trainer.fast_dev_run", "3"], True),
         (["--trainer.fast_dev_run=false"], False),
         (["--trainer.max_steps", "5"], False),
+        (["--help"], True),
+        (["--print_config=skip_null"], True),
     ],
 )
 def test_what_leaves_no_scores_is_known(options, is_trial):

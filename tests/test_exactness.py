@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
 from pipeline.data.datamodule import TranslationData
 from scripts import train
 from tests.commands import fit, fit_arguments, run, weights_of, write_corpus
@@ -50,9 +51,14 @@ def test_the_test_set_can_be_left_alone_and_scored_later(corpus, tmp_path):
 def test_a_run_that_was_stopped_early_is_not_trained_on(corpus, tmp_path):
     still = ["--model.lr", "0", "--trainer.max_epochs", "14"]  # no epoch is better than the first
     fit(corpus, tmp_path, "gru", *still, "--score_test", "false")
+    last = tmp_path / "runs/little/gru/seed1/checkpoints/last.ckpt"
+    checkpoint = read_checkpoint(last)
+    checkpoint["progress"]["commits"].append("one after the best checkpoint")
+    write_checkpoint(checkpoint, last)
     fit(corpus, tmp_path, "gru", *still)
     results = json.loads((tmp_path / "runs/little/gru/seed1/results.json").read_text())
     assert results["epochs"] == 11  # the first, and ten without a better one
+    assert results["earlier_commits"] == ["one after the best checkpoint"]
 
 
 def test_two_and_three_processes_train_like_one(corpus, tmp_path):

@@ -164,6 +164,18 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--data.batch_tokens", "0"], "--data.batch_tokens is 0; it must be at least 1"),
         (["--data.vocab_size", "-5"], "--data.vocab_size is -5; it must be from 1 to 1000000"),
         (["--seed_everything", "-1"], "--seed_everything is -1; it must be from 0 to 4294967295"),
+        (["--seed_everything", "true"], "--seed_everything is True; it must be from 0 to 4294967295"),
+        (["--trainer.accumulate_grad_batches", "0"], "--trainer.accumulate_grad_batches is 0; it must be at least 1"),
+        (["--trainer.max_steps", "3"], "training would end after 3 batches, before its first validation, after 10"),
+        (
+            ["--trainer.check_val_every_n_epoch", "3"],
+            "end after 20 batches, before its first validation, after 30",
+        ),
+        (["--trainer.val_check_interval", "500"], "--trainer.val_check_interval is 500, but an epoch has 10 batches"),
+        (
+            ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "bleu"],
+            "EarlyStopping monitors 'bleu'; there are loss/val, perplexity/val, accuracy/val, bleu/val",
+        ),
         (["--model.network.init_args.memory", "first"], "memory"),
         (["--model.network.init_args.d_modle", "8"], "d_modle"),
         (["--model.network", "pipeline.models.LSTMSeq2Seq"], "LSTMSeq2Seq"),
@@ -251,6 +263,10 @@ def test_alignment_maps_can_be_left_out(corpus, tmp_path):
         ("--trainer.limit_train_batches=1", "for a short training use --trainer.max_steps"),
         ("--trainer.limit_train_batches=0.5", "for a short training use --trainer.max_steps"),
         ("--trainer.overfit_batches=1", "for few sentences a smaller corpus"),
+        ("--trainer.limit_val_batches=0", "scores are of all sentences"),
+        ("--trainer.limit_test_batches=2", "scores are of all sentences"),
+        ("--trainer.profiler=simple", "make bench says where the time goes"),
+        ("--trainer.callbacks=null", "lacks pipeline.callbacks.Checkpoints"),
     ],
 )
 def test_options_of_lightning_that_would_not_do_what_they_say_are_refused(corpus, tmp_path, refuse, option, said):

@@ -7,6 +7,7 @@ import torch
 
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
+from pipeline.finished_runs import finished_runs
 from pipeline.run_folder import RunFolder, settings_of
 
 
@@ -98,3 +99,12 @@ def test_a_checkpoint_for_translating_only_is_nothing_to_go_on_from(folder):
     write_checkpoint({"hyper_parameters": hyper_parameters, "state_dict": {}, "TranslationData": data}, folder.last)
     with pytest.raises(UserError, match=r"lacks global_step, loops, callbacks, .* RETRAIN=1"):
         folder.read_last()
+
+
+def test_finished_runs_are_found_behind_links_and_those_set_aside_are_not(tmp_path):
+    for name in ("seed1", "seed1.2026-01-01"):
+        (tmp_path / "disk" / "gru" / name).mkdir(parents=True)
+        (tmp_path / "disk" / "gru" / name / "results.json").write_text("{}")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "toy").symlink_to(tmp_path / "disk")
+    assert finished_runs(tmp_path / "runs") == [tmp_path / "runs" / "toy" / "gru" / "seed1"]

@@ -53,11 +53,6 @@ class Checkpoints(Callback):
         self._agree_at = 0
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer._val_check_time_interval is not None:
-            raise UserError(
-                "trainer.val_check_interval is a time, so that no run could be repeated; give a number of batches or "
-                "a share of an epoch"
-            )
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(

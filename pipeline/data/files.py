@@ -177,10 +177,17 @@ def clean_pairs(
     Raises:
         UserError: A side is empty, which no model can read, or is not text; or there are no pairs.
     """
-    pairs = [
-        SentencePair(_sentence(source, "source", place), _sentence(target, "target", place))
-        for source, target, place in zip(src, tgt, _places(where, lines, len(src)), strict=True)
-    ]
+    pairs: list[SentencePair] = []
+    refused: list[UserError] = []
+    for source, target, place in zip(src, tgt, _places(where, lines, len(src)), strict=True):
+        try:
+            pairs.append(SentencePair(_sentence(source, "source", place), _sentence(target, "target", place)))
+        except UserError as error:
+            refused.append(error)
+    if len(refused) > 1:
+        raise UserError(f"{refused[0]} (and {len(refused) - 1} pairs more that cannot be used)")
+    if refused:
+        raise refused[0]
     if not pairs:
         raise UserError(f"{where}: no sentences; every split needs at least one pair")
     return pairs

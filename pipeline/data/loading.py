@@ -35,9 +35,13 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
     if corpus == "toy":
         if (src, tgt) != ("en", "de"):
             raise UserError(f"the toy corpus is en→de only, not {src}→{tgt}; leave --data.src and --data.tgt out")
+        if revision is not None:
+            raise UserError(f"--data.revision is {revision}, but toy is built in; only the Hub has revisions")
         return _cached_toy(cache_dir)
     folder = _folder(corpus)
     if corpus and folder.is_dir():
+        if revision is not None:
+            raise UserError(f"--data.revision is {revision}, but {corpus} is a folder here; only the Hub has revisions")
         return Corpus(
             corpus_name(corpus), f"local folder {corpus_name(corpus)}", src, tgt, **read_folder(folder, src, tgt)
         )
@@ -47,7 +51,10 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
             print(f"note: {MULTI30K} differs from the text that this project's published numbers were made on")
         return loaded
     if corpus.count("/") == 1 and not corpus.startswith((".", "/", "~")):
-        return Corpus(corpus_name(corpus), corpus, src, tgt, **read_hub(corpus, src, tgt, revision))
+        try:
+            return Corpus(corpus_name(corpus), corpus, src, tgt, **read_hub(corpus, src, tgt, revision))
+        except UserError as error:
+            raise UserError(f"{corpus} is no folder here, so it is taken for a dataset on the Hub: {error}") from error
     known = "; ".join(f"{name} ({what})" for name, what in KNOWN.items())
     raise UserError(f"no corpus {corpus!r}: it is neither a folder nor one of: {known}; or owner/name on the Hub")
 

@@ -214,6 +214,12 @@ def test_an_empty_side_names_file_and_line_and_side(tmp_path, empty):
         files.read_table(tmp_path / "train.jsonl", "en", "de")
 
 
+def test_of_many_pairs_that_cannot_be_used_the_first_is_named_and_the_others_are_counted(tmp_path):
+    write(tmp_path, train_en=text("one", "", "three", ""), train_de=text("eins", "zwei", "", ""))
+    with pytest.raises(UserError, match=r"line 2: the source is empty.* \(and 2 pairs more that cannot be used\)$"):
+        files.read_text_pair(tmp_path / "train.en", tmp_path / "train.de")
+
+
 def test_a_missing_value_is_an_empty_side(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"en": "one", "de": "eins"}\n{"en": "two", "de": null}\n')
     with pytest.raises(UserError, match=r"line 2: the target is empty"):

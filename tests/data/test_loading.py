@@ -144,3 +144,17 @@ def test_auto_takes_the_cache_then_the_hub_then_the_toy_corpus(monkeypatch, cach
     chosen, why = loading.choose_corpus()
     assert chosen == corpus
     assert re.search(reason, why)
+
+
+def test_a_mistyped_folder_is_said_to_be_none_before_it_is_looked_for_on_the_hub(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        UserError, match=r"^data/multi3k is no folder here, so it is taken for a dataset on the Hub: .*"
+    ):
+        loading.load_corpus("data/multi3k", "en", "de", tmp_path)
+
+
+@pytest.mark.parametrize("corpus", ["toy", "."])
+def test_a_revision_of_what_is_not_on_the_hub_is_refused(corpus, tmp_path):
+    with pytest.raises(UserError, match="only the Hub has revisions"):
+        loading.load_corpus(corpus, "en", "de", tmp_path, "abc")

@@ -1,0 +1,11 @@
+"""Where finished runs are. No torch here: the report finds them at once."""
+
+import glob
+from pathlib import Path
+
+
+def finished_runs(folder: Path) -> list[Path]:
+    """The run folders with results anywhere inside `folder`, behind links too, but for those that were set aside."""
+    found = glob.glob("**/seed*/results.json", root_dir=folder, recursive=True)
+    runs = sorted((folder / results).parent for results in found)
+    return [run for run in runs if "." not in run.name]

@@ -1,0 +1,135 @@
+"""Options of `scripts.train` that are refused before anything is written or trained, and what to do instead.
+
+Lightning would take them, and fail late in its own words, lose what was trained, or not do what they say.
+"""
+
+import math
+
+import pytorch_lightning as pl
+import torch
+from jsonargparse import Namespace
+
+from pipeline.checkpoint_file import checked_name
+from pipeline.data.tokenizer import MAX_VOCAB_SIZE
+from pipeline.errors import UserError
+from pipeline.scored_task import VALIDATION_SCORES
+
+_RANGES = {
+    "seed_everything": (0, 2**32 - 1),
+    "model.lr": (0, math.inf),
+    "model.weight_decay": (0, math.inf),
+    "model.warmup_steps": (0, math.inf),
+    "data.vocab_size": (1, MAX_VOCAB_SIZE),
+    "data.batch_tokens": (1, math.inf),
+    "data.eval_batch_tokens": (1, math.inf),
+    "trainer.accumulate_grad_batches": (1, math.inf),
+}
+
+
+def refuse_values_out_of_range(config: Namespace) -> None:
+    """Raises UserError for a number that a library would refuse later."""
+    for name, (least, most) in _RANGES.items():
+        value = config[name]
+        if isinstance(value, bool) or not least <= value <= most:
+            wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+            raise UserError(f"--{name} is {value}; it must be {wanted}")
+    if not 0 <= config.dropout < 1:
+        raise UserError(f"--dropout is {config.dropout}; it must be at least 0 and less than 1")
+    checked_name(config.model.name, "--model.name")
+
+
+def refuse_what_is_not_done(config: Namespace) -> None:
+    """Raises UserError for an option that does not do what it says here, or leaves out what is needed."""
+    trainer = config.trainer
+    if config.ckpt_path is not None:
+        raise UserError(
+            "--ckpt_path is not taken: a run goes on from its own folder by itself. "
+            "Give the command that started it again"
+        )
+    if trainer.logger not in (None, True):
+        raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
+    if trainer.profiler is not None:
+        raise UserError("--trainer.profiler is not taken: make bench says where the time goes")
+    if trainer.gradient_clip_algorithm not in (None, "norm"):
+        raise UserError(
+            f"--trainer.gradient_clip_algorithm is {trainer.gradient_clip_algorithm}; gradients are clipped by norm"
+        )
+    for name, is_part in (
+        ("limit_train_batches", _is_part(trainer.limit_train_batches)),
+        ("overfit_batches", trainer.overfit_batches),
+    ):
+        if is_part:
+            raise UserError(
+                f"--trainer.{name} is not taken: an epoch is all batches of the corpus, so that a stopped run can "
+                "go on; for a short training use --trainer.max_steps with --trainer.val_check_interval, for few "
+                "sentences a smaller corpus"
+            )
+    for name in ("limit_val_batches", "limit_test_batches"):
+        if _is_part(trainer[name]):
+            raise UserError(f"--trainer.{name} is not taken: scores are of all sentences, or they do not compare")
+    callbacks = trainer.callbacks or []
+    if not isinstance(callbacks, list):
+        raise UserError("--trainer.callbacks is one callback in the place of all; to add one, --trainer.callbacks+")
+    if not any(callback.class_path.endswith(".Checkpoints") for callback in callbacks):
+        raise UserError(
+            "trainer.callbacks lacks pipeline.callbacks.Checkpoints, so that nothing would be kept: a list takes the "
+            "place of the one in configs/base.yaml; to add to that, write callbacks+"
+        )
+
+
+def _is_part(limit: float | int | None) -> bool:
+    """Whether a limit of Lightning's leaves out any batch: 1.0 is all of them, 1 is one."""
+    return not (limit is None or (isinstance(limit, float) and limit == 1))
+
+
+def refuse_missing_accelerator(accelerator: str) -> None:
+    """Raises UserError where a GPU is asked for and there is none."""
+    if accelerator in ("cuda", "gpu") and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        raise UserError(
+            f"--trainer.accelerator {accelerator} was asked for, but torch {torch.__version__} finds no GPU; "
+            "use --trainer.accelerator cpu, or install the CUDA build of torch (README)"
+        )
+
+
+def refuse_to_end_unvalidated(trainer: pl.Trainer, num_batches: int) -> None:
+    """Raises UserError where training would end before its first validation, which finds what is scored, or where
+    the clock would say when that is.
+
+    Args:
+        trainer: With its limits.
+        num_batches: In every epoch.
+    """
+    if trainer._val_check_time_interval is not None:
+        raise UserError(
+            "--trainer.val_check_interval is a time, so that no run could be repeated; give a number of batches or a "
+            "share of an epoch"
+        )
+    interval = trainer.val_check_interval
+    interval = interval if isinstance(interval, int) else max(1, int(num_batches * interval))
+    every = trainer.check_val_every_n_epoch
+    if every is not None and interval > num_batches:
+        raise UserError(
+            f"--trainer.val_check_interval is {interval}, but an epoch has {num_batches} batches; give fewer, or count "
+            "over epochs: --trainer.check_val_every_n_epoch null"
+        )
+    first = interval if every is None else (every - 1) * num_batches + interval
+    planned = math.inf
+    if trainer.max_epochs not in (None, -1):
+        planned = trainer.max_epochs * num_batches
+    if trainer.max_steps != -1:
+        steps_each = math.ceil(num_batches / trainer.accumulate_grad_batches)
+        epochs, steps = divmod(trainer.max_steps, steps_each)
+        planned = min(planned, epochs * num_batches + steps * trainer.accumulate_grad_batches)
+    if planned < first:
+        raise UserError(
+            f"training would end after {planned} batches, before its first validation, after {first}, and nothing "
+            f"would be kept to score; train longer, or validate sooner: --trainer.val_check_interval {planned}"
+        )
+
+
+def refuse_other_monitors(trainer: pl.Trainer) -> None:
+    """Raises UserError for a callback that watches what no validation gives."""
+    for callback in trainer.callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and monitor not in VALIDATION_SCORES:
+            raise UserError(f"{type(callback).__name__} monitors {monitor!r}; there are {', '.join(VALIDATION_SCORES)}")
