@@ -1,0 +1,145 @@
+"""What `scripts.evaluate` is asked to score: what cannot be is refused here, before anything is scored."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.data.corpus import Corpus
+from pipeline.data.files import read_text_pair
+from pipeline.data.loading import load_corpus
+from pipeline.errors import UserError
+from pipeline.evaluation.kept import is_evaluation, longest_trained
+from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
+from pipeline.run_folder import TrainedRun, find_runs
+from pipeline.scoring import checked_search
+from pipeline.translator import Translator
+
+
+class Loaded(NamedTuple):
+    """A run with its model."""
+
+    run: TrainedRun
+    translator: Translator
+
+
+class Plan(NamedTuple):
+    """What is evaluated together.
+
+    Attributes:
+        runs: What is scored.
+        earlier: Folders of evaluations whose scores stand beside those.
+        sentences: What on.
+        out: Where the results go.
+    """
+
+    runs: Sequence[Loaded]
+    earlier: Sequence[Path]
+    sentences: Sentences
+    out: Path
+
+
+def plans(options: argparse.Namespace) -> list[Plan]:
+    """What is to be evaluated, each corpus by itself.
+
+    Raises:
+        UserError: Options do not go together, or runs, corpora and earlier evaluations do not.
+    """
+    checked_search(options.beam, options.alpha)
+    if options.concatenate < 1:
+        raise UserError(f"--concatenate is {options.concatenate}; expected at least 1")
+    if bool(options.src) != bool(options.ref):
+        raise UserError("--src and --ref belong together: give both")
+    if options.src and options.corpus:
+        raise UserError("give --corpus, or --src and --ref, not both")
+    if options.val_links and (options.src or not options.links):
+        raise UserError("--val_links needs --links, and a corpus with a validation split")
+    earlier = [path for path in options.runs if is_evaluation(path)]
+    if len(earlier) == len(options.runs):
+        if options.corpus is None or options.out is None:
+            raise UserError(
+                "only earlier evaluations are given; say of which corpus they are, and where to: --corpus, --out"
+            )
+        if options.links or options.val_links:
+            raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
+        sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
+        return [Plan([], earlier, sentences, options.out)]
+    found = find_runs([path for path in options.runs if path not in earlier])
+    runs = [Loaded(run, Translator.load(run.checkpoint, options.device)) for run in found]
+    if options.src:
+        pairs = read_text_pair(options.src, options.ref)
+        sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
+        if options.links:
+            sentences = with_links(sentences, options.links, None)
+        return [Plan(runs, earlier, sentences, options.out or Path("runs/evaluation") / options.src.stem)]
+    groups: dict[str, list[Loaded]] = {}  # by text, not by name: one corpus may have been given as several paths
+    for loaded in runs:
+        groups.setdefault(options.corpus or loaded.translator.origin.content_hash, []).append(loaded)
+    names = [options.corpus or str(group[0].run.data.get("corpus")) for group in groups.values()]
+    if len(groups) > 1 and (options.out or earlier):
+        given = "--out" if options.out else earlier[0]
+        raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(names)}), {given} of one: give --corpus")
+    plans = [_plan(group, earlier, options) for group in groups.values()]
+    if len({plan.out for plan in plans}) < len(plans):
+        raise UserError(
+            f"the runs are of {len(groups)} texts that go by one name ({', '.join(names)}), and their scores would go "
+            "to one folder; evaluate the runs of one text at a time"
+        )
+    return plans
+
+
+def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], options: argparse.Namespace) -> Plan:
+    """What is to be evaluated of runs on one corpus."""
+    corpus = _corpus_of(runs[0], options)
+    content_hash = corpus.content_hash()
+    is_own = runs[0].translator.origin.content_hash == content_hash
+    for run, translator in runs:
+        if options.corpus is None and translator.origin.content_hash != content_hash:
+            raise UserError(
+                f"{run.checkpoint} was trained on another text than {corpus.name} holds now; to score it on this text "
+                f"all the same, give --corpus"
+            )
+        direction = (translator.origin.src, translator.origin.tgt)
+        if options.languages is None and direction != (corpus.src, corpus.tgt):
+            raise UserError(
+                f"{run.checkpoint} translates from {' to '.join(direction)}, {runs[0].run.checkpoint} from "
+                f"{corpus.src} to {corpus.tgt}; evaluate those of one direction at a time"
+            )
+    longest = None
+    if is_own:
+        longest = longest_source(corpus, runs[0].translator.tokenizer, runs[0].run.data.get("max_len", math.inf))
+    sentences = sentences_of(corpus, options.split, longest)
+    if options.links:
+        sentences = with_links(sentences, options.links, options.val_links)
+    return Plan(runs, earlier, sentences, options.out or _default_out(runs[0].run, sentences, is_own=is_own))
+
+
+def _default_out(run: TrainedRun, sentences: Sentences, *, is_own: bool) -> Path:
+    """Beside the models; scores on another text than their own never take the place of those."""
+    if run.folder is None:
+        return Path("runs/evaluation") / f"{sentences.name}-{sentences.split}"
+    name = sentences.split
+    if not is_own:
+        name += f"-{sentences.name}"
+        if sentences.name == run.folder.parent.parent.name:
+            name += f"-{sentences.content_hash[:8]}"
+    return run.folder.parent.parent / "evaluation" / name
+
+
+def _corpus_of(loaded: Loaded | None, options: argparse.Namespace) -> Corpus:
+    """The corpus that is asked for, or else the one that a run was trained on; in the direction of the model."""
+    data = loaded.run.data if loaded else {}
+    name = options.corpus or data.get("corpus")
+    if name is None:
+        raise UserError(
+            f"{loaded.run.checkpoint} has no config.yaml beside it; say what to score on: --corpus, or --src and --ref"
+        )
+    origin = loaded.translator.origin if loaded else None
+    languages = [origin.src, origin.tgt] if origin else ["en", "de"]
+    if options.languages:
+        languages = options.languages.split("-")
+        if len(languages) != 2:
+            raise UserError(f"--languages is {options.languages!r}; expected two, like en-de")
+    cache_dir = Path(data.get("cache_dir", "data/cache"))
+    return load_corpus(name, *languages, cache_dir, data.get("revision") if options.corpus is None else None)
