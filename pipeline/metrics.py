@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import sacrebleu
 
-from pipeline.data.corpus import LENGTH_BANDS
+from pipeline.data.corpus import BANDS_AND_BEYOND
 from pipeline.statistics import SumScore
 
 # force: no advice on tokenised text. B-tok is the literature's BLEU of tokenised, lower-cased corpora.
@@ -103,7 +103,7 @@ def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 def by_length(scores: Sequence[SentenceScore], sources: Sequence[str], references: Sequence[str]) -> list[BandScore]:
     """Scores per band of source length in words; `sources` and `references` are the whole split."""
     bands = []
-    for low, high in [*LENGTH_BANDS, (LENGTH_BANDS[-1][1] + 1, None)]:
+    for low, high in BANDS_AND_BEYOND:
         inside = [s for s in scores if low <= len(sources[s.index].split()) <= (high or math.inf)]
         if not inside:
             bands.append(BandScore(low, high, 0, None, None, None, None))

@@ -8,6 +8,7 @@ SPLITS = ("train", "val", "test")
 
 # Source lengths in words, both ends included, by which scores are reported and the toy corpus is balanced.
 LENGTH_BANDS = ((1, 10), (11, 20), (21, 30), (31, 40), (41, 50), (51, 60))
+BANDS_AND_BEYOND = (*LENGTH_BANDS, (LENGTH_BANDS[-1][1] + 1, None))
 
 
 class Link(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.data.batching import TokenBudgetBatches, encode_pairs
-from pipeline.data.corpus import LENGTH_BANDS, SentencePair
+from pipeline.data.corpus import BANDS_AND_BEYOND, SentencePair
 from pipeline.errors import UserError
 from pipeline.metrics import PER_TOKEN, SentenceScore, perplexity, sum_scores
 from pipeline.scoring import Search, score_batch
@@ -188,10 +188,10 @@ class Band(NamedTuple):
 
 
 def bands_of(longest: int, longest_trained: int | None) -> list[Band]:
-    """The bands of `corpus.LENGTH_BANDS` and an open one, up to the one that holds `longest`; the band that holds both
+    """The bands of `corpus.BANDS_AND_BEYOND`, up to the one that holds `longest`; the band that holds both
     lengths within and beyond training is cut in two, so that extrapolation is never mixed with the rest."""
     bands = []
-    for low, high in [*LENGTH_BANDS, (LENGTH_BANDS[-1][1] + 1, None)]:
+    for low, high in BANDS_AND_BEYOND:
         if low > longest and low > (longest_trained or 0):
             break
         if longest_trained is not None and low <= longest_trained < (high or longest):
