@@ -121,7 +121,7 @@ def _jacobian(states: str, d_model: int, layers: int, heads: int, seed: int) -> 
     def of_decoder(target: Tensor) -> Tensor:
         memory = network.encode_vectors(vectors, mask)
         for layer in network.decoder:
-            (target, _), _ = layer(target, memory, None)
+            target, *_ = layer(target, memory, None)
         return network.decoder_norm(target)
 
     def of_translation(vectors: Tensor) -> Tensor:

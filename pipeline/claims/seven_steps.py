@@ -179,5 +179,5 @@ def head_deviations(network: TransformerSeq2Seq, src: Tensor, src_mask: Tensor) 
         off_mean = (scores - scores.sum(3, keepdim=True) / num_keys.clamp(min=1)).masked_fill(~real, 0)
         degrees = (num_keys - 1).clamp(min=0).sum()
         found += (off_mean.square().sum((0, 2, 3)) / degrees).sqrt().tolist()
-        states = layer(states, src_mask[:, None, None, :]).context
+        states, _ = layer(states, src_mask[:, None, None, :])
     return found
