@@ -230,6 +230,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Translates, as a filter or at a prompt."""
+    if sys.stdin is None:
+        raise UserError("there is no standard input; give lines from a file or a pipe")
     search = checked_search(options.beam, options.alpha, options.nbest, fast=options.fast)
     models = load_models(options.runs, options.device)
     if options.nbest > 1 and len(models) > 1 and not options.json:
@@ -242,8 +244,6 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--json tells which piece was made from which, so it cannot join parts; leave --long split out")
     if options.align and options.long == "split":
         raise UserError("--align counts the words of whole lines, so it cannot join parts; leave --long split out")
-    if sys.stdin is None:
-        raise UserError("there is no standard input; give lines from a file or a pipe")
     if sys.stdin.isatty():
         if options.json or options.align or options.long == "split":
             raise UserError("--json, --align and --long are for lines from a file or a pipe, not for a terminal")

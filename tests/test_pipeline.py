@@ -167,10 +167,7 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--seed_everything", "true"], "--seed_everything is True; it must be from 0 to 4294967295"),
         (["--trainer.accumulate_grad_batches", "0"], "--trainer.accumulate_grad_batches is 0; it must be at least 1"),
         (["--trainer.max_steps", "3"], "training would end after 3 batches, before its first validation, after 10"),
-        (
-            ["--trainer.check_val_every_n_epoch", "3"],
-            "end after 20 batches, before its first validation, after 30",
-        ),
+        (["--trainer.check_val_every_n_epoch", "3"], "end after 20 batches, before its first validation, after 30"),
         (["--trainer.val_check_interval", "500"], "--trainer.val_check_interval is 500, but an epoch has 10 batches"),
         (
             ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "bleu"],

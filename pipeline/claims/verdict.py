@@ -169,6 +169,11 @@ def exact(what: str, value: float | None, tolerance: float, *, is_primary: bool 
     return Finding(what, f"at most {tolerance:g} (exact)", outcome, is_primary, value)
 
 
+def counted(what: str, count: int | None, most: int) -> Finding:
+    """Passes where a count of trainings is at most `most`: no statistics, and other seeds may change it."""
+    return exact(what, count, most)._replace(rule=f"at most {most} (a count of trainings)")
+
+
 def exactly_above(what: str, value: float | None, threshold: float, *, is_primary: bool = False) -> Finding:
     """Passes where a number that needs no statistics is more than `threshold`."""
     outcome = "missing" if value is None else "passes" if value > threshold else "fails"

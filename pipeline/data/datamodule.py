@@ -102,7 +102,10 @@ class TranslationData(pl.LightningDataModule):
             }
 
     def train_dataloader(self) -> TokenBudgetBatches:
-        self._train_batches = self._batches("train", self.batch_tokens, self.seed, self.num_consumed)
+        made = self._train_batches  # planning takes as long as some steps
+        if made is None or (made.rank, made.world_size) != self._place():
+            self._train_batches = self._batches("train", self.batch_tokens, self.seed)
+        self._train_batches.consumed = self.num_consumed
         return self._train_batches
 
     def val_dataloader(self) -> TokenBudgetBatches:
@@ -128,7 +131,7 @@ class TranslationData(pl.LightningDataModule):
 
     def order_hash(self) -> str:
         """SHA-256 (hex) of the order of the training batches."""
-        return self._batches("train", self.batch_tokens, self.seed).order_hash()
+        return self.train_dataloader().order_hash()
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values for the checkpoint: the position in training, and what translating needs."""
@@ -174,8 +177,8 @@ class TranslationData(pl.LightningDataModule):
             write_atomically(path, lambda temporary: temporary.write_bytes(proto))
         return Tokenizer(path.read_bytes())
 
-    def _batches(self, split: str, batch_tokens: int, seed: int | None, consumed: int = 0) -> TokenBudgetBatches:
-        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place(), consumed)
+    def _batches(self, split: str, batch_tokens: int, seed: int | None) -> TokenBudgetBatches:
+        return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place())
 
     def _place(self) -> tuple[int, int]:
         """This process's rank and how many processes there are."""

@@ -184,10 +184,9 @@ def clean_pairs(
             pairs.append(SentencePair(_sentence(source, "source", place), _sentence(target, "target", place)))
         except UserError as error:
             refused.append(error)
-    if len(refused) > 1:
-        raise UserError(f"{refused[0]} (and {len(refused) - 1} pairs more that cannot be used)")
     if refused:
-        raise refused[0]
+        others = f" (and {len(refused) - 1} pairs more that cannot be used)" if len(refused) > 1 else ""
+        raise UserError(f"{refused[0]}{others}")
     if not pairs:
         raise UserError(f"{where}: no sentences; every split needs at least one pair")
     return pairs

@@ -32,16 +32,15 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
     Raises:
         UserError: There is no such corpus, or its files are not as they should be.
     """
+    folder = _folder(corpus)
+    is_here = corpus == "toy" or (bool(corpus) and folder.is_dir())
+    if is_here and revision is not None:
+        raise UserError(f"--data.revision is {revision}, but {corpus} is here, and only the Hub has revisions")
     if corpus == "toy":
         if (src, tgt) != ("en", "de"):
             raise UserError(f"the toy corpus is en→de only, not {src}→{tgt}; leave --data.src and --data.tgt out")
-        if revision is not None:
-            raise UserError(f"--data.revision is {revision}, but toy is built in; only the Hub has revisions")
         return _cached_toy(cache_dir)
-    folder = _folder(corpus)
-    if corpus and folder.is_dir():
-        if revision is not None:
-            raise UserError(f"--data.revision is {revision}, but {corpus} is a folder here; only the Hub has revisions")
+    if is_here:
         return Corpus(
             corpus_name(corpus), f"local folder {corpus_name(corpus)}", src, tgt, **read_folder(folder, src, tgt)
         )
