@@ -1,9 +1,12 @@
 """The table of an ablation says what changed, against what, and where numbers do not compare."""
 
+import json
+
 import pytest
 
 from pipeline.ablation_table import WHOLE, ablation_table, together
 from pipeline.errors import UserError
+from scripts import publish
 
 PROVENANCE = {
     "command": "python -m scripts.ablate …",
@@ -118,10 +121,27 @@ def test_models_that_were_trained_on_different_days_give_the_table_of_one_day():
         ("epochs", 4),
         ("settings", {"dropout": 0.4}),
         ("arguments", ["--model.lr", "1"]),
+        ("corpus", {"name": "captions", "n": 8}),
+        ("recipe", "others"),
+        ("seed", 2),
+        ("search", {"beam": 1, "alpha": 1.0}),
+        ("signatures", {"bleu": "another"}),
         ("parts", {WHOLE: part("the whole recipe"), "dropout": part("less dropout")}),
         ("parts", {WHOLE: part("the whole recipe"), "dropout": part("no dropout") | {"options": {"dropout": 0.1}}}),
     ],
 )
-def test_models_of_different_recipes_never_stand_in_one_table(key, other):
+def test_models_that_were_trained_or_scored_otherwise_never_stand_in_one_table(key, other):
     with pytest.raises(UserError, match=f"differs from this one in {key}"):
         together(content(), only("gru", WHOLE, "dropout") | {key: other})
+
+
+def test_the_command_publishes_what_it_is_given_and_writes_the_documents_anew(tmp_path, monkeypatch):
+    page = tmp_path / "README.md"
+    page.write_text("<!-- ablation:captions -->\n\nold\n\n<!-- end -->\n")
+    (tmp_path / "ablation.json").write_text(json.dumps(content()))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["publish", "--ablation", "ablation.json"])
+    publish.main()
+    assert json.loads((tmp_path / "results/captions/ablation.json").read_text()) == content()
+    assert "the whole recipe" in page.read_text()
+    assert "old" not in page.read_text()

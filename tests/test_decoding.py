@@ -1,12 +1,14 @@
 """Search against what is computed in other ways: whole prefixes, every possible translation, one sentence at a time."""
 
 import itertools
+import math
 
 import pytest
 import torch
 
-from pipeline.decoding import SearchLimits, Symbols, beam_search, greedy, length_penalty
+from pipeline.decoding import SearchLimits, Symbols, beam_search, best_tokens, greedy, length_penalty
 from pipeline.models import DecoderOutput
+from pipeline.scoring import token_nats
 from tests.conftest import VOCAB_SIZE, make_network
 
 BOS, EOS, PAD = 2, 3, 0
@@ -226,3 +228,20 @@ def test_arguments_out_of_range_are_refused(sentences, wrong):
 @pytest.mark.parametrize(("length", "expected"), [(3, 16), (400, 512)])
 def test_the_limit_grows_with_the_source_up_to_a_cap(length, expected):
     assert SearchLimits().max_len(torch.ones(1, length, dtype=torch.bool)).tolist() == [expected]
+
+
+def test_a_hypothesis_that_a_longer_one_may_still_overtake_is_not_the_end():
+    """EOS has p = 0.6 at once; 4 has 0.4, and then all is certain: with 8 tokens, log 0.4 · 6 / 13 beats log 0.6."""
+    network = Scripted({9: [{EOS: 0.6, 4: 0.4}, *[{5: 1.0}] * 6, {EOS: 1.0}]})
+    src, mask = torch.tensor([[9]]), torch.ones(1, 1, dtype=torch.bool)
+    found = beam_search(network, src, mask, SYMBOLS, SearchLimits(0, 8), beam=2, alpha=1.0)
+    assert tokens_of(found.ids[0, 0]) == [4, 5, 5, 5, 5, 5, 5, EOS]
+    assert found.score[0, 0].item() == pytest.approx(math.log(0.4) * 6 / 13, abs=1e-3)
+
+
+def test_probabilities_of_a_model_in_bfloat16_are_computed_in_float32():
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0)).bfloat16()
+    found, expected = (best_tokens(given, torch.arange(50) < 3, 4) for given in (logits, logits.float()))
+    torch.testing.assert_close(found.value, expected.value, atol=1e-6, rtol=0)
+    tgt = torch.tensor([[4, 9, 0]])
+    torch.testing.assert_close(token_nats(logits[None], tgt), token_nats(logits[None].float(), tgt), atol=1e-6, rtol=0)

@@ -96,3 +96,21 @@ def test_many_bleus_at_once_are_those_of_sacrebleu():
 )
 def test_tokenised_text_has_its_punctuation_apart(sentences, expected):
     assert is_tokenised(sentences) is expected
+
+
+def test_a_band_has_the_scores_of_its_own_sentences():
+    sources = ["w " * 3, "w " * 11, "w " * 12]
+    references = ["a b c d e", "a b c d x", "f g h i j"]
+    scores = [score(i, hypothesis=h) for i, h in enumerate(["a b c d e", "a b c d e", "f g h i j"])]
+    short, long, *_ = by_length(scores, sources, references)
+    assert (short.exact_match, long.exact_match) == (1.0, 0.5)
+    assert long.bleu == pytest.approx(sacrebleu.corpus_bleu(["a b c d e", "f g h i j"], [references[1:]]).score)
+
+
+def test_bleu_counts_the_case_of_letters():
+    assert translated(["ein hund schläft hier"], ["ein Hund schläft hier"]).bleu < 50
+
+
+@pytest.mark.parametrize(("attached", "expected"), [(1, True), (2, False)])
+def test_one_attached_mark_in_a_hundred_sentences_is_no_rule(attached, expected):
+    assert is_tokenised(["Ein Hund."] * attached + ["ein Hund ."] * (100 - attached)) is expected

@@ -336,3 +336,13 @@ def test_a_validation_by_the_clock_is_refused(corpus, tmp_path, refuse):
 def test_an_unknown_corpus_is_named_before_anything_is_trained(tmp_path, refuse):
     said = refuse(train_all.main, "--corpus", "no/such/corpus", "--runs_dir", str(tmp_path))
     assert "it is neither a folder nor one of: toy" in said
+
+
+def test_a_seed_is_of_weights_batches_and_dropout(tmp_path):
+    corpus = write_corpus(tmp_path / "little")
+    for seed in ("1", "2"):
+        fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", "--seed_everything", seed)
+    one, other = (json.loads((tmp_path / f"runs/little/gru/seed{s}/results.json").read_text()) for s in (1, 2))
+    assert (one["seed"], other["seed"]) == (1, 2)  # that of the dropout masks
+    for key in ("initial_weights_hash", "batch_order_hash"):
+        assert one[key] != other[key]

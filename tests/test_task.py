@@ -6,6 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from pipeline import task as task_module
+from pipeline.data.batching import Batch
+from pipeline.fast.attention import FastMultiHeadAttention
+from pipeline.fast.objective import chunked_objective
 from pipeline.task import TranslationTask
 from tests.conftest import make_network
 
@@ -36,3 +40,67 @@ def test_gradients_are_clipped_by_their_norm_over_all_parameters(limit, norm):
     task.configure_gradient_clipping(None, limit)
     gradients = torch.cat([parameter.grad.flatten() for parameter in task.parameters()])
     assert float(gradients.norm()) == pytest.approx(norm, abs=1e-4)
+
+
+def test_a_warmup_takes_at_most_half_of_the_training():
+    task = TranslationTask(make_network("gru"), name="gru", warmup_steps=200)
+    assert [task.rate(step, 20) for step in (0, 9, 10, 15, 20)] == pytest.approx([1 / 10, 1, 1, 1 / 2, 0])
+
+
+def test_the_optimiser_has_the_settings_of_the_task():
+    task = TranslationTask(make_network("gru"), name="gru", lr=0.25, warmup_steps=1, weight_decay=0.125)
+    task._trainer = SimpleNamespace(
+        precision_plugin=SimpleNamespace(scaler=None), estimated_stepping_batches=10, global_step=0
+    )
+    (group,) = task.configure_optimizers()["optimizer"].param_groups
+    assert (group["initial_lr"], group["betas"], group["weight_decay"]) == (0.25, (0.9, 0.98), 0.125)
+    assert len(group["params"]) == len(list(task.network.parameters()))
+
+
+def test_dropout_masks_are_those_of_seed_batch_and_process():
+    def drawn(seed, batch, rank):
+        task = TranslationTask(make_network("gru"), name="gru", seed=seed)
+        task._trainer = SimpleNamespace(datamodule=SimpleNamespace(num_consumed=batch), global_rank=rank)
+        task.on_train_batch_start(None, 0)
+        return torch.rand(()).item()
+
+    places = [(seed, batch, rank) for seed in (1, 2) for batch in (0, 1, 2) for rank in (0, 1)]
+    numbers = [drawn(*place) for place in places]
+    assert len(set(numbers)) == len(places)
+    assert [drawn(*place) for place in places] == numbers
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_fast_paths_are_taken_where_they_are_asked_for(sentences, monkeypatch, fast):
+    src, mask, tgt = sentences
+    taken = []
+    monkeypatch.setattr(task_module, "chunked_objective", lambda *a: taken.append(a) or chunked_objective(*a))
+    task = TranslationTask(make_network("transformer"), "any", fast=fast)
+    task.objective_of(Batch(src, mask, tgt, tgt.roll(-1, 1), torch.arange(len(src)), tgt.numel()))
+    assert bool(taken) is fast
+    assert any(isinstance(module, FastMultiHeadAttention) for module in task.network.modules()) is fast
+
+
+GRAPHS = {"device": "cuda", "accumulate_grad_batches": 1, "precision": "32-true"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "captures"),
+    [
+        ({}, True),
+        ({"precision": "bf16-mixed"}, True),
+        ({"accumulate_grad_batches": 2}, False),
+        ({"precision": "16-mixed"}, False),
+        ({"device": "cpu"}, False),
+        ({"strategy": None}, False),
+        ({"fast": False}, False),
+    ],
+)
+def test_steps_are_graphs_only_where_a_batch_is_a_step_on_one_gpu(monkeypatch, changed, captures):
+    monkeypatch.setattr(task_module, "CapturedSteps", lambda *_: "graphs")
+    given = {**GRAPHS, "fast": True, "strategy": object.__new__(task_module.SingleDeviceStrategy), **changed}
+    task = TranslationTask(make_network("gru"), "gru", fast=given.pop("fast"))
+    monkeypatch.setattr(TranslationTask, "device", torch.device(given.pop("device")))
+    task._trainer = SimpleNamespace(**given, gradient_clip_val=1.0, optimizers=[None])
+    task._decide_on_graphs()
+    assert (task._captured is not None) is captures

@@ -1,10 +1,12 @@
 import pytest
 
+from pipeline.claims.inference import p_value_of
 from pipeline.claims.verdict import (
     Finding,
     above,
     at_least,
     below,
+    counted,
     dependent,
     equivalent,
     exact,
@@ -85,14 +87,24 @@ def measured(value, low, high):
         (equivalent("x", measured(0.0, -0.01, 0.01), 0.02), "passes"),
         (equivalent("x", measured(0.0, -0.05, 0.05), 0.02), "undecided"),
         (equivalent("x", measured(0.1, 0.05, 0.15), 0.02), "fails"),
+        (equivalent("x", measured(-0.03, -0.05, -0.01), 0.02), "undecided"),
+        (equivalent("x", measured(-0.1, -0.15, -0.05), 0.02), "fails"),
         (exact("x", 1e-7, 1e-6), "passes"),
         (exact("x", 1e-5, 1e-6), "fails"),
         (exact("x", float("nan"), 1e-6), "fails"),
         (exactly_above("x", 2.0, 1.0), "passes"),
         (exactly_above("x", 1.0, 1.0), "fails"),
+        (counted("x", 1, 1), "passes"),
+        (counted("x", 2, 1), "fails"),
+        (counted("x", None, 1), "missing"),
         (above("x", None, 0.5), "missing"),
         (exact("x", None, 0.5), "missing"),
     ],
 )
 def test_each_kind_of_finding_on_every_side_of_its_threshold(made, expected):
     assert made.outcome == expected
+
+
+def test_the_p_value_of_equivalence_is_that_of_the_nearer_end():
+    found = measured(0.01, 0.0, 0.02)
+    assert equivalent("x", found, 0.05).p_value == p_value_of(found, 0.05) > p_value_of(found, -0.05)

@@ -164,3 +164,9 @@ def test_a_batch_is_plain_tensors_that_lightning_can_move(pairs):
     assert isinstance(batch, Batch)
     assert all(tensor.dtype == torch.long for tensor in (batch.src, batch.tgt_in, batch.tgt_out, batch.index))
     assert batch.src_mask.dtype == torch.bool
+
+
+def test_other_sentences_stand_together_in_every_epoch(pairs):
+    batches = TokenBudgetBatches(pairs, BUDGET, seed=7)
+    first, second = ({tuple(sorted(rows.tolist())) for rows in batches.plan(epoch)} for epoch in (0, 1))
+    assert first != second

@@ -1,11 +1,22 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment import Sharpness, sharpness
+from pipeline.alignment import AlignmentCounts, Sharpness, sharpness
 from pipeline.data.corpus import SentencePair
+from pipeline.evaluation import alignments
 from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
-from pipeline.evaluation.maps import MapChoice, align, attention_words, error_rates, saliency_words
+from pipeline.evaluation.maps import (
+    MapChoice,
+    WordWeights,
+    align,
+    attention_words,
+    error_rate_score,
+    error_rates,
+    saliency_words,
+)
 from pipeline.evaluation.scores import Run
+from pipeline.statistics import estimate
+from pipeline.translator import Translator
 
 
 def test_every_layer_and_head_is_read_in_both_ways(translators, pairs):
@@ -107,3 +118,52 @@ def test_the_shape_of_a_model_is_the_mean_of_its_runs_and_keeps_theirs():
         "per_seed": [one._asdict(), other._asdict()],
     }
     assert mean_shape([None]) is None
+
+
+def test_each_run_is_read_as_it_was_chosen_on_validation(translators, pairs, monkeypatch):
+    """On validation one map of each run follows the links; on the test set it is the other one."""
+    val, test = pairs[:4], pairs[4:]
+    one, other = translators["transformer"], translators["transformer"].untrained(2)
+
+    def words(translator, of):
+        for index, pair in enumerate(of):
+            right = np.full((len(pair.tgt.split()), len(pair.src.split()) + 1), 0.001)
+            for link in pair.links:
+                right[link.tgt, link.src] = 1.0 + link.is_sure
+            good = "a" if (translator is one) == (of is val) else "b"
+            yield WordWeights(index, {MapChoice(n, "input"): right if n == good else right[::-1] for n in "ab"})
+
+    monkeypatch.setattr(alignments, "attention_words", words)
+    models = {"transformer": [Run(one, 1), Run(other, 2)]}
+    attention = align_models(models, val, test)["models"]["transformer"]["attention"]
+    assert [choice["name"] for choice in attention["chosen"]] == ["a", "b"]
+    alone = [align_models({"transformer": [run]}, val, test) for run in models["transformer"]]
+    rates = [found["models"]["transformer"]["attention"]["error_rate"]["value"] for found in alone]
+    assert min(rates) > 0.05
+    assert attention["error_rate"]["value"] == pytest.approx(np.mean(rates))
+
+
+def test_the_untrained_baseline_is_untrained(translators, pairs, monkeypatch):
+    untrained, seeds = Translator.untrained, []
+    monkeypatch.setattr(Translator, "untrained", lambda self, seed: seeds.append(seed) or untrained(self, seed))
+    align_models({"gru_attention": [Run(translators["gru_attention"], 3)]}, (), pairs[:2])
+    assert seeds == [3]
+
+
+def test_the_error_rate_of_a_phenomenon_is_of_its_words_alone():
+    counts = [
+        {"article": AlignmentCounts(2, 2, 0, 0), "word": AlignmentCounts(4, 4, 3, 3)},
+        {"word": AlignmentCounts(4, 4, 4, 4)},
+    ]
+    assert error_rate_score(counts, "word").value == pytest.approx(1 - 14 / 16)
+    assert error_rate_score(counts).value == pytest.approx(1 - 14 / 20)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_draws_without_a_word_of_a_rare_phenomenon_are_left_out_of_its_interval(seeds):
+    runs = []
+    for right in range(seeds):
+        rare = [{"rare": AlignmentCounts(2, 2, right / 2, 1)}, {"rare": AlignmentCounts(1, 1, 1, 1)}]
+        runs.append(error_rate_score([*rare, *[{}] * 28], "rare"))
+    found = estimate(runs)
+    assert found.low < found.value < found.high

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from pipeline.data.corpus import SentencePair
@@ -90,3 +91,17 @@ def test_very_long_sentences_have_an_open_band():
 def test_neighbours_are_joined_and_the_rest_is_dropped():
     pairs = [SentencePair(f"s{i}", f"t{i}") for i in range(7)]
     assert concatenated(pairs, 3) == [SentencePair("s0 s1 s2", "t0 t1 t2"), SentencePair("s3 s4 s5", "t3 t4 t5")]
+
+
+def test_differences_are_ours_minus_theirs_and_each_seed_has_its_scores(translators, pairs):
+    models = {"gru": [Run(translators["gru"], 1), Run(translators["gru"].untrained(2), 2)]}
+    models["transformer"] = [Run(translators["transformer"], 1)]
+    content = compare_models(score_models(models, pairs, Search(beam=1)), EvaluationSet(pairs, True, 12))
+    (difference,) = content["differences"]
+    values = content["models"]
+    for measure in ("nats_per_token", "chrf"):
+        expected = values[difference["ours"]][measure]["value"] - values[difference["theirs"]][measure]["value"]
+        assert difference[measure]["value"] == pytest.approx(expected)
+        assert expected != 0
+        assert np.mean(values["gru"][measure]["per_seed"]) == pytest.approx(values["gru"][measure]["value"])
+        assert len(set(values["gru"][measure]["per_seed"])) == 2

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from pipeline.models import GRUSeq2Seq, TransformerSeq2Seq
 from tests.conftest import BATCH, D_MODEL, SRC_LEN, TGT_LEN, VOCAB_SIZE, make_network
@@ -190,3 +191,13 @@ def test_a_reordered_state_goes_on_without_the_sources_that_are_done(network, se
     after = network.decode(rows[chosen, 2:3], memory.select(sources), network.reorder(state, chosen, sources)).logits
     expected = network.decode(rows[:, :3], memory).logits[chosen, 2:]
     torch.testing.assert_close(after, expected, **CLOSE)
+
+
+def test_every_dropout_drops_something_that_the_logits_are_made_of(network, sentences):
+    expected = network(*sentences)
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.5
+            module.train()
+            assert not torch.allclose(network(*sentences), expected), name
+            module.eval()

@@ -1,7 +1,9 @@
 import math
+from collections import Counter
 
 import pytest
 import torch
+from torch import nn
 
 from pipeline.models.transformer import TransformerSeq2Seq, sinusoidal_positions
 from tests.conftest import make_network
@@ -51,3 +53,13 @@ def test_the_alignment_is_the_mean_of_the_cross_attention_maps(sentences):
 def test_no_layers_and_no_heads_are_refused(size, message):
     with pytest.raises(ValueError, match=message):
         TransformerSeq2Seq(11, **{size: 0})
+
+
+def test_each_part_of_a_transformer_goes_through_dropout(sentences):
+    network, calls = make_network("transformer"), Counter()
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Dropout):
+            module.register_forward_hook(lambda *_, name=name: calls.update([name.split(".")[0]]))
+    network(*sentences)
+    # Two layers each: attention (in the decoder two), the feed-forward part and what is inside it.
+    assert calls == {"embedding": 2, "encoder": 2 * 3, "decoder": 2 * 4}

@@ -201,3 +201,11 @@ def test_a_wrong_option_is_an_error_before_anything_is_trained(tmp_path, configs
         ablate.main()
     assert message in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def test_a_part_is_left_out_whatever_is_given_for_all(tmp_path, configs):
+    options = ablate._parser().parse_args(arguments(tmp_path, "--", "--model.label_smoothing=0.3"))
+    commands = {training.part.name: training.command for training in ablate.trainings(options)}
+    last = {part: [a for a in c if a.startswith("--model.label_smoothing=")][-1] for part, c in commands.items()}
+    assert last["smoothing"] == "--model.label_smoothing=0.0"
+    assert last["pieces"] == last[WHOLE] == "--model.label_smoothing=0.3"
