@@ -81,9 +81,6 @@ def test_the_fast_paths_are_taken_where_they_are_asked_for(sentences, monkeypatc
     assert any(isinstance(module, FastMultiHeadAttention) for module in task.network.modules()) is fast
 
 
-GRAPHS = {"device": "cuda", "accumulate_grad_batches": 1, "precision": "32-true"}
-
-
 @pytest.mark.parametrize(
     ("changed", "captures"),
     [
@@ -98,7 +95,8 @@ GRAPHS = {"device": "cuda", "accumulate_grad_batches": 1, "precision": "32-true"
 )
 def test_steps_are_graphs_only_where_a_batch_is_a_step_on_one_gpu(monkeypatch, changed, captures):
     monkeypatch.setattr(task_module, "CapturedSteps", lambda *_: "graphs")
-    given = {**GRAPHS, "fast": True, "strategy": object.__new__(task_module.SingleDeviceStrategy), **changed}
+    given = {"fast": True, "device": "cuda", "accumulate_grad_batches": 1, "precision": "32-true"}
+    given |= {"strategy": object.__new__(task_module.SingleDeviceStrategy)} | changed
     task = TranslationTask(make_network("gru"), "gru", fast=given.pop("fast"))
     monkeypatch.setattr(TranslationTask, "device", torch.device(given.pop("device")))
     task._trainer = SimpleNamespace(**given, gradient_clip_val=1.0, optimizers=[None])

@@ -113,7 +113,9 @@ class TokenBudgetBatches:
             sentence longer than that is a batch of its own.
         seed: Of the order; None keeps one fixed order (validation, test).
         rank: This process, of `world_size`.
-        consumed: Batches already used in training, over all epochs.
+
+    Attributes:
+        consumed: Batches already used in training, over all epochs; whoever trains keeps it up to date.
     """
 
     def __init__(
@@ -123,14 +125,13 @@ class TokenBudgetBatches:
         seed: int | None,
         rank: int = 0,
         world_size: int = 1,
-        consumed: int = 0,
     ) -> None:
         self.pairs = pairs
         self.batch_tokens = batch_tokens
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.consumed = consumed
+        self.consumed = 0
         self._src = _EndToEnd([pair.src for pair in pairs])
         self._tgt = _EndToEnd([_framed(pair.tgt) for pair in pairs])
         self._src_len = self._src.length
