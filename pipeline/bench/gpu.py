@@ -63,7 +63,8 @@ class FewPairs(TranslationData):
 
     def train_dataloader(self) -> TokenBudgetBatches:
         pairs = self._encoded["train"][:PAIRS]
-        self._train_batches = _SeveralPasses(pairs, self.batch_tokens, self.seed, consumed=self.num_consumed)
+        self._train_batches = _SeveralPasses(pairs, self.batch_tokens, self.seed)
+        self._train_batches.consumed = self.num_consumed
         return self._train_batches
 
     def one_pass(self) -> list[Batch]:
