@@ -80,6 +80,11 @@ class RunFolder:
     def can_go_on(self) -> bool:
         return self.last.is_file()
 
+    @property
+    def has_run(self) -> bool:
+        """Whether anything is here that was trained: also a best checkpoint whose last one was removed."""
+        return self.is_finished or self.can_go_on or self.best.is_file()
+
     def results(self) -> dict[str, Any]:
         """The content of results.json."""
         try:
@@ -189,7 +194,7 @@ class RunFolder:
         remove_partial_files(self.path)
         for checkpoint in (self.best, self.last):
             settle_checksum(checkpoint)
-        if not self.is_finished and not self.can_go_on:
+        if not self.has_run:
             for left in self.path.iterdir():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 

@@ -34,6 +34,10 @@ def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
     folder.clear()
     assert folder.is_finished
     folder.results_json.unlink()
+    folder.best.write_bytes(b"")
+    folder.clear()
+    assert folder.has_run
+    folder.best.unlink()
     folder.clear()
     assert not list(folder.path.iterdir())
 
