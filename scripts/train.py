@@ -56,7 +56,8 @@ class TranslationCLI(LightningCLI):
             save_config_kwargs={"overwrite": True},
             seed_everything_default=1,
             auto_configure_optimizers=False,
-            parser_kwargs={"parser_mode": "yaml"},
+            # Not abbreviated: what looks for an option among others looks for its whole name.
+            parser_kwargs={"parser_mode": "yaml", "allow_abbrev": False},
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -188,7 +189,7 @@ class TranslationCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         folder.lock()
-        if self.config.fit.retrain and (folder.is_finished or folder.can_go_on):
+        if step is None and folder.has_run:
             print(f"the earlier run is kept in {folder.set_aside()}; if this one is stopped, go on without RETRAIN")
             folder.lock()
         folder.clear()

@@ -112,9 +112,17 @@ def leaves_no_scores(arguments: Sequence[str]) -> bool:
     if _only_asks(arguments):
         return True
     words = [word for argument in arguments for word in argument.split("=", 1)]
-    values = {option: value.lower() for option, value in pairwise([*words, ""])}
-    is_dev_run = values.get("--trainer.fast_dev_run", "false") not in ("false", "0", "null")
-    return is_dev_run or values.get("--score_test") == "false"
+    values = dict(pairwise([*words, ""]))
+    is_dev_run = bool(_value(values.get("--trainer.fast_dev_run", "false")))
+    return is_dev_run or _value(values.get("--score_test", "true")) is False
+
+
+def _value(text: str) -> object:
+    """What `scripts.train` reads an option as: of `false`, `no` and `off`, the same."""
+    try:
+        return yaml.safe_load(text.lower())
+    except yaml.YAMLError:
+        return text
 
 
 def _only_asks(arguments: Sequence[str]) -> bool:

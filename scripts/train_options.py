@@ -67,6 +67,11 @@ def refuse_what_is_not_done(config: Namespace) -> None:
     for name in ("limit_val_batches", "limit_test_batches"):
         if _is_part(trainer[name]):
             raise UserError(f"--trainer.{name} is not taken: scores are of all sentences, or they do not compare")
+    if trainer.num_sanity_val_steps != 0:
+        raise UserError(
+            f"--trainer.num_sanity_val_steps is {trainer.num_sanity_val_steps}; it must be 0: scores of some sentences "
+            "would be logged as if they were of all"
+        )
     callbacks = trainer.callbacks or []
     if not isinstance(callbacks, list):
         raise UserError("--trainer.callbacks is one callback in the place of all; to add one, --trainer.callbacks+")
@@ -121,9 +126,14 @@ def refuse_to_end_unvalidated(trainer: pl.Trainer, num_batches: int) -> None:
         epochs, steps = divmod(trainer.max_steps, steps_each)
         planned = min(planned, epochs * num_batches + steps * trainer.accumulate_grad_batches)
     if planned < first:
+        sooner = ""
+        if planned > 0:
+            fitting = min(planned, num_batches) if every is not None else planned
+            sooner = f", or validate sooner: --trainer.val_check_interval {fitting}"
+            sooner += " --trainer.check_val_every_n_epoch 1" if every not in (None, 1) else ""
         raise UserError(
             f"training would end after {planned} batches, before its first validation, after {first}, and nothing "
-            f"would be kept to score; train longer, or validate sooner: --trainer.val_check_interval {planned}"
+            f"would be kept to score; train longer{sooner}"
         )
 
 

@@ -80,9 +80,15 @@ def test_a_model_that_is_not_called_as_its_file_is_refused_before_it_trains(tmp_
     [
         (["--score_test", "false"], True),
         (["--score_test=False"], True),
+        (["--score_test", "no"], True),
+        (["--score_test=off"], True),
         (["--score_test", "true"], False),
+        (["--score_test=yes"], False),
+        (["--score_test", "["], False),  # which scripts.train refuses
         (["--trainer.fast_dev_run", "3"], True),
         (["--trainer.fast_dev_run=false"], False),
+        (["--trainer.fast_dev_run=no"], False),
+        (["--trainer.fast_dev_run=0"], False),
         (["--trainer.max_steps", "5"], False),
         (["--help"], True),
         (["--print_config=skip_null"], True),

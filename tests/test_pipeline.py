@@ -135,6 +135,17 @@ def test_retraining_keeps_the_earlier_run(corpus, tmp_path):
     assert all(torch.equal(one[key], other[key]) for key in one)  # same seed, same machine
 
 
+@pytest.mark.parametrize("options", [[], ["--retrain", "true"]])
+def test_a_best_checkpoint_without_a_last_one_is_kept(corpus, tmp_path, options):
+    best = tmp_path / "runs/little/gru/seed1/checkpoints/best.ckpt"
+    best.parent.mkdir(parents=True)
+    best.write_bytes(b"somebody's")
+    fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", *options)
+    [kept] = (tmp_path / "runs/little/gru").glob("seed1.*")
+    assert (kept / "checkpoints/best.ckpt").read_bytes() == b"somebody's"
+    assert (best.parents[1] / "results.json").is_file()
+
+
 def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refuse):
     runs = tmp_path / "runs"
     shutil.copytree(trained, runs / "little")
@@ -168,6 +179,16 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--trainer.accumulate_grad_batches", "0"], "--trainer.accumulate_grad_batches is 0; it must be at least 1"),
         (["--trainer.max_steps", "3"], "training would end after 3 batches, before its first validation, after 10"),
         (["--trainer.check_val_every_n_epoch", "3"], "end after 20 batches, before its first validation, after 30"),
+        (
+            ["--trainer.check_val_every_n_epoch", "3"],
+            "sooner: --trainer.val_check_interval 10 --trainer.check_val_every_n_epoch 1",
+        ),
+        (
+            ["--trainer.max_epochs", "0"],
+            "before its first validation, after 10, and nothing would be kept to score; train longer",
+        ),
+        (["--trainer.num_sanity_val_steps", "2"], "--trainer.num_sanity_val_steps is 2; it must be 0"),
+        (["--seed_every", "3"], "seed_every"),
         (["--trainer.val_check_interval", "500"], "--trainer.val_check_interval is 500, but an epoch has 10 batches"),
         (
             ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "bleu"],
