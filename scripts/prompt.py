@@ -30,7 +30,7 @@ def prompt(translators: dict[str, Translator], search: Search) -> None:
     console = Console(highlight=False)
     history = _start_history()
     languages = {f"{t.origin.src} → {t.origin.tgt}" for t in translators.values()}
-    console.print(f"{' / '.join(sorted(languages))}; :help lists what else can be typed")
+    console.print(printable(f"{' / '.join(sorted(languages))}; :help lists what else can be typed"), markup=False)
     try:
         _answer(console, translators, search)
     finally:

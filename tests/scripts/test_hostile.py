@@ -188,6 +188,16 @@ def test_the_prompt_survives_every_line_and_shows_no_escape_sequence(translator,
         assert message in shown
 
 
+def test_the_prompt_shows_languages_that_a_checkpoint_makes_up_as_they_are(translator, monkeypatch, capsys):
+    origin = translator.origin._replace(src="\x1b]0;title\x07", tgt="[/red]en")
+    monkeypatch.setattr(translator, "origin", origin)
+    Typed(monkeypatch)
+    prompt.prompt({"Transformer": translator}, Search(beam=1))
+    shown = capsys.readouterr().out
+    assert "␛]0;title␇ → [/red]en; :help" in shown
+    assert "\x1b" not in shown
+
+
 def test_the_prompt_goes_on_after_a_map_that_cannot_be_saved_and_shows_the_next_best(translator, monkeypatch, capsys):
     Typed(monkeypatch, ":map", "the dog .", ":map .", ":saliency\t.", "a cat .")
     monkeypatch.setenv("COLUMNS", "400")
