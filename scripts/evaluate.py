@@ -24,7 +24,6 @@ pipeline/evaluation/content.py (evaluate_models) and in what it names.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,45 +31,18 @@ import torch
 
 from pipeline.atomic import write_text
 from pipeline.circumstances import commit
-from pipeline.errors import UserError, exit_on_error
+from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
-from pipeline.evaluation.kept import (
-    EVALUATION,
-    evaluated,
-    read_kept,
-    sentences_hash,
-    write_scores,
-)
-from pipeline.evaluation.scores import Run
-from pipeline.evaluation.sentences import Sentences
+from pipeline.evaluation.kept import EVALUATION, write_scores
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
 from pipeline.plots import curves_figure
 from pipeline.results import provenance, write_json
-from pipeline.scoring import checked_search
 from scripts.evaluation_plan import Plan, plans
 
 
 def evaluate(plan: Plan, options: argparse.Namespace) -> None:
-    """Scores runs, puts the scores of earlier evaluations beside theirs, prints and writes it all.
-
-    Raises:
-        UserError: The two do not belong together, or scores of other runs would be lost.
-    """
-    runs, earlier, sentences, out = plan
-    search = checked_search(options.beam, options.alpha, fast=options.fast)
-    if earlier and (sentences.has_links or options.concatenate > 1):
-        raise UserError(
-            f"{earlier[0]} holds scores of single sentences only, not of "
-            f"{'word links' if sentences.has_links else 'joined sentences'}; give the runs instead"
-        )
-    kept = [run for folder in earlier for run in read_kept(folder, sentences.test, search)]
-    models: dict[str, list[Run]] = {}
-    for run, translator in runs:
-        models.setdefault(translator.name, []).append(Run(translator, run.seed))
-    places = [(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept]
-    _refuse_twice(places)
-    if options.out is None:
-        _refuse_to_lose(out, places, sentences)
+    """Scores runs, puts the scores of earlier evaluations beside theirs, prints and writes it all."""
+    models, kept, sentences, search, out = plan
     out.mkdir(parents=True, exist_ok=True)
     content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
     content |= provenance("scripts.evaluate", options.device)
@@ -84,28 +56,6 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
     write_text(out / "tables.md", tables)
     _draw(content, out)
     print(f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {out}")
-
-
-def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
-    for number, (name, seed) in enumerate(runs):
-        if (name, seed) in runs[:number]:
-            raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
-
-
-def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences) -> None:
-    """Raises UserError where the evaluation in `out` is of other sentences than the one that would replace it, or has
-    runs that that one has not."""
-    before = evaluated(out)
-    if before is None:
-        return
-    if before.sentences != sentences_hash(sentences.test):
-        raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
-    lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in places]
-    if lost:
-        raise UserError(
-            f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those runs too, "
-            "write to another folder (--out), or remove that one"
-        )
 
 
 def _draw(content: dict[str, Any], out: Path) -> None:
@@ -170,8 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out",
         type=Path,
-        help="folder for results (default: evaluation/SPLIT beside the models' folders, SPLIT-NAME for another "
-        "corpus; runs/evaluation/NAME for the file --src or where checkpoints have no run folder)",
+        help="folder for results, which may hold others (default, which may not: evaluation/SPLIT beside the models' "
+        "folders, SPLIT-NAME for another corpus; runs/evaluation/NAME for the file --src; runs/evaluation/NAME-SPLIT "
+        "for a corpus where checkpoints have no run folder)",
     )
     return parser
 

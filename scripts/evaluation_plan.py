@@ -10,10 +10,11 @@ from pipeline.data.corpus import Corpus
 from pipeline.data.files import read_text_pair
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
-from pipeline.evaluation.kept import is_evaluation, longest_trained
+from pipeline.evaluation.kept import KeptRun, evaluated, is_evaluation, longest_trained, read_kept, sentences_hash
+from pipeline.evaluation.scores import Run, refuse_other_tokenizers
 from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
 from pipeline.run_folder import TrainedRun, find_runs
-from pipeline.scoring import checked_search
+from pipeline.scoring import Search, checked_search
 from pipeline.translator import Translator
 
 
@@ -28,15 +29,17 @@ class Plan(NamedTuple):
     """What is evaluated together.
 
     Attributes:
-        runs: What is scored.
-        earlier: Folders of evaluations whose scores stand beside those.
+        models: What is scored: the runs of each model.
+        kept: Scores of earlier evaluations, which stand beside those.
         sentences: What on.
+        search: How sentences are translated.
         out: Where the results go.
     """
 
-    runs: Sequence[Loaded]
-    earlier: Sequence[Path]
+    models: dict[str, list[Run]]
+    kept: list[KeptRun]
     sentences: Sentences
+    search: Search
     out: Path
 
 
@@ -64,7 +67,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         if options.links or options.val_links:
             raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
         sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
-        return [Plan([], earlier, sentences, options.out)]
+        return [_checked([], earlier, sentences, options.out, options)]
     found = find_runs([path for path in options.runs if path not in earlier])
     runs = [Loaded(run, Translator.load(run.checkpoint, options.device)) for run in found]
     if options.src:
@@ -72,7 +75,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
         if options.links:
             sentences = with_links(sentences, options.links, None)
-        return [Plan(runs, earlier, sentences, options.out or Path("runs/evaluation") / options.src.stem)]
+        return [_checked(runs, earlier, sentences, Path("runs/evaluation") / options.src.stem, options)]
     groups: dict[str, list[Loaded]] = {}  # by text, not by name: one corpus may have been given as several paths
     for loaded in runs:
         groups.setdefault(options.corpus or loaded.translator.origin.content_hash, []).append(loaded)
@@ -112,7 +115,55 @@ def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], options: argparse.Nam
     sentences = sentences_of(corpus, options.split, longest)
     if options.links:
         sentences = with_links(sentences, options.links, options.val_links)
-    return Plan(runs, earlier, sentences, options.out or _default_out(runs[0].run, sentences, is_own=is_own))
+    return _checked(runs, earlier, sentences, _default_out(runs[0].run, sentences, is_own=is_own), options)
+
+
+def _checked(
+    runs: Sequence[Loaded], earlier: Sequence[Path], sentences: Sentences, out: Path, options: argparse.Namespace
+) -> Plan:
+    """The plan to score `runs` beside what `earlier` evaluations hold, into `out` unless options say where to.
+
+    Raises:
+        UserError: The two do not belong together, or scores of other runs would be lost.
+    """
+    search = checked_search(options.beam, options.alpha, fast=options.fast)
+    if earlier and (sentences.has_links or options.concatenate > 1):
+        raise UserError(
+            f"{earlier[0]} holds scores of single sentences only, not of "
+            f"{'word links' if sentences.has_links else 'joined sentences'}; give the runs instead"
+        )
+    kept = [run for folder in earlier for run in read_kept(folder, sentences.test, search)]
+    models: dict[str, list[Run]] = {}
+    for run, translator in runs:
+        models.setdefault(translator.name, []).append(Run(translator, run.seed))
+    places = [(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept]
+    _refuse_twice(places)
+    refuse_other_tokenizers(models, kept, sentences.test)
+    if options.out is None:
+        _refuse_to_lose(out, places, sentences)
+    return Plan(models, kept, sentences, search, options.out or out)
+
+
+def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
+    for number, (name, seed) in enumerate(runs):
+        if (name, seed) in runs[:number]:
+            raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
+
+
+def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences) -> None:
+    """Raises UserError where the evaluation in `out` is of other sentences than the one that would replace it, or has
+    runs that that one has not."""
+    before = evaluated(out)
+    if before is None:
+        return
+    if before.sentences != sentences_hash(sentences.test):
+        raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
+    lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in places]
+    if lost:
+        raise UserError(
+            f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those runs too, "
+            "write to another folder (--out), or remove that one"
+        )
 
 
 def _default_out(run: TrainedRun, sentences: Sentences, *, is_own: bool) -> Path:

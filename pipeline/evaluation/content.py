@@ -11,7 +11,6 @@ from pipeline.evaluation.scores import (
     ScoredRun,
     compare_models,
     concatenated,
-    refuse_other_tokenizers,
     score_models,
 )
 from pipeline.evaluation.sentences import Sentences
@@ -50,7 +49,6 @@ def evaluate_models(
     """
     models = {name: models[name] for name in sorted(models, key=model_order)}
     test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
-    refuse_other_tokenizers(models, test.pairs)
     scored = _together(score_models(models, test.pairs, search, progress), kept)
     scores = compare_models(scored, test)
     measures = next(iter(scores["models"].values()))

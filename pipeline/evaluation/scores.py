@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.data.batching import TokenBudgetBatches, encode_pairs
 from pipeline.data.corpus import BANDS_AND_BEYOND, SentencePair
 from pipeline.errors import UserError
+from pipeline.evaluation.kept import KeptRun
 from pipeline.metrics import PER_TOKEN, SentenceScore, perplexity, sum_scores
 from pipeline.scoring import Search, score_batch
 from pipeline.statistics import SumScore, difference, estimate
@@ -59,14 +60,21 @@ class ScoredRun(NamedTuple):
     scores: list[SentenceScore]
 
 
-def refuse_other_tokenizers(models: dict[str, list[Run]], pairs: Sequence[SentencePair]) -> None:
-    """Raises UserError where runs of one model have tokenizers that cut `pairs` into other tokens."""
-    for name, runs in models.items():
+def refuse_other_tokenizers(
+    models: dict[str, list[Run]], kept: Sequence[KeptRun], pairs: Sequence[SentencePair]
+) -> None:
+    """Raises UserError where runs of one model, to be scored or `kept`, cut `pairs` into other tokens."""
+    for name in dict.fromkeys([*models, *(run.model for run in kept)]):
+        runs = models.get(name, [])
         of_tokenizer = {run.translator.tokenizer.proto: run.translator.tokenizer for run in runs}
-        if len(of_tokenizer) > 1:
-            encoded = [encode_pairs(pairs, tokenizer) for tokenizer in of_tokenizer.values()]
-            if any([len(pair.tgt) for pair in of_one] != [len(pair.tgt) for pair in encoded[0]] for of_one in encoded):
-                raise _other_tokenizers(name, [run.seed for run in runs])
+        before = [run for run in kept if run.model == name]
+        if len(of_tokenizer) + len(before) < 2:
+            continue
+        tokens = [[score.tokens for score in run.scores] for run in before]
+        for tokenizer in of_tokenizer.values():
+            tokens.append([len(pair.tgt) + 1 for pair in encode_pairs(pairs, tokenizer)])  # with EOS
+        if any(of_one != tokens[0] for of_one in tokens):
+            raise _other_tokenizers(name, [run.seed for run in (*runs, *before)])
 
 
 def _other_tokenizers(name: str, seeds: Sequence[int]) -> UserError:

@@ -4,11 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import sacrebleu
 import torch
 
+from pipeline.atomic import read_json_lines, write_json_lines
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation_tables import evaluation_tables
@@ -302,6 +304,31 @@ def test_earlier_scores_that_do_not_belong_to_new_ones_are_refused(runs, of_seed
     given = [argument.format(gold=runs / "gold.txt", runs=runs / "runs/little") for argument in arguments]
     with pytest.raises(UserError, match=message):
         evaluate(runs / "runs/little/gru_attention/seed2", of_seed_1, *given)
+
+
+def test_earlier_scores_of_another_tokenizer_are_refused_before_anything_is_scored(
+    runs, of_seed_1, tmp_path, monkeypatch
+):
+    shutil.copytree(of_seed_1, tmp_path / "earlier")
+    scores = tmp_path / "earlier" / "gru_attention-seed1.jsonl"
+    rows = read_json_lines(scores)
+    write_json_lines(scores, [row | {"tokens": row["tokens"] + 1} for row in rows])
+    monkeypatch.setattr("scripts.evaluate.evaluate_models", Mock(side_effect=AssertionError("scored")))
+    with pytest.raises(UserError, match=r"the runs of gru_attention \(seeds 2, 1\) have different tokenizers"):
+        evaluate(runs / "runs/little/gru_attention/seed2", tmp_path / "earlier", "--beam", 2)
+
+
+def test_what_is_wrong_with_one_corpus_is_said_before_another_is_scored(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        write_corpus(tmp_path / name)
+        (tmp_path / name / "val.en").write_text(f"{name} cat .\n" * 5)
+        write_run(tmp_path / "runs", tmp_path / name, "gru")
+    evaluate(tmp_path / "runs/b", "--beam", 1)
+    kept = tmp_path / "runs/b/evaluation/test/evaluation.json"
+    kept.write_text(kept.read_text().replace('"sentences_hash": "', '"sentences_hash": "0'))
+    monkeypatch.setattr("scripts.evaluate.evaluate_models", Mock(side_effect=AssertionError("scored")))
+    with pytest.raises(UserError, match=r"b/evaluation/test has scores of other sentences"):
+        evaluate(tmp_path / "runs", "--beam", 1)
 
 
 def test_earlier_scores_alone_are_put_together_where_their_corpus_is_said(runs, of_seed_1, tmp_path):
