@@ -214,7 +214,7 @@ def extend(beams: Beams, best: Tensor, tokens: Tensor, rules: BeamRules) -> Beam
     # What cannot be, where less than `beam` tokens are allowed, is no translation that ends.
     chosen = tokens.flatten(1).gather(1, choice).masked_fill(log_prob.isneginf(), pad)
     ids = torch.cat([ids.gather(1, parent.unsqueeze(2).expand_as(ids)), chosen.unsqueeze(2)], 2)
-    finished = finished.gather(1, parent) | (chosen == eos)
+    finished = (finished.gather(1, parent) & ~log_prob.isneginf()) | (chosen == eos)
 
     score = log_prob / length_penalty((ids != pad).sum(2), rules.alpha)
     reached = top(score.masked_fill(~finished, float("-inf")), rules.num_best).value[:, -1]

@@ -199,6 +199,16 @@ def test_a_neighbour_that_needs_longer_changes_nothing():
     torch.testing.assert_close(both.score[0], alone.score[0])
 
 
+def test_what_cannot_be_takes_no_place_of_what_did_not_end_where_few_tokens_are_allowed():
+    """A beam of 4 where only EOS and 4 may follow: one of its four is no translation, and the last of all."""
+    network = Scripted({9: [{EOS: 0.5, 4: 0.5}]})
+    symbols = SYMBOLS._replace(forbidden=torch.tensor([i not in (EOS, 4) for i in range(VOCAB_SIZE)]))
+    src, mask = torch.tensor([[9]]), torch.ones(1, 1, dtype=torch.bool)
+    found = beam_search(network, src, mask, symbols, SearchLimits(0, 2), beam=4, alpha=0.0, num_best=4)
+    assert [tokens_of(ids) for ids in found.ids[0, :3]] == [[EOS], [4, EOS], [4, 4]]
+    assert found.log_prob[0, 3].isneginf()
+
+
 def test_equal_scores_are_ranked_by_the_lower_token():
     network = Scripted({9: [dict.fromkeys(range(4, 11), 1 / 7)] * 2 + [{EOS: 1.0}]})
     src, mask = torch.tensor([[9]]), torch.ones(1, 1, dtype=torch.bool)
