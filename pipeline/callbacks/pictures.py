@@ -14,19 +14,18 @@ from pipeline.translator import mean_cross_map, word_maps
 # The lengths, in source words, that the shown sentences come nearest to.
 SHOWN_LENGTHS = (6, 10, 16)
 NUM_SAMPLES = 10  # translations in the table
+# The validations, from 1, whose maps are drawn: these and every so many.
+DRAWN_VALIDATIONS = (1, 2, 4, 8)
+DRAWN_VALIDATIONS_APART = 10
 
 
 class AlignmentMaps(Callback):
     """Draws the alignment of a few fixed validation sentences: at the first validations, then ever more rarely.
 
     Rows are the words of the reference (teacher-forced), so that the maps of all steps and models have the same axes.
-
-    Args:
-        every_n_validations: A map is drawn at the validations 1, 2, 4, 8 and at every multiple of this.
     """
 
-    def __init__(self, every_n_validations: int = 10) -> None:
-        self.every_n_validations = every_n_validations
+    def __init__(self) -> None:
         self.num_validations = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -39,7 +38,7 @@ class AlignmentMaps(Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self.num_validations += 1
-        if self.num_validations in (1, 2, 4, 8) or self.num_validations % self.every_n_validations == 0:
+        if self.num_validations in DRAWN_VALIDATIONS or self.num_validations % DRAWN_VALIDATIONS_APART == 0:
             self._draw(trainer, module, f"step {trainer.global_step}", all_heads=False)
 
     def on_test_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
