@@ -102,3 +102,20 @@ def test_steps_are_graphs_only_where_a_batch_is_a_step_on_one_gpu(monkeypatch, c
     task._trainer = SimpleNamespace(**given, gradient_clip_val=1.0, optimizers=[None])
     task._decide_on_graphs()
     assert (task._captured is not None) is captures
+
+
+@pytest.mark.parametrize(
+    ("options", "is_logged"), [({}, False), ({"label_smoothing": 0.1}, True), ({"r_drop": 3}, True)]
+)
+def test_the_objective_is_logged_where_it_is_not_the_loss(options, is_logged):
+    task = TranslationTask(make_network("gru"), name="gru", **options)
+    optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
+    task._trainer = SimpleNamespace(world_size=1, optimizers=[optimizer], global_step=3, precision_plugin=None)
+    task._window.nats, task._window.objectives = [torch.tensor(4.0)], [torch.tensor(6.0)]
+    task._window.tokens = 2
+    task._window.go_on(torch.device("cpu"))
+    logged = {}
+    task._log = logged.update
+    task._log_window()
+    assert logged["loss/train"] == 2
+    assert logged.get("loss/objective") == (3 if is_logged else None)
