@@ -233,8 +233,12 @@ def _processes(content: dict[str, Any]) -> str:
     ]
     padding = content["padding"]
     note = f"Padding: {100 * padding['src']:.1f} % of source and {100 * padding['tgt']:.1f} % of target positions."
-    header = ["model", "command to end of first step (s)", "peak memory, readable (MB)", "peak memory, fast (MB)"]
-    return markdown_table(header, rows) + f"\n\n{note}"
+    header = ["model", "command of one step (s)", "peak memory, readable (MB)", "peak memory, fast (MB)"]
+    whole = (
+        "Of whole commands with their validation, the translations of a model that has not learned to end included; "
+        "with `fast` that takes more memory than a step does."
+    )
+    return "\n\n".join([markdown_table(header, rows), whole, note])
 
 
 def peers_table(peers: dict[str, Any]) -> str:

@@ -175,10 +175,12 @@ def main() -> None:
         text = find_text(options.text, options.profile) if options.text else None
         names = options.claims or list(PAGES)
         try:
-            run(names, options.profile, options.jobs, options.cache, out, text, _device(options.device))
+            contents = run(names, options.profile, options.jobs, options.cache, out, text, _device(options.device))
         except KeyboardInterrupt:
             print("interrupted; the same command goes on from here", file=sys.stderr)
             raise
+    if any(content["missing_jobs"] for content in contents):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

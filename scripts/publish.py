@@ -183,17 +183,34 @@ def publish_claims(folder: Path, results_folder: Path) -> None:
     """Copies the claims that `scripts.claims` wrote to `folder`, over what was published of the same claims.
 
     Raises:
-        UserError: There are none.
+        UserError: There are none, or one has less behind it than the published one.
     """
     written = sorted(folder.glob("C*.json"))
     if not written:
         raise UserError(f"{folder} holds no claims; test them with make claims")
     kept = results_folder / "claims"
+    for path in written:
+        if lacking := _less_than(read_json(kept / path.name) if (kept / path.name).is_file() else {}, read_json(path)):
+            raise UserError(
+                f"{path} would take the place of {kept / path.name}, but {lacking}; test the claim again with that, or "
+                "remove the published one"
+            )
     kept.mkdir(parents=True, exist_ok=True)
     for path in written:
         shutil.copyfile(path, kept / path.name)
         shutil.copyfile(path.with_suffix(".png"), kept / path.with_suffix(".png").name)
     write_text(kept / "claims.md", claims_table(read_claims(kept)))
+
+
+def _less_than(published: dict[str, Any], now: dict[str, Any]) -> str:
+    """What a claim that is tested `now` lacks of the `published` one, in words; empty where it lacks nothing."""
+    if now["missing_jobs"]:
+        return f"{len(now['missing_jobs'])} of its jobs failed"
+    if published.get("natural_text") and not now.get("natural_text"):
+        return "was not tested on natural text (TEXT=, --text)"
+    if published.get("profile") == "full" and now["profile"] != "full":
+        return "was tested by a smaller profile (PROFILE=full, --profile full)"
+    return ""
 
 
 def _parser() -> argparse.ArgumentParser:

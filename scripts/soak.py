@@ -269,15 +269,19 @@ def main() -> None:
         folder = Path(name)
         write_corpus_and_settings(folder)
         cases = [Case(model, processes, folder) for processes in options.processes for model in options.models]
-        total = 0
+        kills: list[int] = []  # of each case
         try:
             for number, case in enumerate(cases):
-                total += soak(case, -(-(options.kills - total) // (len(cases) - number)), random_, deadline)
+                wanted = -(-(options.kills - sum(kills)) // (len(cases) - number))
+                kills.append(soak(case, wanted, random_, deadline))
         except (AssertionError, TimeoutError) as error:
             log = folder / "training.log"
             print(f"error: {error}\n{log.read_text()[-3000:] if log.is_file() else ''}", file=sys.stderr)
             sys.exit(1)
-    print(f"{total} kills; weights, optimisers, losses, curves, translations and files are identical")
+    print(f"{sum(kills)} kills; weights, optimisers, losses, curves, translations and files are identical")
+    if unseen := [_name(case) for case, number in zip(cases, kills, strict=True) if not number]:
+        print(f"error: never killed, so nothing is known of: {'; '.join(unseen)}; give more --kills or --minutes")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

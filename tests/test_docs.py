@@ -6,6 +6,7 @@ script; the commands of the lesson and of docs/evaluating.md are run, on small m
 docs/scaling.md that start several processes are only parsed.
 """
 
+import json
 import os
 import re
 import shlex
@@ -18,8 +19,11 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from pipeline.documents import with_tables
+from pipeline.bench_table import bench_table
+from pipeline.claims_table import claims_table
+from pipeline.documents import read_claims, with_tables
 from pipeline.errors import UserError
+from pipeline.evaluation_tables import evaluation_tables
 from scripts.train import TranslationCLI
 from tests.commands import ROOT
 from tests.documents import PAGES, commands_of, forget_fourth_model, write_fourth_model
@@ -37,6 +41,23 @@ _LAUNCHERS = {".venv/bin/python", "python", "torchrun", "srun"}
 def test_every_table_is_what_the_published_json_says(page):
     text = page.read_text(encoding="utf-8")
     assert with_tables(text, ROOT / "results") == text, "run python -m scripts.publish"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/evaluation/tables.md")), ids=str)
+def test_the_tables_of_an_evaluation_are_what_its_json_says(path):
+    content = json.loads(path.with_name("evaluation.json").read_text(encoding="utf-8"))
+    assert path.read_text(encoding="utf-8") == evaluation_tables(content)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results" / "bench").glob("bench*.md")), ids=str)
+def test_the_tables_of_the_bench_are_what_its_json_says(path):
+    content = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert path.read_text(encoding="utf-8") == bench_table(content)
+
+
+def test_the_table_of_the_claims_is_what_their_json_says():
+    kept = ROOT / "results" / "claims"
+    assert (kept / "claims.md").read_text(encoding="utf-8") == claims_table(read_claims(kept))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -259,6 +259,31 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
     assert "are older" not in (tmp_path / "results" / "claims" / "claims.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("now", "message"),
+    [
+        ({"missing_jobs": ["a job"]}, "but 1 of its jobs failed"),
+        ({"natural_text": None}, r"but was not tested on natural text \(TEXT=, --text\)"),
+        ({"profile": "quick"}, r"but was tested by a smaller profile \(PROFILE=full, --profile full\)"),
+    ],
+)
+def test_a_claim_with_less_behind_it_never_takes_the_place_of_one_with_more(tmp_path, now, message):
+    whole = claim("C1", "holds") | {"profile": "full", "natural_text": {"corpus": "captions", "steps": 8}}
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    for name in ("C0", "C1"):
+        (folder / f"{name}.json").write_text(json.dumps(whole | {"claim": {**whole["claim"], "name": name}}))
+        (folder / f"{name}.png").write_bytes(b"")
+    publish_claims(folder, tmp_path / "results")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "results/claims").iterdir()}
+    for name in ("C0", "C1"):  # the first one could take its place
+        content = whole | {"verdict": "fails"} | (now if name == "C1" else {})
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        publish_claims(folder, tmp_path / "results")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "results/claims").iterdir()} == before
+
+
 def test_an_ablation_is_published_with_its_corpus(tmp_path):
     path = tmp_path / "ablation.json"
     with pytest.raises(UserError, match="is not there"):

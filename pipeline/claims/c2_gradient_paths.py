@@ -131,11 +131,17 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         findings += both if when == "before" else [verdict.dependent(finding, [has_learned]) for finding in both]
     steps = [[float(np.log2(steps_to_learn(run))) for run in runs] for runs in compared]
     learned = [[max(run["accuracy"]) >= LEARNED for run in runs] for runs in compared]
-    sooner = _minus(steps[1], steps[0]) if learned[0] and all(learned[0]) else None  # else it would be no bound
     what = f"steps to 90 % at distance {LONGEST}, without attention over with (log2)"
-    steps_needed = verdict.at_least(what, sooner, 1.0, 0.0, is_primary=True)
+    sooner = verdict.at_least(what, _minus(steps[1], steps[0]), 1.0, 0.0, is_primary=True)
+    # Who has not learned needs more steps than there were: of the first, a bound from above, of the second from below.
+    bounds = {
+        (False, True): verdict.of_upper_bound,
+        (True, False): verdict.of_lower_bound,
+        (False, False): verdict.of_no_bound,
+    }
+    have_learned = tuple(map(all, learned))
     findings += [
-        steps_needed if all(learned[1]) else verdict.of_lower_bound(steps_needed),
+        bounds[have_learned](sooner) if have_learned in bounds else sooner,
         has_learned,
         verdict.at_least(
             f"control: g({FAR}) / g({NEAR}) after training, with attention over gates that start open (log10)",

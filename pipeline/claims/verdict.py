@@ -119,6 +119,19 @@ def of_lower_bound(finding: Finding) -> Finding:
     )
 
 
+def of_upper_bound(finding: Finding) -> Finding:
+    """`finding` of a measurement that is an upper bound: it may fail, and it cannot pass."""
+    return finding._replace(
+        what=f"{finding.what}; an upper bound", outcome="undecided" if finding.outcome == "passes" else finding.outcome
+    )
+
+
+def of_no_bound(finding: Finding) -> Finding:
+    """`finding` of a measurement that may be too large or too small: it neither passes nor fails."""
+    is_missing = finding.outcome == "missing"
+    return finding._replace(what=f"{finding.what}; no bound", outcome="missing" if is_missing else "undecided")
+
+
 def _list(findings: Sequence[Finding]) -> str:
     return "; ".join(finding.what for finding in findings)
 
@@ -172,6 +185,11 @@ def exact(what: str, value: float | None, tolerance: float, *, is_primary: bool 
 def counted(what: str, count: int | None, most: int) -> Finding:
     """Passes where a count of trainings is at most `most`: no statistics, and other seeds may change it."""
     return exact(what, count, most)._replace(rule=f"at most {most} (a count of trainings)")
+
+
+def at_most_in_all(what: str, value: float | None, most: float) -> Finding:
+    """Passes where the most, or least, of all trainings is at most `most`: no statistics; others may change it."""
+    return exact(what, value, most)._replace(rule=f"at most {most:g} (of all trainings)")
 
 
 def exactly_above(what: str, value: float | None, threshold: float, *, is_primary: bool = False) -> Finding:

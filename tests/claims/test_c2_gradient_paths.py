@@ -59,6 +59,8 @@ def answer(falls_after=VANISHES, keeping=VANISHES, learned_at=(200, 50), cut_cos
         (answer(learned_at=(60, 60)), "fails"),
         (answer(learned_at=(300, 160)), "undecided"),  # never within 300 steps: a bound of less than twice says nothing
         (answer(learned_at=(300, 100)), "holds"),
+        (answer(learned_at=(50, 300)), "fails"),  # attention is the one that never learns
+        (answer(learned_at=(300, 300)), "undecided"),  # neither does
         (answer(cut_costs=0.05), "undecided"),
         (lambda name, options: None, "undecided"),
     ],

@@ -14,6 +14,8 @@ from pipeline.claims.verdict import (
     guarded,
     judge,
     of_lower_bound,
+    of_no_bound,
+    of_upper_bound,
 )
 from pipeline.statistics import Estimate
 
@@ -78,6 +80,11 @@ def measured(value, low, high):
         (dependent(finding("missing"), [finding("missing")]), "missing"),
         (of_lower_bound(finding("fails")), "undecided"),
         (of_lower_bound(finding("passes")), "passes"),
+        (of_upper_bound(finding("passes")), "undecided"),
+        (of_upper_bound(finding("fails")), "fails"),
+        (of_no_bound(finding("passes")), "undecided"),
+        (of_no_bound(finding("fails")), "undecided"),
+        (of_no_bound(finding("missing")), "missing"),
         (below("x", measured(0, -1, 0.4), 0.5), "passes"),
         (below("x", measured(2, 1, 3), 0.5), "fails"),
         (at_least("x", measured(0.4, 0.2, 0.6), size=0.3, beyond=0.1), "passes"),

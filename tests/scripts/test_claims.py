@@ -81,6 +81,19 @@ def test_a_failed_job_is_reported_and_the_verdict_says_so(tmp_path, capsys):
     assert "1 jobs failed: test_claims:measure(seed=13)" in (tmp_path / "out" / "claims.md").read_text()
 
 
+@pytest.mark.parametrize(("profile", "ends"), [("quick", None), ("full", 1)])
+def test_the_command_fails_where_a_job_failed(tmp_path, monkeypatch, profile, ends):
+    where = ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["claims", "C9", "--profile", profile, "--jobs", "1", *where])
+    if ends:
+        with pytest.raises(SystemExit) as ended:
+            claims.main()
+        assert ended.value.code == ends
+    else:
+        claims.main()
+    assert (tmp_path / "out" / "C9.json").is_file()
+
+
 def test_a_claim_on_natural_text_says_so_when_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setitem(natural_text.MODELS_OF, "C9", ("all",))
     claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out")
