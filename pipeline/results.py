@@ -150,13 +150,14 @@ def weights_hash(network: nn.Module) -> str:
 def _hardware(device: torch.device) -> dict[str, Any]:
     """The processor, its threads as torch uses them, and the GPU if `device` is one."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -56,6 +56,7 @@ from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import copying
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
 from pipeline.panels import BarPanel, Line, LinePanel, Panel
+from pipeline.results import processor
 from pipeline.statistics import Estimate
 
 CLAIM = Claim(
@@ -127,8 +128,12 @@ def exact_run() -> dict[str, Any]:
     return found
 
 
-def time_run(device: str, d_model: int, batch_size: int, rounds: int) -> dict[str, Any]:
-    """Seconds of every round: `encode` (forward and backward), model → (rounds, lengths), and `write`, likewise."""
+def time_run(device: str, machine: str, d_model: int, batch_size: int, rounds: int) -> dict[str, Any]:
+    """Seconds of every round: `encode` (forward and backward), model → (rounds, lengths), and `write`, likewise.
+
+    Args:
+        machine: What `device` is. For the key only: what another machine took is not kept as an answer for this one.
+    """
     encoders = {model: network_of(model, d_model).to(device) for model in ENCODERS}
     writers = {model: network_of(model, d_model).to(device).eval() for model in WRITERS}
     memories = {model: encode_random(network, 16, batch_size, device)[1] for model, network in writers.items()}
@@ -171,7 +176,8 @@ def _grid(profile: str) -> tuple[dict[str, Job], dict[tuple[str, str], list[Job]
     p = PROFILES[profile]
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
     sizes = {"d_model": p["d_model"], "batch_size": p["batch_size"], "rounds": p["rounds"]}
-    timed = {device: job(time_run, device=device, **sizes) for device in devices}
+    machines = {device: torch.cuda.get_device_name() if device == "cuda" else processor() for device in devices}
+    timed = {device: job(time_run, device=device, machine=machines[device], **sizes) for device in devices}
     same = {"d_model": 64, "steps": p["steps"], "pairs": p["pairs"]}
     trained = {
         (model, order): [job(order_run, model=model, order=order, seed=seed, **same) for seed in p["seeds"]]

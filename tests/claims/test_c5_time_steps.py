@@ -64,6 +64,7 @@ def test_one_missing_measurement_is_undecided():
 
 def test_a_gpu_is_timed_and_drawn_too(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     findings, numbers = page.judge(results_of(page.jobs("quick"), answer()), "quick")
     assert sum("on a GPU" in finding.what and "CPU" not in finding.what for finding in findings) == 3
     assert len(page.draw(numbers)) == 8
@@ -126,6 +127,14 @@ def test_writing_reads_everything_again_only_if_nothing_is_kept():
     models.write_tokens(network, memory, 3, keep_state=True)
     models.write_tokens(network, memory, 3, keep_state=False)
     assert lengths == [1, 1, 1, 1, 2, 3]
+
+
+def test_times_of_another_machine_are_no_answer_for_this_one(monkeypatch):
+    here = page.jobs("quick")
+    monkeypatch.setattr(page, "processor", lambda: "another")
+    there = page.jobs("quick")
+    differing = {one.function for one, other in zip(here, there, strict=True) if one.key() != other.key()}
+    assert differing == {"pipeline.claims.c5_time_steps:time_run"}
 
 
 def test_runs_give_what_the_page_reads(monkeypatch):
