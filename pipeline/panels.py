@@ -138,7 +138,7 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
     axis.set_ylabel(panel.y_label)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=7.5)
+    axis.legend(framealpha=0.7, edgecolor="none", fontsize=7.5)  # readable also where a line runs behind it
 
 
 def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
@@ -172,7 +172,10 @@ def _draw_bars(axis: Axes, panel: BarPanel) -> None:
         axis.vlines(range(len(panel.values)), panel.low, panel.high, color="0.2", linewidth=1.2)
     if panel.marked is not None:
         axis.axhline(panel.marked, color="0.5", linewidth=1, linestyle=":")
-    axis.set_xticks(range(len(panel.labels)), panel.labels, fontsize=8, rotation=20, ha="right")
+    slope = 20 if len(panel.labels) < 6 else 40  # steep enough for long labels side by side
+    axis.set_xticks(
+        range(len(panel.labels)), panel.labels, fontsize=8, rotation=slope, ha="right", rotation_mode="anchor"
+    )
     axis.set_ylabel(panel.y_label)
     axis.grid(axis="y", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
