@@ -75,11 +75,6 @@ def _framed(tgt: Tensor) -> Tensor:
     return torch.cat([torch.tensor([BOS]), tgt, torch.tensor([EOS])])
 
 
-def twice(batch: Batch) -> Batch:
-    """Every row of `batch` and, after the last, every row again; `num_tokens` counts them once."""
-    return Batch(*(torch.cat([part, part]) for part in batch[:-1]), batch.num_tokens)
-
-
 class _EndToEnd:
     """Sequences of ids one behind the other, so that some of them are padded by one lookup."""
 

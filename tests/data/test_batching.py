@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.batching import Batch, EncodedPair, TokenBudgetBatches, make_batch, twice
+from pipeline.data.batching import Batch, EncodedPair, TokenBudgetBatches, make_batch
 from pipeline.data.tokenizer import BOS, EOS, PAD
 
 
@@ -171,11 +171,3 @@ def test_other_sentences_stand_together_in_every_epoch(pairs):
     batches = TokenBudgetBatches(pairs, BUDGET, seed=7)
     first, second = ({tuple(sorted(rows.tolist())) for rows in batches.plan(epoch)} for epoch in (0, 1))
     assert first != second
-
-
-def test_twice_repeats_the_rows_and_counts_their_tokens_once(pairs):
-    batch = make_batch(pairs[:3], [4, 0, 9])
-    doubled = twice(batch)
-    assert doubled.num_tokens == batch.num_tokens
-    for tensor, single in zip(doubled[:-1], batch[:-1], strict=True):
-        assert all(torch.equal(half, single) for half in tensor.chunk(2))
