@@ -49,7 +49,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     Raises:
         UserError: Options do not go together, or runs, corpora and earlier evaluations do not.
     """
-    checked_search(options.beam, options.alpha)
+    search = checked_search(options.beam, options.alpha, fast=options.fast)
     if options.concatenate < 1:
         raise UserError(f"--concatenate is {options.concatenate}; expected at least 1")
     if bool(options.src) != bool(options.ref):
@@ -67,7 +67,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         if options.links or options.val_links:
             raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
         sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
-        return [_checked([], earlier, sentences, options.out, options)]
+        return [_checked([], earlier, sentences, options.out, search, options)]
     found = find_runs([path for path in options.runs if path not in earlier])
     runs = [Loaded(run, Translator.load(run.checkpoint, options.device)) for run in found]
     if options.src:
@@ -75,7 +75,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
         if options.links:
             sentences = with_links(sentences, options.links, None)
-        return [_checked(runs, earlier, sentences, Path("runs/evaluation") / options.src.stem, options)]
+        return [_checked(runs, earlier, sentences, Path("runs/evaluation") / options.src.stem, search, options)]
     groups: dict[str, list[Loaded]] = {}  # by text, not by name: one corpus may have been given as several paths
     for loaded in runs:
         groups.setdefault(options.corpus or loaded.translator.origin.content_hash, []).append(loaded)
@@ -83,7 +83,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     if len(groups) > 1 and (options.out or earlier):
         given = "--out" if options.out else earlier[0]
         raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(names)}), {given} of one: give --corpus")
-    plans = [_plan(group, earlier, options) for group in groups.values()]
+    plans = [_plan(group, earlier, search, options) for group in groups.values()]
     if len({plan.out for plan in plans}) < len(plans):
         raise UserError(
             f"the runs are of {len(groups)} texts that go by one name ({', '.join(names)}), and their scores would go "
@@ -92,7 +92,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     return plans
 
 
-def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], options: argparse.Namespace) -> Plan:
+def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], search: Search, options: argparse.Namespace) -> Plan:
     """What is to be evaluated of runs on one corpus."""
     corpus = _corpus_of(runs[0], options)
     content_hash = corpus.content_hash()
@@ -115,18 +115,22 @@ def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], options: argparse.Nam
     sentences = sentences_of(corpus, options.split, longest)
     if options.links:
         sentences = with_links(sentences, options.links, options.val_links)
-    return _checked(runs, earlier, sentences, _default_out(runs[0].run, sentences, is_own=is_own), options)
+    return _checked(runs, earlier, sentences, _default_out(runs[0].run, sentences, is_own=is_own), search, options)
 
 
 def _checked(
-    runs: Sequence[Loaded], earlier: Sequence[Path], sentences: Sentences, out: Path, options: argparse.Namespace
+    runs: Sequence[Loaded],
+    earlier: Sequence[Path],
+    sentences: Sentences,
+    out: Path,
+    search: Search,
+    options: argparse.Namespace,
 ) -> Plan:
     """The plan to score `runs` beside what `earlier` evaluations hold, into `out` unless options say where to.
 
     Raises:
         UserError: The two do not belong together, or scores of other runs would be lost.
     """
-    search = checked_search(options.beam, options.alpha, fast=options.fast)
     if earlier and (sentences.has_links or options.concatenate > 1):
         raise UserError(
             f"{earlier[0]} holds scores of single sentences only, not of "

@@ -133,15 +133,10 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     learned = [[max(run["accuracy"]) >= LEARNED for run in runs] for runs in compared]
     what = f"steps to 90 % at distance {LONGEST}, without attention over with (log2)"
     sooner = verdict.at_least(what, _minus(steps[1], steps[0]), 1.0, 0.0, is_primary=True)
-    # Who has not learned needs more steps than there were: of the first, a bound from above, of the second from below.
-    bounds = {
-        (False, True): verdict.of_upper_bound,
-        (True, False): verdict.of_lower_bound,
-        (False, False): verdict.of_no_bound,
-    }
-    have_learned = tuple(map(all, learned))
+    # Who has not learned needs more steps than there were.
+    with_attention, without = map(all, learned)
     findings += [
-        bounds[have_learned](sooner) if have_learned in bounds else sooner,
+        verdict.of_bound(sooner, is_lower=not without, is_upper=not with_attention),
         has_learned,
         verdict.at_least(
             f"control: g({FAR}) / g({NEAR}) after training, with attention over gates that start open (log10)",

@@ -123,7 +123,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         f"training steps to {TARGET} nats saved by the scale, d_k = {widest}", over_seeds(saved), 0.0
     )
     if not all(map(reaches_target, unscaled)):
-        sooner = verdict.of_lower_bound(sooner)
+        sooner = verdict.of_bound(sooner, is_lower=True, is_upper=False)
     real = {when: over_seeds([float(np.mean(off(run[when]))) for run in heads]) for when in ("untrained", "trained")}
     findings = [
         verdict.exact(

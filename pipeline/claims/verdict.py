@@ -112,24 +112,15 @@ def dependent(finding: Finding, controls: Sequence[Finding]) -> Finding:
     return finding._replace(rule=f"{finding.rule}; decided only if its controls pass", outcome=outcome)
 
 
-def of_lower_bound(finding: Finding) -> Finding:
-    """`finding` of a measurement that is a lower bound: it may pass, and it cannot fail."""
-    return finding._replace(
-        what=f"{finding.what}; a lower bound", outcome="undecided" if finding.outcome == "fails" else finding.outcome
-    )
-
-
-def of_upper_bound(finding: Finding) -> Finding:
-    """`finding` of a measurement that is an upper bound: it may fail, and it cannot pass."""
-    return finding._replace(
-        what=f"{finding.what}; an upper bound", outcome="undecided" if finding.outcome == "passes" else finding.outcome
-    )
-
-
-def of_no_bound(finding: Finding) -> Finding:
-    """`finding` of a measurement that may be too large or too small: it neither passes nor fails."""
-    is_missing = finding.outcome == "missing"
-    return finding._replace(what=f"{finding.what}; no bound", outcome="missing" if is_missing else "undecided")
+def of_bound(finding: Finding, *, is_lower: bool, is_upper: bool) -> Finding:
+    """`finding` of a measurement that only bounds what is asked for: a lower bound may pass and cannot fail, an upper
+    one may fail and cannot pass, and one that is both tells nothing."""
+    if not (is_lower or is_upper):
+        return finding
+    what = "no bound" if is_lower and is_upper else "a lower bound" if is_lower else "an upper bound"
+    says_nothing = (is_lower and finding.outcome == "fails") or (is_upper and finding.outcome == "passes")
+    outcome = "undecided" if says_nothing else finding.outcome
+    return finding._replace(what=f"{finding.what}; {what}", outcome=outcome)
 
 
 def _list(findings: Sequence[Finding]) -> str:

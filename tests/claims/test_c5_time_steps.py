@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pipeline.claims import c5_time_steps as page
+from pipeline.claims import time_steps_jobs
 from pipeline.claims import time_steps_models as models
 from tests.claims.synthetic import ran, results_of, verdict_of
 
@@ -82,7 +83,7 @@ def test_chains_are_counted_as_by_hand():
 
 
 def test_the_chain_grows_with_the_gru_only_and_the_order_is_invisible_without_positions():
-    found = page.exact_run()
+    found = time_steps_jobs.exact_run()
     for kind in ("encoder", "training"):
         assert len(set(found[kind]["transformer"])) == 1
         growth = np.diff(found[kind]["stepwise"]) / np.diff(page.LENGTHS)
@@ -100,7 +101,7 @@ def test_cell_by_cell_is_the_library_s_gru_and_other_weights_are_seen():
     for start in (None, hidden):
         for ours, theirs in zip(stepwise(vectors, start), gru(vectors, start), strict=True):
             torch.testing.assert_close(ours, theirs)
-    fused, other = page.network_of("fused", 8), page.network_of("stepwise", 8)
+    fused, other = time_steps_jobs.network_of("fused", 8), time_steps_jobs.network_of("stepwise", 8)
     assert models.fused_gap(fused, other, 5) <= 1e-5
     with torch.no_grad():
         other.encoder.forward_gru.cell.bias_hh[0] += 0.1
@@ -119,7 +120,7 @@ def test_growth_of_time_is_the_power_and_ignores_a_round_that_was_disturbed():
 
 
 def test_writing_reads_everything_again_only_if_nothing_is_kept():
-    network = page.network_of("transformer", 8).eval()
+    network = time_steps_jobs.network_of("transformer", 8).eval()
     _, memory = models.encode_random(network, 4, 2)
     lengths = []
     decode = network.decode
@@ -134,12 +135,12 @@ def test_times_of_another_machine_are_no_answer_for_this_one(monkeypatch):
     monkeypatch.setattr(page, "processor", lambda: "another")
     there = page.jobs("quick")
     differing = {one.function for one, other in zip(here, there, strict=True) if one.key() != other.key()}
-    assert differing == {"pipeline.claims.c5_time_steps:time_run"}
+    assert differing == {"pipeline.claims.time_steps_jobs:time_run"}
 
 
 def test_runs_give_what_the_page_reads(monkeypatch):
-    monkeypatch.setattr(page, "LENGTHS", (8, 16))
-    monkeypatch.setattr(page, "WRITTEN", (2, 4))
+    monkeypatch.setattr(time_steps_jobs, "LENGTHS", (8, 16))
+    monkeypatch.setattr(time_steps_jobs, "WRITTEN", (2, 4))
     small = {"d_model": 8, "rounds": 2, "steps": 2, "pairs": 3}
     wanted = {job.function: job for job in page.jobs("quick")}
     shrunk = {
