@@ -75,7 +75,7 @@ train: $(STAMP) ## train the three models side by side and compare them
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments
 	@$(BIN)/python -m scripts.evaluate '$(FINISHED)' $(ARGS)
 
-claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n TEXT=path/to/multi30k
+claims: $(STAMP) ## test the claims: CLAIMS="C1 C5" PROFILE=quick|full JOBS=n TEXT=multi30k
 	@$(BIN)/python -m scripts.claims $(CLAIMS) --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(if $(TEXT),--text '$(TEXT)') $(ARGS)
 
 bench: $(STAMP) ## measure how fast training and search are here: CORPUS=path/to/multi30k (ARGS=--gpu: on a GPU)

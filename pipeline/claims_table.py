@@ -74,7 +74,7 @@ def _names(contents: Sequence[dict[str, Any]]) -> str:
 def _natural_text(on: dict[str, Any] | None) -> str:
     if on is None:
         return (
-            "On natural text: not run, it needs a Multi30k folder (`make claims TEXT=path/to/multi30k`). "
+            "On natural text: not run (`make claims TEXT=multi30k`, or a folder that holds it). "
             "The verdict is formed from the findings above."
         )
     return f"On natural text: {on['corpus']}, {on['steps']} steps."

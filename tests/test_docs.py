@@ -34,7 +34,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 READERS_OWN = {"path/to/folder", "path/to/multi30k_tok", "owner/name", "my.en", "my.de", "sentences.txt"}
 # Where commands of a page are cut, and what else begins one.
 _SHELL = {"|", "<", ">", "&&"}
-_LAUNCHERS = {".venv/bin/python", "python", "torchrun", "srun"}
+_LAUNCHERS = {".venv/bin/python", ".venv/bin/torchrun", "srun"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""Dot-product attention: the one formula behind both articles' mechanisms, once spelled out and once fused.
+"""Dot-product attention: the one formula behind both kinds of model, once spelled out and once fused.
 
     A = softmax(scale · Q Kᵀ),  C = A V
 
@@ -22,7 +22,7 @@ class Attended(NamedTuple):
 
 
 def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Attended:
-    """Attention step by step; the numbers are those of the seed's seven steps (1 is the embedding, 2 makes Q, K, V).
+    """Attention step by step; the numbers are those of the article's seven steps (1 is the embedding, 2 makes Q, K, V).
 
     Args:
         query: (…, query_len, d_k).

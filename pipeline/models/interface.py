@@ -17,7 +17,7 @@ class Memory(NamedTuple):
     """What the decoder knows of the source.
 
     Attributes:
-        states: (batch, memory_len, d_model), the seed's HS; memory_len is src_len for `all`, 1 for `last` and `mean`.
+        states: (batch, memory_len, d_model), the article's HS; memory_len is src_len for `all`, else 1.
         mask: (batch, memory_len) bool, True where a state may be read.
         summary: (batch, d_model), one vector for the whole sentence: a recurrent decoder starts from it.
     """
@@ -35,8 +35,8 @@ class DecoderOutput(NamedTuple):
     """What one call of `decode` gives.
 
     Attributes:
-        logits: (batch, tgt_len, vocab_size), before the softmax: the seed's Y. None if they were not needed.
-        alignment: (batch, tgt_len, memory_len), the seed's A; rows sum to 1. None unless asked for.
+        logits: (batch, tgt_len, vocab_size), before the softmax: the article's Y. None if they were not needed.
+        alignment: (batch, tgt_len, memory_len), the article's A; rows sum to 1. None unless asked for.
         state: Opaque; pass it back to continue where `tgt` ended, and to `reorder` to choose among its rows.
         output: (batch, tgt_len, d), whose product with `output_matrix` the logits are; None if they are not one.
     """

@@ -1,6 +1,6 @@
 """The GRU models. Without attention and with it they are this one class: `memory: last` or `memory: all`.
 
-The mechanism is the seed's, with Luong et al. 2015 for what it leaves out (softmax, W_c, tanh):
+The mechanism is the article's (README), with Luong et al. 2015 for what it leaves out (softmax, W_c, tanh):
 
     HS = encoder states          (batch, src_len, d_model)     `memory.states`
     H  = decoder states          (batch, tgt_len, d_model)     `hidden`

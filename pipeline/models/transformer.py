@@ -1,8 +1,8 @@
 """The Transformer (Vaswani et al. 2017), with layer normalisation before each part (Xiong et al. 2020).
 
-The seed's seven steps: 1 embedding (`TiedEmbedding`), 2 Q, K, V (`MultiHeadAttention`), 3 scores, 4 ÷ √d_k, 5 softmax,
-6 × V, 7 sum (`dot_product_attention`). What the seed does not name stands here: positions, residuals, normalisation,
-the feed-forward part.
+The article's seven steps (README): 1 embedding (`TiedEmbedding`), 2 Q, K, V (`MultiHeadAttention`), 3 scores, 4 ÷ √d_k,
+5 softmax, 6 × V, 7 sum (`dot_product_attention`). What it does not name stands here: positions, residuals,
+normalisation, the feed-forward part.
 """
 
 import math
@@ -29,7 +29,7 @@ from pipeline.models.interface import (
 
 
 def sinusoidal_positions(start: int, length: int, d_model: int, device: torch.device) -> Tensor:
-    """(length, d_model) for positions start, start + 1, …: sines in the first half, cosines in the second (§3.5)."""
+    """(length, d_model) for positions start, start + 1, …: sines, then cosines (§3.5, where the two alternate)."""
     as_float = {"dtype": torch.float32, "device": device}  # the default may be bfloat16, which cannot count to 300
     frequency = torch.exp(torch.arange(0, d_model, 2, **as_float) * (-math.log(10_000) / d_model))
     angle = torch.arange(start, start + length, **as_float).unsqueeze(1) * frequency

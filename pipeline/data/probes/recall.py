@@ -1,6 +1,6 @@
 """Recall: of a few keys with values, the value of the one that is asked for at the end, a known distance back.
 
-Worked example with four keys and `distance` 5, from the word that holds key and value to the key that is asked for
+Worked example with three keys and `distance` 5, from the word that holds key and value to the key that is asked for
 (letters are keys, digits values, dots fillers; "C2" is one word):
 
     source   B7 . C2 . . A4 . C EOS      target  2
