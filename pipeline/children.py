@@ -45,7 +45,12 @@ class Children:
             if self._is_over:
                 return -signal.SIGTERM, ""
             process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                command,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
             )
             self._running.add(process)
         said = []

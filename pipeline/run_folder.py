@@ -85,6 +85,15 @@ class RunFolder:
         """Whether anything is here that was trained: also a best checkpoint whose last one was removed."""
         return self.is_finished or self.can_go_on or self.best.is_file()
 
+    def state(self) -> tuple[bool, int | None]:
+        """How far the run is: whether it is finished, and when its last checkpoint was written."""
+        return self.is_finished, self.last.stat().st_mtime_ns if self.can_go_on else None
+
+    def refuse_other_state(self, before: tuple[bool, int | None]) -> None:
+        """Raises UserError if another process has trained the run since its `state` was `before`."""
+        if self.state() != before:
+            raise UserError(f"{self.path} was trained by another process meanwhile; run the same command again")
+
     def results(self) -> dict[str, Any]:
         """The content of results.json."""
         try:
@@ -242,6 +251,8 @@ def _trained_run(checkpoint: Path, folder: Path | None) -> TrainedRun:
     if folder is None:
         return TrainedRun(checkpoint, None, 0, {})
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    if not (isinstance(config, dict) and {"seed_everything", "data"} <= config.keys()):
+        return TrainedRun(checkpoint, None, 0, {})  # another program's
     return TrainedRun(checkpoint, folder, int(config["seed_everything"]), config["data"])
 
 
@@ -253,8 +264,12 @@ def settings_of(config: str) -> dict[str, Any]:
     """The settings of a YAML configuration that decide what a run computes: `{"model.lr": 0.002, …}`."""
     flat = _flat(yaml.safe_load(config) or {})
     for callback in flat.pop("trainer.callbacks", None) or []:
-        if callback["class_path"].rpartition(".")[2] not in _ONLOOKERS:
-            flat |= _flat({callback["class_path"]: callback.get("init_args", {})}, "trainer.callbacks.")
+        name = f"trainer.callbacks.{callback['class_path']}"
+        if name.rpartition(".")[2] in _ONLOOKERS:
+            continue
+        number = sum(key.rstrip("'") == name for key in flat) + 1
+        name += "'" * (number - 1)  # of two of a class, the second
+        flat |= {name: "is there"} | _flat(callback.get("init_args") or {}, f"{name}.")
     return {key: value for key, value in flat.items() if value is not None and not key.startswith(_NOT_OF_THE_RUN)}
 
 

@@ -120,7 +120,6 @@ class TranslationTask(ScoredTask):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         if self._captured is not None:
             minimised, nats, gradient_norm = self._captured(batch).unbind()
-            self._window.gradient_norms.append(gradient_norm)
         else:
             minimised, nats = self.objective_of(batch)
         self.trainer.datamodule.on_batch_consumed()
@@ -129,6 +128,7 @@ class TranslationTask(ScoredTask):
         self._window.objectives.append(minimised.detach())
         self._window.tokens += batch.num_tokens
         if self._captured is not None:
+            self._window.add_step(gradient_norm)
             return None  # there is nothing left to do
         # The mean over the tokens of all processes: DDP averages gradients over processes, hence the factor.
         return minimised * (self.trainer.world_size / batch.num_tokens)
@@ -156,7 +156,7 @@ class TranslationTask(ScoredTask):
     ) -> None:
         """Clips by the norm over all parameters, and keeps that norm for the log."""
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), _clip_limit(gradient_clip_val), foreach=True)
-        self._window.gradient_norms.append(norm)
+        self._window.add_step(norm)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self._log_window_if_due()
@@ -199,11 +199,11 @@ class TranslationTask(ScoredTask):
         bad = window.first_nonfinite(with_gradients=not self._has_scaled_gradients())
         if bad is None:
             return
-        ago = len(window.nats) - 1 - bad
-        numbers = self.trainer.datamodule.consumed_sentences(ago)
+        step = self.global_step + 1 - window.steps_since(bad)
+        numbers = self.trainer.datamodule.consumed_sentences(len(window.nats) - 1 - bad)
         shown = ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
         raise UserError(
-            f"the loss or its gradient is not finite at step {self.global_step - ago}, "
+            f"the loss or its gradient is not finite at step {step}, "
             f"on the training sentences {shown}; the last good checkpoint is kept. Look at these sentences, or train "
             "anew with a lower --model.lr or a longer --model.warmup_steps, and RETRAIN=1"
         )

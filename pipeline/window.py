@@ -15,6 +15,7 @@ class Window:
         nats: Of each batch.
         objectives: Of each batch.
         gradient_norms: Of each step.
+        last_batches: Which batch, from 0, was each step's last.
         tokens: Of all batches together.
         seconds_before: That it took before the run went on from a checkpoint.
     """
@@ -24,15 +25,22 @@ class Window:
         nats: Sequence[Tensor] = (),
         objectives: Sequence[Tensor] = (),
         gradient_norms: Sequence[Tensor] = (),
+        last_batches: Sequence[int] = (),
         tokens: int = 0,
         seconds_before: float = 0.0,
     ) -> None:
         self.nats = list(nats)
         self.objectives = list(objectives)
         self.gradient_norms = list(gradient_norms)
+        self.last_batches = list(last_batches)
         self.tokens = tokens
         self.seconds_before = seconds_before
         self.start = time.perf_counter()
+
+    def add_step(self, gradient_norm: Tensor) -> None:
+        """Counts a step that the last batch ended."""
+        self.gradient_norms.append(gradient_norm)
+        self.last_batches.append(len(self.nats) - 1)
 
     def seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.start
@@ -50,6 +58,7 @@ class Window:
             "nats": self.nats,
             "objectives": self.objectives,
             "gradient_norms": self.gradient_norms,
+            "last_batches": self.last_batches,
             "tokens": self.tokens,
             "seconds_before": self.seconds(),
         }
@@ -57,10 +66,13 @@ class Window:
     def first_nonfinite(self, *, with_gradients: bool) -> int | None:
         """Which batch was the first with a loss or gradient that is not finite; None where all are."""
         bad = _nonfinite(self.nats)
-        if with_gradients and self.gradient_norms:
-            batches_per_step = len(self.nats) // len(self.gradient_norms)
-            bad += [(step + 1) * batches_per_step - 1 for step in _nonfinite(self.gradient_norms)]
+        if with_gradients:
+            bad += [self.last_batches[step] for step in _nonfinite(self.gradient_norms)]
         return min(bad, default=None)
+
+    def steps_since(self, batch: int) -> int:
+        """How many steps had this batch or a later one; 0 where its step is not done."""
+        return sum(last >= batch for last in self.last_batches)
 
 
 def _nonfinite(values: list[Tensor]) -> list[int]:

@@ -26,8 +26,9 @@ def compare(runs: list[Path], out: Path) -> None:
     """Prints the tables of `runs` and writes figures to `out`.
 
     Raises:
-        UserError: A run is not finished, or the runs are of different corpora.
+        UserError: A run is not finished, the runs are of different corpora, or `out` is the folder of a run.
     """
+    _refuse_run_folder(out)
     results = in_order([read_results(run) | {"run": run} for run in runs])
     runs = [result["run"] for result in results]
     hashes = {result["corpus"]["content_hash"] for result in results}
@@ -71,6 +72,12 @@ def _sentences(run: Path) -> list[SentencePair]:
     rows = read_translations(run / "translations.jsonl")
     pairs = [SentencePair(row["src"], row["tgt"], tuple(Link(*link) for link in row["links"])) for row in rows]
     return shown_sentences(pairs)
+
+
+def _refuse_run_folder(out: Path) -> None:
+    """Raises UserError where writing to `out`, which takes the place of earlier figures, would take a run's curves."""
+    if (out / "config.yaml").is_file() or (out / "checkpoints").is_dir():
+        raise UserError(f"--out {out} is the folder of a run; give another one for the figures")
 
 
 def _write(figures: dict[str, Figure], out: Path) -> None:

@@ -22,6 +22,7 @@ pipeline/evaluation/content.py (evaluate_models) and in what it names.
 """
 
 import argparse
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -47,20 +48,31 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
     content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
     content |= provenance("scripts.evaluate", options.device)
     tables = evaluation_tables(content)
-    # The JSON goes before the scores change and comes after them: who finds it finds the scores that it speaks of.
-    (out / EVALUATION).unlink(missing_ok=True)
+    staged = out / ".new"  # an evaluation before may hold the only scores of its runs: it stays until all is written
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
     for name, of_runs in scored.items():
         for run in of_runs:
-            write_scores(out, name, run.seed, run.scores)
-    write_json(out / EVALUATION, content)
-    write_text(out / "tables.md", tables)
-    _draw(content, out)
+            write_scores(staged, name, run.seed, run.scores)
+    write_text(staged / "tables.md", tables)
+    _draw(content, staged)
+    write_json(staged / EVALUATION, content)
+    _replace(out, staged)
     print(f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {out}")
 
 
-def _draw(content: dict[str, Any], out: Path) -> None:
+def _replace(out: Path, staged: Path) -> None:
+    """Moves what is `staged` to `out`. The JSON goes first and comes last: who finds it finds the scores that it speaks
+    of."""
+    (out / EVALUATION).unlink(missing_ok=True)
     for path in out.glob("length_*_joined*.png"):  # of an evaluation before
         path.unlink()
+    for path in sorted(staged.iterdir(), key=lambda path: path.name == EVALUATION):
+        path.replace(out / path.name)
+    staged.rmdir()
+
+
+def _draw(content: dict[str, Any], out: Path) -> None:
     corpus = content["corpus"]
     free, free_label = ("exact_match", "translated exactly right (%)") if corpus["is_synthetic"] else ("bleu", "BLEU")
     for measure, label in (("nats_per_token", "nats per target token (teacher-forced)"), (free, free_label)):

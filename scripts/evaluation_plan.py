@@ -13,6 +13,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation.kept import KeptRun, evaluated, is_evaluation, longest_trained, read_kept, sentences_hash
 from pipeline.evaluation.scores import Run, refuse_other_tokenizers
 from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
+from pipeline.finished_runs import is_set_aside
 from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.translator import Translator
@@ -115,7 +116,8 @@ def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], search: Search, optio
     sentences = sentences_of(corpus, options.split, longest)
     if options.links:
         sentences = with_links(sentences, options.links, options.val_links)
-    return _checked(runs, earlier, sentences, _default_out(runs[0].run, sentences, is_own=is_own), search, options)
+    out = _default_out([loaded.run for loaded in runs], sentences, is_own=is_own)
+    return _checked(runs, earlier, sentences, out, search, options)
 
 
 def _checked(
@@ -170,11 +172,16 @@ def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sen
         )
 
 
-def _default_out(run: TrainedRun, sentences: Sentences, *, is_own: bool) -> Path:
-    """Beside the models; scores on another text than their own never take the place of those."""
+def _default_out(runs: Sequence[TrainedRun], sentences: Sentences, *, is_own: bool) -> Path:
+    """Beside the models; scores on another text than their own, or of a run that was set aside, never take the place of
+    those."""
+    run = runs[0]
     if run.folder is None:
         return Path("runs/evaluation") / f"{sentences.name}-{sentences.split}"
     name = sentences.split
+    for other in runs:
+        if other.folder and is_set_aside(other.folder):
+            name += f"-{other.folder.parent.name}-{other.folder.name}"
     if not is_own:
         name += f"-{sentences.name}"
         if sentences.name == run.folder.parent.parent.name:

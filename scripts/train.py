@@ -104,11 +104,16 @@ class TranslationCLI(LightningCLI):
         config = self.config.fit
         refuse_what_is_not_done(config)
         refuse_missing_accelerator(config.trainer.accelerator)
+        for callback in config.trainer.callbacks:
+            if callback.class_path.endswith(".EarlyStopping"):
+                # Or Lightning would call it when the epoch's checkpoint has been written.
+                callback.init_args.check_on_train_epoch_end = False
         self.folder = RunFolder(
             config.runs_dir, corpus_name(config.data.corpus), config.model.name, int(config.seed_everything)
         )
         self._resume_from: str | None = None
         self._last: dict[str, Any] | None = None  # what is in it
+        self._found = self.folder.state()
         if not config.trainer.fast_dev_run and not config.retrain:
             self._report_if_finished()
             if self.folder.can_go_on:
@@ -119,9 +124,9 @@ class TranslationCLI(LightningCLI):
         # Lightning refuses a bar that is switched off.
         has_bar = config.trainer.enable_progress_bar is not False
         wanted = {"RunProgress": has_bar, "AlignmentMaps": config.alignment_maps}
-        config.trainer.callbacks = [
-            c for c in config.trainer.callbacks if wanted.get(c.class_path.split(".")[-1], True)
-        ]
+        callbacks = [c for c in config.trainer.callbacks if wanted.get(c.class_path.split(".")[-1], True)]
+        # Last: what it saves of the others has to be what they are when a step or a validation is over.
+        config.trainer.callbacks = sorted(callbacks, key=lambda c: c.class_path.endswith(".Checkpoints"))
         self._logger = TensorBoardLogger(
             config.runs_dir,
             name=self.folder.name,
@@ -161,7 +166,9 @@ class TranslationCLI(LightningCLI):
         return {**super()._prepare_subcommand_kwargs(subcommand), "ckpt_path": self._resume_from}
 
     def instantiate_trainer(self, **kwargs):
-        return super().instantiate_trainer(**{**kwargs, "logger": self._logger})
+        # Where Lightning looks, under SLURM, for what a requeued job left: elsewhere that may be another run's.
+        own = {"logger": self._logger, "default_root_dir": str(self.folder.path)}
+        return super().instantiate_trainer(**{**kwargs, **own})
 
     def before_fit(self) -> None:
         # Whatever is wrong with the corpus is found here, before anything is written.
@@ -189,6 +196,7 @@ class TranslationCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         folder.lock()
+        folder.refuse_other_state(self._found)
         if step is None and folder.has_run:
             print(f"the earlier run is kept in {folder.set_aside()}; if this one is stopped, go on without RETRAIN")
             folder.lock()

@@ -80,6 +80,15 @@ def refuse_what_is_not_done(config: Namespace) -> None:
             "trainer.callbacks lacks pipeline.callbacks.Checkpoints, so that nothing would be kept: a list takes the "
             "place of the one in configs/base.yaml; to add to that, write callbacks+"
         )
+    for callback in callbacks:
+        if callback.class_path.endswith(".EarlyStopping") and callback.init_args.check_on_train_epoch_end:
+            raise UserError("EarlyStopping's check_on_train_epoch_end is not taken: it is checked at validations")
+    plugins = trainer.plugins if isinstance(trainer.plugins, list) else [trainer.plugins]
+    if not any(getattr(plugin, "class_path", "").endswith(".AtomicCheckpointIO") for plugin in plugins):
+        raise UserError(
+            "trainer.plugins lacks pipeline.callbacks.AtomicCheckpointIO, without which no run could go on: a list "
+            "takes the place of the one in configs/base.yaml; to add to that, write plugins+"
+        )
 
 
 def _is_part(limit: float | int | None) -> bool:

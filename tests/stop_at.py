@@ -23,9 +23,11 @@ class StopAt(Callback):
 
     def on_train_start(self, trainer, module) -> None:
         _checkpoints_of(trainer).every_seconds = 0
+        self.started_at = trainer.global_step
 
-    def on_train_batch_end(self, trainer, module, *_) -> None:
-        if trainer.global_step == self.step and trainer.global_rank == self.rank:
+    def on_train_batch_start(self, trainer, module, *_) -> None:
+        is_after = trainer.global_step == self.step and self.started_at != self.step  # else it goes on from there
+        if is_after and trainer.global_rank == self.rank:
             os._exit(7)
 
 

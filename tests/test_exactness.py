@@ -35,6 +35,16 @@ def test_a_stopped_run_goes_on_to_the_same_weights(corpus, tmp_path):
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_run_that_an_added_callback_stopped_is_not_trained_on(corpus, tmp_path):
+    stop = ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "bleu/val"]
+    stop += ["--trainer.callbacks.mode", "max", "--trainer.callbacks.stopping_threshold", "-1"]  # reached at once
+    last = tmp_path / "runs/little/gru/seed1/checkpoints/last.ckpt"
+    fit(corpus, tmp_path, "gru", *stop, "--score_test", "false")
+    assert torch.load(last, weights_only=True)["global_step"] == 10
+    fit(corpus, tmp_path, "gru", *stop)
+    assert json.loads((last.parent.parent / "results.json").read_text())["steps"] == 10
+
+
 def test_the_test_set_can_be_left_alone_and_scored_later(corpus, tmp_path):
     left = fit(corpus, tmp_path, "gru", "--score_test", "false")
     folder = tmp_path / "runs/little/gru/seed1"

@@ -16,7 +16,7 @@ from pipeline.evaluation.scores import score_pairs
 from pipeline.metrics import teacher_forced
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
-from scripts import train, train_all
+from scripts import compare, train, train_all
 from tests.commands import GRU_SIZES, SMALL, fit, fit_arguments, run, weights_of, write_corpus
 
 
@@ -285,6 +285,8 @@ def test_alignment_maps_can_be_left_out(corpus, tmp_path):
         ("--trainer.limit_test_batches=2", "scores are of all sentences"),
         ("--trainer.profiler=simple", "make bench says where the time goes"),
         ("--trainer.callbacks=null", "lacks pipeline.callbacks.Checkpoints"),
+        ("--trainer.plugins=null", "lacks pipeline.callbacks.AtomicCheckpointIO"),
+        ("--trainer.plugins=pytorch_lightning.plugins.io.TorchCheckpointIO", "to add to that, write plugins+"),
     ],
 )
 def test_options_of_lightning_that_would_not_do_what_they_say_are_refused(corpus, tmp_path, refuse, option, said):
@@ -307,6 +309,13 @@ def test_an_unknown_model_is_named_with_those_that_exist(tmp_path, refuse):
 def test_what_the_makefile_has_a_name_for_is_not_taken_among_the_args(tmp_path, refuse, option):
     said = refuse(train_all.main, "--corpus", "toy", "--runs_dir", str(tmp_path), "--", option, "x")
     assert f"{option} would part training from what comes after it; use " in said
+
+
+def test_figures_are_not_written_over_the_curves_of_a_run(tmp_path, refuse):
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / "events.out.tfevents.1").touch()
+    assert "is the folder of a run" in refuse(compare.main, str(tmp_path), "--out", str(tmp_path))
+    assert (tmp_path / "events.out.tfevents.1").is_file()
 
 
 def test_no_models_is_an_error(tmp_path, refuse):
@@ -332,9 +341,10 @@ def test_left_out_pairs_and_a_small_vocabulary_are_said(corpus, tmp_path):
 
 @pytest.mark.parametrize("fast", ["false", "true"])
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
-def test_every_precision_trains(corpus, tmp_path, precision, fast):
+@pytest.mark.parametrize("model", ["gru_attention", "transformer"])
+def test_every_precision_trains(corpus, tmp_path, model, precision, fast):
     more = ("--trainer.fast_dev_run", "true", "--trainer.precision", precision, "--model.fast", fast)
-    fit(corpus, tmp_path, "gru_attention", *more)
+    fit(corpus, tmp_path, model, *more)
 
 
 def test_with_batches_accumulated_each_line_of_the_log_is_of_whole_steps(corpus, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
-from pipeline.run_folder import RunFolder, settings_of
+from pipeline.run_folder import RunFolder, find_runs, settings_of
 
 
 @pytest.fixture
@@ -78,6 +78,38 @@ def test_two_processes_never_train_one_run(folder):
     other = subprocess.run(command, capture_output=True, text=True)
     assert "seed3 is being trained by another process; wait for it" in other.stderr
     assert subprocess.run([*command[:-1], str(folder.path / "elsewhere")]).returncode == 0
+
+
+def test_what_another_process_trained_since_is_noticed(folder):
+    before = folder.state()
+    folder.refuse_other_state(before)
+    folder.last.parent.mkdir(parents=True)
+    folder.last.write_bytes(b"")
+    with pytest.raises(UserError, match="trained by another process meanwhile; run the same command again"):
+        folder.refuse_other_state(before)
+    before = folder.state()
+    folder.results_json.write_text("{}")
+    with pytest.raises(UserError, match="meanwhile"):
+        folder.refuse_other_state(before)
+
+
+def test_other_callbacks_are_other_settings():
+    one, two = "trainer: {callbacks: [{class_path: my.Own}]}", "trainer: {callbacks: []}"
+    assert settings_of(one) != settings_of(two)
+    stop = "{class_path: EarlyStopping, init_args: {patience: %d}}"
+    several = [f"trainer: {{callbacks: [{stop % first}, {stop % second}]}}" for first, second in ((1, 3), (2, 3))]
+    assert settings_of(several[0]) != settings_of(several[1])
+    assert settings_of(several[0])["trainer.callbacks.EarlyStopping'.patience"] == 3
+
+
+@pytest.mark.parametrize("config", ["", "name: of another program\n"])
+def test_a_checkpoint_beside_the_settings_of_another_program_stands_alone(tmp_path, config):
+    checkpoint = tmp_path / "best" / "best.ckpt"
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    (tmp_path / "config.yaml").write_text(config)
+    (run,) = find_runs([checkpoint])
+    assert (run.folder, run.data) == (None, {})
 
 
 def test_other_circumstances_are_refused_or_accepted_with_a_word(folder, capsys):

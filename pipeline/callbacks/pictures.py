@@ -13,6 +13,7 @@ from pipeline.translator import mean_cross_map, word_maps
 
 # The lengths, in source words, that the shown sentences come nearest to.
 SHOWN_LENGTHS = (6, 10, 16)
+LONGEST_SHOWN = 60  # words of source or target: the memory that a map takes grows with their product
 NUM_SAMPLES = 10  # translations in the table
 # The validations, from 1, whose maps are drawn: these and every so many.
 DRAWN_VALIDATIONS = (1, 2, 4, 8)
@@ -86,14 +87,21 @@ class SampleTranslations(Callback):
 
 
 def shown_sentences(pairs: list[SentencePair]) -> list[SentencePair]:
-    """The first sentences whose lengths come nearest to `SHOWN_LENGTHS`; the same for every model and step."""
-    lengths = [len(pair.src.split()) for pair in pairs]
-    chosen: list[int] = []
+    """The first sentences whose lengths come nearest to `SHOWN_LENGTHS`; the same for every model and step.
+
+    Those longer than `LONGEST_SHOWN` are left out.
+    """
+    short = [pair for pair in pairs if max(_num_words(pair.src), _num_words(pair.tgt)) <= LONGEST_SHOWN]
+    chosen: list[SentencePair] = []
     for length in SHOWN_LENGTHS:
-        rest = [i for i in range(len(pairs)) if i not in chosen]
+        rest = [pair for pair in short if not any(pair is other for other in chosen)]
         if rest:
-            chosen.append(min(rest, key=lambda i: abs(lengths[i] - length)))
-    return [pairs[i] for i in chosen]
+            chosen.append(min(rest, key=lambda pair: abs(_num_words(pair.src) - length)))
+    return chosen
+
+
+def _num_words(text: str) -> int:
+    return len(text.split())
 
 
 def tensorboard_writer(trainer: pl.Trainer):

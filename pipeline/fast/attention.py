@@ -17,8 +17,9 @@ class FastMultiHeadAttention(MultiHeadAttention):
             return super().fused(query, key, value, mask, is_causal)
         if is_causal:
             mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool).tril()
-        if query.dtype == torch.bfloat16:
+        dtype = query.dtype
+        if dtype == torch.bfloat16:
             query, key, value = query.float(), key.float(), value.float()
         with torch.autocast("cpu", enabled=False):
             context, _ = dot_product_attention(query, key, value, mask, self.scale)
-        return Attended(context, None)
+        return Attended(context.to(dtype), None)

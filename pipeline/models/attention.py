@@ -50,7 +50,8 @@ def fused_attention(
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         # torch's kernel for CPUs takes several times as long in bfloat16 (results/LOG.md).
         with torch.autocast("cpu", enabled=False):
-            return fused_attention(query.float(), key.float(), value.float(), mask, is_causal, scale)
+            attended = fused_attention(query.float(), key.float(), value.float(), mask, is_causal, scale)
+        return attended._replace(context=attended.context.to(query.dtype))
     context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal, scale=scale)
     return Attended(context, None)
 

@@ -1,4 +1,4 @@
-from pipeline.callbacks.pictures import SHOWN_LENGTHS, shown_sentences
+from pipeline.callbacks.pictures import LONGEST_SHOWN, SHOWN_LENGTHS, shown_sentences
 from pipeline.data.corpus import SentencePair
 
 
@@ -13,3 +13,8 @@ def test_the_shown_sentences_come_nearest_to_the_wished_lengths():
 
 def test_no_sentence_is_shown_twice_and_a_small_corpus_shows_what_it_has():
     assert len(shown_sentences([pair(9), pair(9)])) == 2
+
+
+def test_sentences_whose_maps_would_fill_the_memory_are_not_shown():
+    long_target = SentencePair("w w", " ".join(["x"] * (LONGEST_SHOWN + 1)))
+    assert shown_sentences([pair(LONGEST_SHOWN + 1), pair(LONGEST_SHOWN), long_target]) == [pair(LONGEST_SHOWN)]

@@ -169,13 +169,19 @@ def test_two_texts_by_one_name_are_not_scored_into_one_folder(tmp_path):
         evaluate(tmp_path / "runs", "--beam", 1)
 
 
-def test_an_evaluation_that_is_cut_off_leaves_no_json_of_the_one_before(runs, tmp_path, monkeypatch):
+@pytest.mark.parametrize("cut_off", ["write_scores", "write_json"])
+def test_an_evaluation_that_is_cut_off_leaves_the_one_before_as_it_was(runs, tmp_path, monkeypatch, cut_off):
     run_folder = runs / "runs" / "little" / "gru" / "seed1"
     evaluate(run_folder, "--beam", 2, "--out", tmp_path)
-    monkeypatch.setattr("scripts.evaluate.write_json", lambda *_: sys.exit(1))
-    with pytest.raises(SystemExit):
-        evaluate(run_folder, "--beam", 1, "--out", tmp_path)
-    assert not (tmp_path / "evaluation.json").exists()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(f"scripts.evaluate.{cut_off}", lambda *_: sys.exit(1))
+        with pytest.raises(SystemExit):
+            evaluate(run_folder, "--beam", 1, "--out", tmp_path)
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    evaluate(run_folder, "--beam", 1, "--out", tmp_path)
+    assert before.keys() == {path.name for path in tmp_path.iterdir()}
+    assert json.loads((tmp_path / "evaluation.json").read_text())["search"]["beam"] == 1
 
 
 def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_path):
@@ -194,6 +200,18 @@ def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_pa
     assert [corpus["name"] for corpus in written] == ["little", "other"]
     # How long the sentences of somebody else's training were says nothing of this model.
     assert [corpus["longest_training_source_words"] for corpus in written] == [None, None]
+
+
+def test_scores_of_a_run_that_was_set_aside_leave_those_of_the_present_one_alone(tmp_path):
+    write_corpus(tmp_path / "little")
+    folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
+    evaluate(folder, "--beam", 1)
+    own = folder.parent.parent / "evaluation" / "test" / "evaluation.json"
+    before = own.read_bytes()
+    aside = folder.rename(folder.with_name("seed1.2026-11-28T16-00-00"))
+    evaluate(aside, "--beam", 1)
+    assert own.read_bytes() == before
+    assert (own.parent.parent / f"test-gru-{aside.name}" / "evaluation.json").is_file()
 
 
 def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_path):

@@ -1,0 +1,14 @@
+import os
+import sys
+
+from pipeline.children import Children
+
+
+def test_what_a_command_says_is_read_as_utf_8_whatever_the_locale(monkeypatch):
+    monkeypatch.setattr("locale.getencoding", lambda: "ascii")
+    code = r"import sys; sys.stdout.buffer.write('GRU → Ä …\n'.encode() + b'\xff\n')"
+    lines = []
+    with Children() as children:
+        status, said = children.run([sys.executable, "-c", code], os.environ, lines.append)
+    assert (status, said) == (0, "GRU → Ä …\n\ufffd\n")
+    assert "".join(lines) == said
