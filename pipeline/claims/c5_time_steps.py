@@ -119,9 +119,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         where = "on a GPU" if device == "cuda" else "on a CPU"
         encoded = {model: growth_of_time(found["encode"].get(model), LENGTHS) for model in ENCODERS}
         written = growth_of_time(found["write"].get("transformer"), WRITTEN)
-        if (
-            device == "cuda"
-        ):  # the thresholds are a GPU's; a CPU's times of encoding stand in the figure and decide nothing
+        if device == "cuda":  # a GPU's thresholds: what a CPU takes to encode stands in the figure and decides nothing
             findings += [
                 verdict.above("encoding time on a GPU, log-log slope, GRU", encoded["fused"], 0.8),
                 verdict.below("encoding time on a GPU, log-log slope, self-attention", encoded["transformer"], 0.3),
