@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -83,8 +84,8 @@ def test_two_processes_never_train_one_run(folder):
 def test_what_another_process_trained_since_is_noticed(folder):
     before = folder.state()
     folder.refuse_other_state(before)
-    folder.last.parent.mkdir(parents=True)
-    folder.last.write_bytes(b"")
+    folder.last.write_bytes(b"another one")
+    os.utime(folder.last, (1, 1))
     with pytest.raises(UserError, match="trained by another process meanwhile; run the same command again"):
         folder.refuse_other_state(before)
     before = folder.state()

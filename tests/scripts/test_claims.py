@@ -101,7 +101,7 @@ def test_a_claim_on_natural_text_says_so_when_there_is_none(tmp_path, monkeypatc
     assert content["verdict"] == "holds"
     assert content["why"].endswith("on natural text: not run")
     assert content["natural_text"] is None
-    assert "it needs a Multi30k folder" in (tmp_path / "out" / "claims.md").read_text()
+    assert "On natural text: not run (`make claims TEXT=multi30k`" in (tmp_path / "out" / "claims.md").read_text()
 
 
 def test_natural_text_adds_jobs_findings_and_panels(tmp_path, monkeypatch):
