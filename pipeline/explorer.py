@@ -12,14 +12,13 @@ import numpy as np
 
 from pipeline.curves import scalar_curves
 from pipeline.errors import UserError
-from pipeline.plots import model_order
+from pipeline.plots import LONGEST_MAP, model_order
 from pipeline.printable import printable
 from pipeline.results import read_translations
 from pipeline.run_folder import TrainedRun
 from pipeline.translator import LONGEST_SOURCE, Translator, WordMap
 
 NUM_SENTENCES = 20
-_LONGEST = 60  # words; a longer map shows no words that can be read
 _CURVES = ("loss/train", "loss/val", "bleu/val")
 
 
@@ -88,7 +87,7 @@ def _is_readable(translator: Translator, src: str, tgt: str) -> bool:
     """Whether a map of the pair can be drawn: there are words, and not too many."""
     pieces = [translator.source_ids([text])[0] for text in (src, tgt)]
     words = max(len(src.split()), len(tgt.split()))
-    return words <= _LONGEST and all(1 < len(ids) <= LONGEST_SOURCE for ids in pieces)
+    return words <= LONGEST_MAP and all(1 < len(ids) <= LONGEST_SOURCE for ids in pieces)
 
 
 def _sentence(pair: dict[str, Any]) -> dict[str, Any]:

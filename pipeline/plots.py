@@ -36,6 +36,8 @@ MODEL_LABELS = {
 }
 _OTHER_COLOURS = itertools.cycle(("#56B4E9", "#8C8C8C", "#A6761D"))
 _DASHES = ((), (6, 3), (2, 3), (8, 3, 2, 3))
+# Words: a longer map shows none that can be read, and the memory that it takes grows with their square.
+LONGEST_MAP = 60
 
 
 @functools.cache

@@ -263,13 +263,9 @@ _ONLOOKERS = ("RunProgress", "AlignmentMaps", "SampleTranslations", "MemoryAdvic
 def settings_of(config: str) -> dict[str, Any]:
     """The settings of a YAML configuration that decide what a run computes: `{"model.lr": 0.002, …}`."""
     flat = _flat(yaml.safe_load(config) or {})
-    for callback in flat.pop("trainer.callbacks", None) or []:
-        name = f"trainer.callbacks.{callback['class_path']}"
-        if name.rpartition(".")[2] in _ONLOOKERS:
-            continue
-        number = sum(key.rstrip("'") == name for key in flat) + 1
-        name += "'" * (number - 1)  # of two of a class, the second
-        flat |= {name: "is there"} | _flat(callback.get("init_args") or {}, f"{name}.")
+    callbacks = flat.pop("trainer.callbacks", None) or []
+    deciding = [callback for callback in callbacks if callback["class_path"].rpartition(".")[2] not in _ONLOOKERS]
+    flat |= _flat({str(number): callback for number, callback in enumerate(deciding, 1)}, "trainer.callbacks.")
     return {key: value for key, value in flat.items() if value is not None and not key.startswith(_NOT_OF_THE_RUN)}
 
 

@@ -39,6 +39,7 @@ from scripts.train_options import (
     refuse_to_end_unvalidated,
     refuse_values_out_of_range,
     refuse_what_is_not_done,
+    stop_at_validations,
 )
 
 
@@ -104,10 +105,7 @@ class TranslationCLI(LightningCLI):
         config = self.config.fit
         refuse_what_is_not_done(config)
         refuse_missing_accelerator(config.trainer.accelerator)
-        for callback in config.trainer.callbacks:
-            if callback.class_path.endswith(".EarlyStopping"):
-                # Or Lightning would call it when the epoch's checkpoint has been written.
-                callback.init_args.check_on_train_epoch_end = False
+        stop_at_validations(config.trainer.callbacks)
         self.folder = RunFolder(
             config.runs_dir, corpus_name(config.data.corpus), config.model.name, int(config.seed_everything)
         )

@@ -48,6 +48,8 @@ def refuse_what_is_not_done(config: Namespace) -> None:
         )
     if trainer.logger not in (None, True):
         raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
+    if trainer.default_root_dir is not None:
+        raise UserError("--trainer.default_root_dir is not taken: a run is kept under --runs_dir")
     if trainer.profiler is not None:
         raise UserError("--trainer.profiler is not taken: make bench says where the time goes")
     if trainer.gradient_clip_algorithm not in (None, "norm"):
@@ -80,15 +82,25 @@ def refuse_what_is_not_done(config: Namespace) -> None:
             "trainer.callbacks lacks pipeline.callbacks.Checkpoints, so that nothing would be kept: a list takes the "
             "place of the one in configs/base.yaml; to add to that, write callbacks+"
         )
-    for callback in callbacks:
-        if callback.class_path.endswith(".EarlyStopping") and callback.init_args.check_on_train_epoch_end:
-            raise UserError("EarlyStopping's check_on_train_epoch_end is not taken: it is checked at validations")
     plugins = trainer.plugins if isinstance(trainer.plugins, list) else [trainer.plugins]
     if not any(getattr(plugin, "class_path", "").endswith(".AtomicCheckpointIO") for plugin in plugins):
         raise UserError(
             "trainer.plugins lacks pipeline.callbacks.AtomicCheckpointIO, without which no run could go on: a list "
             "takes the place of the one in configs/base.yaml; to add to that, write plugins+"
         )
+
+
+def stop_at_validations(callbacks: list[Namespace]) -> None:
+    """Has early stopping decide when a validation ends; by default it does after the checkpoint of the epoch is written.
+
+    Raises:
+        UserError: It is asked for when an epoch ends.
+    """
+    for callback in callbacks:
+        if callback.class_path == "pytorch_lightning.callbacks.EarlyStopping":
+            if callback.init_args.check_on_train_epoch_end:
+                raise UserError("EarlyStopping's check_on_train_epoch_end is not taken: it is checked at validations")
+            callback.init_args.check_on_train_epoch_end = False
 
 
 def _is_part(limit: float | int | None) -> bool:

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 import torch
+import yaml
 
+from pipeline.models import GRUSeq2Seq
 from pipeline.translator import Translator
 from scripts import train
 from tests.commands import GRU_SIZES, SMALL, write_corpus
@@ -64,6 +66,14 @@ def test_a_state_knows_two_words_to_either_side(network):
     states = network.encode_vectors(vectors, torch.ones(1, 9, dtype=torch.bool)).states
     (gradient,) = torch.autograd.grad(states[0, 4].sum(), vectors)
     assert gradient[0].abs().sum(1).ne(0).nonzero().flatten().tolist() == [2, 3, 4, 5, 6]
+
+
+def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_within_a_percent(model_file, tmp_path):
+    from pipeline.models.convolution import ConvSeq2Seq
+
+    sizes = yaml.safe_load((tmp_path / "configs/model/conv.yaml").read_text())["model"]["network"]["init_args"]
+    conv, gru = (sum(p.numel() for p in made.parameters()) for made in (ConvSeq2Seq(1536, **sizes), GRUSeq2Seq(1536)))
+    assert abs(conv - gru) / gru < 0.01
 
 
 def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp_path, monkeypatch, capsys):

@@ -283,6 +283,7 @@ def test_alignment_maps_can_be_left_out(corpus, tmp_path):
         ("--trainer.overfit_batches=1", "for few sentences a smaller corpus"),
         ("--trainer.limit_val_batches=0", "scores are of all sentences"),
         ("--trainer.limit_test_batches=2", "scores are of all sentences"),
+        ("--trainer.default_root_dir=elsewhere", "a run is kept under --runs_dir"),
         ("--trainer.profiler=simple", "make bench says where the time goes"),
         ("--trainer.callbacks=null", "lacks pipeline.callbacks.Checkpoints"),
         ("--trainer.plugins=null", "lacks pipeline.callbacks.AtomicCheckpointIO"),

@@ -100,7 +100,7 @@ def test_other_callbacks_are_other_settings():
     stop = "{class_path: EarlyStopping, init_args: {patience: %d}}"
     several = [f"trainer: {{callbacks: [{stop % first}, {stop % second}]}}" for first, second in ((1, 3), (2, 3))]
     assert settings_of(several[0]) != settings_of(several[1])
-    assert settings_of(several[0])["trainer.callbacks.EarlyStopping'.patience"] == 3
+    assert settings_of(several[0])["trainer.callbacks.2.init_args.patience"] == 3
 
 
 @pytest.mark.parametrize("config", ["", "name: of another program\n"])

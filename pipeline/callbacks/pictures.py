@@ -7,13 +7,12 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from pipeline.data.corpus import SentencePair
-from pipeline.plots import alignment_panel, heads_figure, model_label
+from pipeline.plots import LONGEST_MAP, alignment_panel, heads_figure, model_label
 from pipeline.sentence_maps import panel_of
 from pipeline.translator import mean_cross_map, word_maps
 
 # The lengths, in source words, that the shown sentences come nearest to.
 SHOWN_LENGTHS = (6, 10, 16)
-LONGEST_SHOWN = 60  # words of source or target: the memory that a map takes grows with their product
 NUM_SAMPLES = 10  # translations in the table
 # The validations, from 1, whose maps are drawn: these and every so many.
 DRAWN_VALIDATIONS = (1, 2, 4, 8)
@@ -89,19 +88,15 @@ class SampleTranslations(Callback):
 def shown_sentences(pairs: list[SentencePair]) -> list[SentencePair]:
     """The first sentences whose lengths come nearest to `SHOWN_LENGTHS`; the same for every model and step.
 
-    Those longer than `LONGEST_SHOWN` are left out.
+    Those longer than `LONGEST_MAP` are left out.
     """
-    short = [pair for pair in pairs if max(_num_words(pair.src), _num_words(pair.tgt)) <= LONGEST_SHOWN]
+    short = [pair for pair in pairs if max(len(pair.src.split()), len(pair.tgt.split())) <= LONGEST_MAP]
     chosen: list[SentencePair] = []
     for length in SHOWN_LENGTHS:
         rest = [pair for pair in short if not any(pair is other for other in chosen)]
         if rest:
-            chosen.append(min(rest, key=lambda pair: abs(_num_words(pair.src) - length)))
+            chosen.append(min(rest, key=lambda pair: abs(len(pair.src.split()) - length)))
     return chosen
-
-
-def _num_words(text: str) -> int:
-    return len(text.split())
 
 
 def tensorboard_writer(trainer: pl.Trainer):

@@ -1,5 +1,6 @@
-from pipeline.callbacks.pictures import LONGEST_SHOWN, SHOWN_LENGTHS, shown_sentences
+from pipeline.callbacks.pictures import SHOWN_LENGTHS, shown_sentences
 from pipeline.data.corpus import SentencePair
+from pipeline.plots import LONGEST_MAP
 
 
 def pair(num_words: int) -> SentencePair:
@@ -16,5 +17,5 @@ def test_no_sentence_is_shown_twice_and_a_small_corpus_shows_what_it_has():
 
 
 def test_sentences_whose_maps_would_fill_the_memory_are_not_shown():
-    long_target = SentencePair("w w", " ".join(["x"] * (LONGEST_SHOWN + 1)))
-    assert shown_sentences([pair(LONGEST_SHOWN + 1), pair(LONGEST_SHOWN), long_target]) == [pair(LONGEST_SHOWN)]
+    long_target = SentencePair("w w", " ".join(["x"] * (LONGEST_MAP + 1)))
+    assert shown_sentences([pair(LONGEST_MAP + 1), pair(LONGEST_MAP), long_target]) == [pair(LONGEST_MAP)]
