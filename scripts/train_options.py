@@ -91,7 +91,7 @@ def refuse_what_is_not_done(config: Namespace) -> None:
 
 
 def stop_at_validations(callbacks: list[Namespace]) -> None:
-    """Has early stopping decide when a validation ends; by default it does after the checkpoint of the epoch is written.
+    """Has early stopping decide when a validation ends; by default, after the epoch's checkpoint is written.
 
     Raises:
         UserError: It is asked for when an epoch ends.
