@@ -58,7 +58,7 @@ _TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
 def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Everything that bench.json holds; `keep` gets what there is after each part."""
     torch.set_num_threads(options.threads)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no tips between the measurements
+    _prepare()
     made = provenance("scripts.bench")
     started = time.perf_counter()
     data = TranslationData(
@@ -101,11 +101,16 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
     return content | made
 
 
+def _prepare() -> None:
+    """Deterministic algorithms, as training has them, and no tips between the measurements."""
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+
+
 def measure_on_gpu(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Everything that gpu.json holds; `keep` gets what there is after each way of each model."""
-    torch.use_deterministic_algorithms(True)  # as training has it
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # no tips between the measurements
+    _prepare()
     made = provenance("scripts.bench")
     reference = {
         "corpus": corpus_name(options.corpus),

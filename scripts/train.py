@@ -178,10 +178,10 @@ class TranslationCLI(LightningCLI):
         # Only now that nothing can be wrong with the command.
         if not self.trainer.fast_dev_run:
             self._prepare_folder()
+        # Deterministic mode would overwrite all new memory, to show who reads it too early, which takes time.
+        torch.utils.deterministic.fill_uninitialized_memory = False
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision("high")  # TF32
-            # Deterministic mode would overwrite all new memory, to show who reads it too early: a kernel each time.
-            torch.utils.deterministic.fill_uninitialized_memory = False
 
     def _prepare_folder(self) -> None:
         """Makes the run folder ready; only the first of all processes touches it, before any other can train."""

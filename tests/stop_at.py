@@ -48,6 +48,14 @@ class PoisonAt(Callback):
                 module.network.embedding.weight.fill_(float("nan"))
 
 
+class InDeterministicMode(Callback):
+    """Fails unless algorithms are deterministic and new memory is left as it is."""
+
+    def on_train_start(self, trainer, module) -> None:
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
 class WithGraphs(Callback):
     """Fails at the end unless steps were CUDA graphs; with `most` 0, unless none was.
 

@@ -266,6 +266,11 @@ def test_a_training_learns_at_the_rate_of_each_step_and_its_best_weights_are_wha
     assert results["nats_per_token"]["test"] == pytest.approx(teacher_forced(scores).nats_per_token, abs=1e-4)
 
 
+def test_a_training_is_deterministic_and_does_not_pay_for_overwriting_new_memory(corpus, tmp_path):
+    seen = ["--trainer.callbacks+", "tests.stop_at.InDeterministicMode"]
+    fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", *seen)
+
+
 def test_alignment_maps_can_be_left_out(corpus, tmp_path):
     fit(corpus, tmp_path, "gru_attention", "--trainer.max_epochs", "1")  # as all runs of these tests but `trained`'s
     events = EventAccumulator(str(tmp_path / "runs/little/gru_attention/seed1"), size_guidance={"images": 0})

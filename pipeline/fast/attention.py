@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.models.attention import Attended, MultiHeadAttention, dot_product_attention
+from pipeline.models.attention import Attended, KeyValue, MultiHeadAttention, dot_product_attention
 
 # Keys up to which the steps win on two threads (results/LOG.md).
 SHORT = 64
@@ -11,6 +11,13 @@ SHORT = 64
 
 class FastMultiHeadAttention(MultiHeadAttention):
     """A `MultiHeadAttention` that on a CPU goes step by step where there are few keys, in float32 under autocast."""
+
+    def keys_values(self, states: Tensor) -> KeyValue:
+        """As of the class above; on a CPU each head's stand together, or each step of a search would copy them."""
+        keys_values = super().keys_values(states)
+        if states.device.type != "cpu":
+            return keys_values
+        return KeyValue(*(part.contiguous() for part in keys_values))
 
     def fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Attended:
         if query.device.type != "cpu" or key.size(-2) > SHORT:

@@ -32,6 +32,17 @@ def test_only_long_sentences_go_into_the_kernel(attention, monkeypatch):
     assert type(attention) is MultiHeadAttention
 
 
+def test_keys_and_values_that_a_search_keeps_are_not_copied_at_each_step(attention):
+    states = torch.randn(3, 5, 8)
+    expected = attention.keys_values(states)
+    with fast_modules(attention):
+        found = attention.keys_values(states)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+        assert one.is_contiguous()
+        assert not other.is_contiguous()
+
+
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_contexts_and_gradients_are_those_of_the_kernel(attention, is_causal, length):
