@@ -16,7 +16,6 @@ def bench_table(content: dict[str, Any]) -> str:
     )
     parts = [
         f"Measured on {where}",
-        *([content["note"]] if "note" in content else []),  # of whoever found out later what is to be known
         "### Training\n\n" + _training(content["training"]),
         "### Search, test set\n\n" + _search(content["search"]),
         "### Validation beside an epoch of training\n\n" + _validation(content),
