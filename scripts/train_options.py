@@ -97,7 +97,8 @@ def stop_at_validations(callbacks: list[Namespace]) -> None:
         UserError: It is asked for when an epoch ends.
     """
     for callback in callbacks:
-        if callback.class_path == "pytorch_lightning.callbacks.EarlyStopping":
+        package, _, name = callback.class_path.partition(".")  # Lightning's class has a longer path as well
+        if package == "pytorch_lightning" and name.endswith(".EarlyStopping"):
             if callback.init_args.check_on_train_epoch_end:
                 raise UserError("EarlyStopping's check_on_train_epoch_end is not taken: it is checked at validations")
             callback.init_args.check_on_train_epoch_end = False

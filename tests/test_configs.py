@@ -4,6 +4,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from pytorch_lightning.callbacks import EarlyStopping
 import yaml
 
 from pipeline.callbacks import Checkpoints
@@ -39,6 +40,14 @@ def test_every_shipped_combination_makes_a_run(cli_of, corpus, model):
     assert cli.model.name == model.stem
     assert cli.model.network.vocab_size == cli.datamodule.vocab_size
     assert any(isinstance(callback, Checkpoints) for callback in cli.trainer.callbacks)
+
+
+@pytest.mark.parametrize("path", ["EarlyStopping", "pytorch_lightning.callbacks.early_stopping.EarlyStopping"])
+def test_early_stopping_decides_at_validations_by_whatever_path_it_is_named(cli_of, path):
+    added = ["--trainer.callbacks+", path, "--trainer.callbacks.init_args.monitor", "bleu/val"]
+    cli = cli_of(*options_of("toy", None, "gru"), *added)
+    stopping = [callback for callback in cli.trainer.callbacks if isinstance(callback, EarlyStopping)]
+    assert [callback._check_on_train_epoch_end for callback in stopping] == [False, False]
 
 
 def options_of(corpus: str, recipe: str | None, model: str) -> list[str]:
