@@ -4,8 +4,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from pytorch_lightning.callbacks import EarlyStopping
 import yaml
+from pytorch_lightning.callbacks import EarlyStopping
 
 from pipeline.callbacks import Checkpoints
 from pipeline.errors import UserError
