@@ -9,14 +9,17 @@ import platform
 
 import torch
 
-# Of malloc.h; both are kept by every later version.
+# Of malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
 _MOST = 2**31 - 1
 
 
 def make_allocation_cheap() -> None:
-    """Changes no number. What was freed stays with the process; at its peak it may hold a few arrays more."""
+    """Changes no number. Of arrays up to 2 GB, what the main thread has freed stays with the process.
+
+    At its peak a process may hold a few arrays more than it would.
+    """
     # Deterministic mode would overwrite all new memory, to show who reads it too early.
     torch.utils.deterministic.fill_uninitialized_memory = False
     if platform.libc_ver()[0] == "glibc":

@@ -1,9 +1,9 @@
-"""The Transformer's beam search on a CPU without moving what has been read.
+"""The Transformer's beam search on a CPU, in which keys and values seldom move.
 
 In the readable way each hypothesis has rows of its own for its keys and values, which are copied when hypotheses change
 places, and again when they grow. Here the keys and values of all hypotheses of a source stand side by side, where they
 were made, and a mask tells each hypothesis its own: the hypotheses are a tree, and each reads the way to its root (tree
-attention; Miao et al. 2024, SpecInfer, §4.2).
+attention; Miao et al. 2024, SpecInfer, §4).
 """
 
 from typing import NamedTuple
@@ -17,6 +17,8 @@ from pipeline.models.transformer import DecoderLayer, LayerState, TransformerSeq
 
 # Room is made for so many steps at a time.
 STEPS = 16
+# More hypotheses of a source have rows of their own: among side by side ones each is scored with the tokens of all.
+MOST_SIDE_BY_SIDE = 32
 
 
 class Tree(NamedTuple):
@@ -41,7 +43,10 @@ class Tree(NamedTuple):
         return KeyValue(self.key[:, :, :size], self.value[:, :, :size])
 
     def grown(self, added: KeyValue) -> "Tree":
-        """Each hypothesis with one token more: `added` (sources, num_heads, beam, d_k), put into the room of this."""
+        """Each hypothesis with one token more: `added` (sources, num_heads, beam, d_k).
+
+        They are written into the room of this tree: a state goes on once, and without gradients, as in a search.
+        """
         sources, beam, before = self.reads.shape
         itself = torch.eye(beam, dtype=torch.bool).expand(sources, -1, -1)
         parts = []
@@ -74,10 +79,11 @@ class FastTransformer(TransformerSeq2Seq):
     def reorder(
         self, state: tuple[LayerState, ...], rows: Tensor, sources: Tensor | None = None
     ) -> tuple[LayerState, ...]:
-        if rows.device.type != "cpu":
+        count = len(state[0].memory.key if sources is None else sources)
+        is_wide = len(rows) > count * MOST_SIDE_BY_SIDE
+        if isinstance(state[0].target, KeyValue) and (is_wide or rows.device.type != "cpu"):
             return super().reorder(state, rows, sources)
         trees = [_tree(kept) for kept in state]
-        count = len(trees[0].reads) if sources is None else len(sources)
         reads = trees[0].reads.flatten(0, 1).index_select(0, rows).unflatten(0, (count, -1))
         if sources is None:
             return tuple(

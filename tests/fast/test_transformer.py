@@ -6,6 +6,7 @@ import torch
 from pipeline.fast.modules import fast_modules
 from pipeline.fast.transformer import STEPS, FastTransformer, Tree
 from pipeline.models import TransformerSeq2Seq
+from pipeline.models.attention import KeyValue
 from tests.conftest import VOCAB_SIZE
 
 SOURCES, BEAM = 3, 2
@@ -42,6 +43,16 @@ def logits_along(network, memory, steps, first_width, reordered=lambda step: Tru
                 memory, rows = memory.select(staying), rows[staying]
             state, width = network.reorder(state, rows.flatten(), staying), BEAM
     return found, state
+
+
+def test_many_hypotheses_have_rows_of_their_own(network, memory, monkeypatch):
+    expected, _ = logits_along(network, memory, 6, 1)
+    monkeypatch.setattr("pipeline.fast.transformer.MOST_SIDE_BY_SIDE", BEAM - 1)
+    with fast_modules(network):
+        found, state = logits_along(network, memory, 6, 1)
+    assert isinstance(state[0].target, KeyValue)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, **CLOSE)
 
 
 @pytest.mark.parametrize("first_width", [1, BEAM])  # fast search starts with one row for each source
