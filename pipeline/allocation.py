@@ -9,7 +9,7 @@ import platform
 
 import torch
 
-# Of malloc.h.
+# Of malloc.h; see mallopt(3).
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
 _MOST = 2**31 - 1

@@ -60,7 +60,7 @@ class Tree(NamedTuple):
 
 
 class FastDecoderLayer(DecoderLayer):
-    """A `DecoderLayer` whose past may be a `Tree`."""
+    """A `DecoderLayer` whose past may have a `Tree` as its target."""
 
     def attend_to_target(self, normed: Tensor, past: LayerState | None) -> tuple[Tensor, KeyValue | Tree]:
         if past is None or isinstance(past.target, KeyValue):
@@ -85,14 +85,11 @@ class FastTransformer(TransformerSeq2Seq):
             return super().reorder(state, rows, sources)
         trees = [_tree(kept) for kept in state]
         reads = trees[0].reads.flatten(0, 1).index_select(0, rows).unflatten(0, (count, -1))
-        if sources is None:
-            return tuple(
-                LayerState(tree._replace(reads=reads), kept.memory) for tree, kept in zip(trees, state, strict=True)
-            )
-        return tuple(
-            LayerState(Tree(*tree.tokens.select(sources), reads, tree.length), kept.memory.select(sources))
-            for tree, kept in zip(trees, state, strict=True)
-        )
+        read = [kept.memory for kept in state]
+        if sources is not None:
+            trees = [tree._replace(**tree.tokens.select(sources)._asdict()) for tree in trees]
+            read = [memory.select(sources) for memory in read]
+        return tuple(LayerState(tree._replace(reads=reads), memory) for tree, memory in zip(trees, read, strict=True))
 
 
 def _tree(kept: LayerState) -> Tree:
