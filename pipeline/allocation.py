@@ -18,7 +18,7 @@ _MOST = 2**31 - 1
 def make_allocation_cheap() -> None:
     """Changes no number. Of arrays up to 2 GB, what the main thread has freed stays with the process.
 
-    At its peak a process may hold a few arrays more than it would.
+    At its peak a process may hold more than it would (results/LOG.md).
     """
     # Deterministic mode would overwrite all new memory, to show who reads it too early.
     torch.utils.deterministic.fill_uninitialized_memory = False
