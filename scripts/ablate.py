@@ -21,7 +21,6 @@ import torch
 import yaml
 
 from pipeline.ablation_table import WHOLE, ablation_table
-from pipeline.allocation import make_allocation_cheap
 from pipeline.children import Children, threads_each
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
@@ -140,7 +139,6 @@ def ablate(options: argparse.Namespace) -> None:
     Raises:
         UserError: An option is out of its range, or a training failed.
     """
-    make_allocation_cheap()
     search = checked_search(options.beam, 1.0, fast=True)
     for name in ("epochs", "jobs"):
         if getattr(options, name) < 1:

@@ -32,7 +32,6 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuB
 
 import torch
 
-from pipeline.allocation import make_allocation_cheap
 from pipeline.atomic import write_text
 from pipeline.bench.ceilings import ceilings, step_against_ceilings
 from pipeline.bench.comparison import compare
@@ -105,7 +104,7 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
 def _prepare() -> None:
     """Deterministic algorithms, as training has them, and no tips between the measurements."""
     torch.use_deterministic_algorithms(True)
-    make_allocation_cheap()
+    torch.utils.deterministic.fill_uninitialized_memory = False
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 

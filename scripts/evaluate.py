@@ -30,7 +30,6 @@ from typing import Any
 
 import torch
 
-from pipeline.allocation import make_allocation_cheap
 from pipeline.atomic import write_text
 from pipeline.circumstances import commit
 from pipeline.errors import exit_on_error
@@ -143,7 +142,6 @@ def _parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Evaluates what the options name, each corpus by itself."""
     commit()  # of the code that is loaded now, whatever is committed meanwhile
-    make_allocation_cheap()
     for planned in plans(options):
         evaluate(planned, options)
 

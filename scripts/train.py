@@ -25,7 +25,6 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pipeline.allocation import make_allocation_cheap
 from pipeline.circumstances import circumstances
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
@@ -179,7 +178,8 @@ class TranslationCLI(LightningCLI):
         # Only now that nothing can be wrong with the command.
         if not self.trainer.fast_dev_run:
             self._prepare_folder()
-        make_allocation_cheap()
+        # Deterministic mode would overwrite all new memory, to show who reads it too early, which takes time.
+        torch.utils.deterministic.fill_uninitialized_memory = False
         if torch.cuda.is_available():
             torch.set_float32_matmul_precision("high")  # TF32
 

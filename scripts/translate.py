@@ -22,7 +22,6 @@ from typing import Any
 import torch
 
 from pipeline.alignment import format_pharaoh, strongest_links
-from pipeline.allocation import make_allocation_cheap
 from pipeline.errors import UserError, exit_on_error
 from pipeline.plots import model_order
 from pipeline.printable import printable
@@ -233,7 +232,6 @@ def run(options: argparse.Namespace) -> None:
     """Translates, as a filter or at a prompt."""
     if sys.stdin is None:
         raise UserError("there is no standard input; give lines from a file or a pipe")
-    make_allocation_cheap()
     search = checked_search(options.beam, options.alpha, options.nbest, fast=options.fast)
     models = load_models(options.runs, options.device)
     if options.nbest > 1 and len(models) > 1 and not options.json:

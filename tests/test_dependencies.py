@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A module may import those before it; rooms of one level know nothing of each other.
 LEVELS = [
-    {"pipeline.allocation", "pipeline.printable", "pipeline.atomic", "pipeline.circumstances", "pipeline.children"},
+    {"pipeline.printable", "pipeline.atomic", "pipeline.circumstances", "pipeline.children"},
     {"pipeline.markdown_blocks", "pipeline.claim_texts", "pipeline.bertviz", "pipeline.finished_runs"},
     {"pipeline.errors"},
     {"pipeline.checkpoint_file", "pipeline.window"},
@@ -23,7 +23,6 @@ LEVELS = [
     {"pipeline.statistics"},
     {"pipeline.decoding", "pipeline.saliency", "pipeline.metrics", "pipeline.plots", "pipeline.alignment"},
     {"pipeline.fast.product", "pipeline.fast.attention", "pipeline.fast.dropout", "pipeline.fast.gru"},
-    {"pipeline.fast.transformer"},
     {"pipeline.fast.modules"},
     {"pipeline.fast.search"},
     {"pipeline.scoring", "pipeline.charts", "pipeline.curves"},

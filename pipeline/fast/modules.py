@@ -8,18 +8,10 @@ from torch import nn
 from pipeline.fast.attention import FastMultiHeadAttention
 from pipeline.fast.dropout import FastDropout
 from pipeline.fast.gru import FastGRU
-from pipeline.fast.transformer import FastDecoderLayer, FastTransformer
 from pipeline.models.attention import MultiHeadAttention
 from pipeline.models.recurrent import UncastGRU
-from pipeline.models.transformer import DecoderLayer, TransformerSeq2Seq
 
-FAST_CLASSES = {
-    nn.Dropout: FastDropout,
-    UncastGRU: FastGRU,
-    MultiHeadAttention: FastMultiHeadAttention,
-    DecoderLayer: FastDecoderLayer,
-    TransformerSeq2Seq: FastTransformer,
-}
+FAST_CLASSES = {nn.Dropout: FastDropout, UncastGRU: FastGRU, MultiHeadAttention: FastMultiHeadAttention}
 
 
 def use_fast_modules(network: nn.Module) -> None:

@@ -62,11 +62,6 @@ class KeyValue(NamedTuple):
     key: Tensor
     value: Tensor
 
-    @property
-    def length(self) -> int:
-        """key_len."""
-        return self.key.size(2)
-
     def select(self, rows: Tensor) -> "KeyValue":
         return KeyValue(self.key.index_select(0, rows), self.value.index_select(0, rows))
 

@@ -91,7 +91,11 @@ class DecoderLayer(nn.Module):
 
         With a `past`, `states` is the one next position, which may read everything before it.
         """
-        context, target = self.attend_to_target(self.self_attention_norm(states), past)
+        normed = self.self_attention_norm(states)
+        target = self.self_attention.keys_values(normed)
+        if past is not None:
+            target = KeyValue(*(torch.cat(pair, dim=2) for pair in zip(past.target, target, strict=True)))
+        context, _ = self.self_attention(normed, target, is_causal=past is None)
         states = states + self.dropout(context)
 
         batch, rows = len(memory.states), len(states)  # more rows than sources in beam search
@@ -104,14 +108,6 @@ class DecoderLayer(nn.Module):
             # (batch, num_heads, beam · tgt_len, memory_len) → (rows, num_heads, tgt_len, memory_len)
             weights = weights.unflatten(2, (rows // batch, -1)).transpose(1, 2).flatten(0, 1)
         return states, weights, LayerState(target, read)
-
-    def attend_to_target(self, normed: Tensor, past: LayerState | None) -> tuple[Tensor, KeyValue]:
-        """What self-attention adds to states that are `normed` (batch, tgt_len, d_model), and what it has read."""
-        target = self.self_attention.keys_values(normed)
-        if past is not None:
-            target = KeyValue(*(torch.cat(pair, dim=2) for pair in zip(past.target, target, strict=True)))
-        context, _ = self.self_attention(normed, target, is_causal=past is None)
-        return context, target
 
 
 class TransformerSeq2Seq(Seq2Seq):
@@ -215,7 +211,7 @@ class TransformerSeq2Seq(Seq2Seq):
         need_logits: bool = True,
     ) -> tuple[DecoderOutput, list[Tensor | None]]:
         """The output, and the cross-attention weights of each layer (batch, num_heads, tgt_len, memory_len)."""
-        states = self._embed(tgt, start=0 if state is None else state[0].target.length)
+        states = self._embed(tgt, start=0 if state is None else state[0].target.key.size(2))
         all_weights, new_state = [], []
         for index, layer in enumerate(self.decoder):
             past = None if state is None else state[index]
