@@ -72,9 +72,15 @@ def _shown(measure: str, value: float) -> str:
 def _with_interval(measure: str, estimate: dict[str, Any] | None) -> str:
     if estimate is None or estimate["value"] is None:
         return "–"
-    value, low, high = (_shown(measure, estimate[end]) for end in _ENDS)
     sd = f" sd {_shown(measure, estimate['sd'])}" if estimate["sd"] is not None else ""
-    return f"{value} [{low}, {high}]{sd}"
+    return f"{_shown(measure, estimate['value'])}{_interval(measure, estimate)}{sd}"
+
+
+def _interval(measure: str, found: dict[str, Any]) -> str:
+    """Of an estimate or a difference; nothing where there are too few sentences for one."""
+    if found["low"] is None:
+        return ""
+    return f" [{_shown(measure, found['low'])}, {_shown(measure, found['high'])}]"
 
 
 def _model_table(models: dict[str, Any], measures: Sequence[str]) -> str:
@@ -94,9 +100,9 @@ def _difference_table(differences: Sequence[dict[str, Any]], measures: Sequence[
             if d is None:
                 cells.append(OTHER_TOKENS)
                 continue
-            low, high = (_shown(measure, d[end]) for end in ("low", "high"))
-            value = _shown(measure, d["value"])
-            cells.append(f"{value if d['value'] < 0 else '+' + value} [{low}, {high}] {shown_p_value(d['p_value'])}")
+            sign = "+" if d["value"] >= 0 else ""
+            shown = f"{sign}{_shown(measure, d['value'])}{_interval(measure, d)} {shown_p_value(d['p_value'])}"
+            cells.append(shown)
         rows.append([f"{model_label(pair['ours'])} − {model_label(pair['theirs'])}", *cells])
     return markdown_table(["difference", *(_NAMES[m] for m in measures)], rows)
 
@@ -182,6 +188,11 @@ def _shapes(content: dict[str, Any]) -> list[str]:
     return [markdown_table(["model", "entropy (nats)", "weight on </s> (%)", "coverage"], rows)] if rows else []
 
 
+def ends(estimate: dict[str, Any], scale: float) -> list[float | None]:
+    """The value of an estimate, and where its interval begins and ends, None where it has none."""
+    return [None if estimate[end] is None else scale * estimate[end] for end in _ENDS]
+
+
 def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
     """A measure against source length with its intervals, one curve per model; empty bands are left out."""
     filled = [band for band in bands if band["n"]]
@@ -189,8 +200,7 @@ def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
     curves = []
     for name in filled[0]["models"]:
         points = [
-            Point(f"{band_label(band)}\nn={band['n']}", *(scale * band["models"][name][measure][end] for end in _ENDS))
-            for band in filled
+            Point(f"{band_label(band)}\nn={band['n']}", *ends(band["models"][name][measure], scale)) for band in filled
         ]
         curves.append(Curve(model_label(name), name, points))
     return curves

@@ -22,7 +22,6 @@ _MEASURES = {
     "chrf": ("chrF2", "translated freely; higher is better", False),
     "exact_match": ("Exact match (%)", "translated freely; higher is better", True),
 }
-_ENDS = ("value", "low", "high")
 
 
 class Score(NamedTuple):
@@ -204,7 +203,7 @@ def _scores(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None
             ]
         else:
             of_models = [
-                Score(model_label(name), model_colour(name), *(scale * values[measure][end] for end in _ENDS))
+                Score(model_label(name), model_colour(name), *evaluation_tables.ends(values[measure], scale))
                 for name, values in evaluation["scores"]["models"].items()
             ]
         largest = max(max(score.value, score.high or 0) for score in of_models)

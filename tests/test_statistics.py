@@ -61,6 +61,46 @@ def test_where_only_seeds_vary_the_interval_is_student_s_and_the_p_value_welch_s
     assert (found.p_value, found.df) == pytest.approx((expected.pvalue, expected.df))
 
 
+def test_a_single_seed_beside_several_is_compared_by_student_s_test():
+    values, other = (1.0, 2.0, 4.0), (0.0,)
+    expected = stats.ttest_ind(values, other)
+    for ours, theirs, sign in ((values, other, 1), (other, values, -1)):
+        found = difference(of_seeds(*ours), of_seeds(*theirs), both_have_seeds=True)
+        assert (found.value, found.df) == pytest.approx((sign * 7 / 3, 2))
+        ends = sorted(sign * end for end in (found.low, found.high))
+        assert ends == pytest.approx(expected.confidence_interval())
+        assert found.p_value == pytest.approx(expected.pvalue)
+
+
+def test_a_baseline_has_no_seeds():
+    found = difference(of_seeds(1.0, 2.0, 4.0), of_seeds(0.0))
+    expected = stats.ttest_1samp((1.0, 2.0, 4.0), 0)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_two_single_seeds_are_compared_by_sentences_alone():
+    one, other = ([mean_of(noisy(200, seed=seed))] for seed in (4, 5))
+    assert difference(one, other, both_have_seeds=True) == difference(one, other)
+
+
+# With one seed beside two, what is tolerated is an eighth: of two, seeds are often much alike by chance.
+@pytest.mark.parametrize(
+    ("num_ours", "num_theirs", "most"), [(1, 2, 0.15), (1, 3, 0.08), (5, 1, 0.08), (2, 2, 0.08), (3, 3, 0.08)]
+)
+def test_where_there_is_no_difference_one_is_seldom_found(num_ours, num_theirs, most):
+    random = np.random.default_rng(2)
+    found = 0
+    for _ in range(400):
+        sentences = random.normal(0, 1, 60)
+        one, other = (
+            [mean_of(sentences + random.normal(0, 0.3) + random.normal(0, 0.3, 60)) for _ in range(number)]
+            for number in (num_ours, num_theirs)
+        )
+        difference_of_both = difference(one, other, draws=100, both_have_seeds=True)
+        found += not difference_of_both.low <= 0 <= difference_of_both.high
+    assert found / 400 < most
+
+
 @pytest.mark.parametrize("num_seeds", [2, 3, 5])
 @pytest.mark.parametrize(("of_seed", "of_sentence", "of_both"), [(1, 0.1, 0.1), (0.05, 1, 0.1), (0.1, 1, 1)])
 def test_intervals_hold_the_true_mean_in_95_percent_of_cases(num_seeds, of_seed, of_sentence, of_both):

@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation.kept import KeptRun
 from pipeline.metrics import PER_TOKEN, SentenceScore, perplexity, sum_scores
 from pipeline.scoring import Search, score_batch
-from pipeline.statistics import SumScore, difference, estimate
+from pipeline.statistics import ENOUGH_SENTENCES, SumScore, difference, estimate
 from pipeline.translator import Translator
 
 _BATCH_TOKENS = 8192
@@ -108,7 +108,8 @@ def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> d
         runs; `perplexity` is e to the nats per token of `nats_per_token.value`. `by_length`: for each band of source
         words, with `beyond_training` true where it lies beyond every training sentence, the number of sentences `n` and
         the estimates of each model, null where n is 0. `differences`: for every two models, `ours` minus `theirs` as
-        `statistics.Difference` of each measure; of a measure per token, null where the two have different tokens.
+        `statistics.Difference` of each measure; of a measure per token, null where the two have different tokens. Of
+        fewer than `ENOUGH_SENTENCES`, `low`, `high` and `p_value` are null.
 
     Raises:
         UserError: Runs of one model have different tokens.
@@ -137,10 +138,17 @@ def _estimates(runs: list[dict[str, SumScore]], *, per_seed: bool = False) -> di
     for measure in runs[0]:
         of_runs = [run[measure] for run in runs]
         result = estimate(of_runs)
-        found[measure] = None if result is None else result._asdict()
+        found[measure] = None if result is None else _shown(result._asdict(), result.num_sentences)
         if per_seed and result is not None:
             found[measure]["per_seed"] = [score.value for score in of_runs]
     return found
+
+
+def _shown(found: dict[str, Any], num_sentences: int) -> dict[str, Any]:
+    """What is said of an estimate or a difference: of a handful of sentences, the value alone."""
+    if num_sentences >= ENOUGH_SENTENCES:
+        return found
+    return found | {"low": None, "high": None} | ({"p_value": None} if "p_value" in found else {})
 
 
 def _tokens_of(name: str, runs: Sequence[ScoredRun]) -> list[int]:
@@ -153,21 +161,17 @@ def _tokens_of(name: str, runs: Sequence[ScoredRun]) -> list[int]:
 
 def _differences(measures: dict[str, list[dict[str, SumScore]]], tokens: dict[str, list[int]]) -> list[dict[str, Any]]:
     """Every model against every one before it."""
-    return [
-        {
-            "ours": ours,
-            "theirs": theirs,
-            **{
-                measure: None
-                if measure in PER_TOKEN and tokens[ours] != tokens[theirs]
-                else difference(
-                    [run[measure] for run in measures[ours]], [run[measure] for run in measures[theirs]]
-                )._asdict()
-                for measure in measures[ours][0]
-            },
-        }
-        for theirs, ours in combinations(measures, 2)
-    ]
+    differences = []
+    for theirs, ours in combinations(measures, 2):
+        pair: dict[str, Any] = {"ours": ours, "theirs": theirs}
+        for measure in measures[ours][0]:
+            if measure in PER_TOKEN and tokens[ours] != tokens[theirs]:
+                pair[measure] = None
+                continue
+            of_both = ([run[measure] for run in measures[name]] for name in (ours, theirs))
+            pair[measure] = _shown(difference(*of_both, both_have_seeds=True)._asdict(), len(tokens[ours]))
+        differences.append(pair)
+    return differences
 
 
 def _by_length(measures: dict[str, list[dict[str, SumScore]]], test: EvaluationSet) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ def test_scores_come_in_the_order_of_the_sentences_and_do_not_depend_on_it(trans
 
 
 def test_every_model_and_every_two_are_scored_with_intervals(translators, pairs):
+    pairs = pairs * 3  # enough for intervals
     models = {name: [Run(translator, 1)] for name, translator in translators.items()}
     models["gru"] = [Run(translators["gru"], 1), Run(translators["gru"].untrained(2), 2)]
     content = compare_models(score_models(models, pairs, Search(beam=1)), EvaluationSet(pairs, True, 12))
@@ -43,6 +44,23 @@ def test_every_model_and_every_two_are_scored_with_intervals(translators, pairs)
         ("transformer", "gru_attention"),
     ]
     assert sum(band["n"] for band in content["by_length"]) == len(pairs)
+
+
+def test_a_handful_of_sentences_has_values_without_intervals(translators, pairs):
+    enough = (pairs * 3)[:20]
+    models = {name: [Run(translators[name], 1)] for name in ("gru", "transformer")}
+    scored = score_models(models, enough, Search(beam=1))
+    few = {name: [run._replace(scores=run.scores[:19]) for run in runs] for name, runs in scored.items()}
+    content = compare_models(few, EvaluationSet(enough[:19], True, 12))
+    (difference,) = content["differences"]
+    band = next(band for band in content["by_length"] if band["n"])
+    for found in (content["models"]["gru"]["bleu"], difference["bleu"], band["models"]["gru"]["bleu"]):
+        assert found["value"] is not None
+        assert found["low"] is found["high"] is None
+    assert difference["bleu"]["p_value"] is None
+    (difference,) = compare_models(scored, EvaluationSet(enough, True, 12))["differences"]
+    assert difference["nats_per_token"]["low"] <= difference["nats_per_token"]["value"]
+    assert difference["nats_per_token"]["p_value"] is not None
 
 
 def test_models_with_other_tokens_are_not_compared_per_token(translators, pairs):
