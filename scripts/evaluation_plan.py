@@ -11,7 +11,7 @@ from pipeline.data.files import read_text_pair
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import KeptRun, evaluated, is_evaluation, longest_trained, read_kept, sentences_hash
-from pipeline.evaluation.scores import Run, refuse_other_tokenizers
+from pipeline.evaluation.scores import Run, refuse_other_networks, refuse_other_tokenizers
 from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
 from pipeline.finished_runs import is_set_aside
 from pipeline.run_folder import TrainedRun, find_runs
@@ -144,6 +144,7 @@ def _checked(
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
     places = [(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept]
     _refuse_twice(places)
+    refuse_other_networks(models)
     refuse_other_tokenizers(models, kept, sentences.test)
     if options.out is None:
         _refuse_to_lose(out, places, sentences)

@@ -78,20 +78,31 @@ def _names(places: Iterable[tuple[str, int]]) -> list[str]:
 
 
 def _refuse_two_recipes(results: Iterable[dict[str, Any]], results_folder: Path) -> None:
-    """Raises UserError where runs of one corpus and seed would stand in one table that had not the same batches.
+    """Raises UserError where runs of one corpus and seed would stand in one table that had not the same batches, or of
+    one model that have not the same number of parameters.
 
-    Another tokenizer shows in them too, since it gives other lengths.
+    Another tokenizer shows in the batches too, since it gives other lengths.
     """
     batches: dict[tuple[str, int], dict[str, str]] = {}  # by corpus and seed, the order's hash by model
+    sizes: dict[tuple[str, str], dict[int, int]] = {}  # by corpus and model, the number of parameters by seed
     names = {made["corpus"]["name"] for made in results}
     for made in [*_published(results_folder, names), *results]:  # what is published anew replaces what was
-        place = (made["corpus"]["name"], made["seed"])
-        batches.setdefault(place, {})[made["model"]] = made["batch_order_hash"]
+        corpus, seed, model = made["corpus"]["name"], made["seed"], made["model"]
+        batches.setdefault((corpus, seed), {})[model] = made["batch_order_hash"]
+        sizes.setdefault((corpus, model), {})[seed] = made["parameters"]
     for (corpus, seed), of_models in batches.items():
         if len(set(of_models.values())) > 1:
             raise UserError(
                 f"{', '.join(of_models)} of {corpus}, seed {seed}, were not trained on the same batches and do not "
                 f"belong in one table; publish all of them at once, or remove the others from {results_folder / corpus}"
+            )
+
+    for (corpus, model), of_seeds in sizes.items():
+        if len(set(of_seeds.values())) > 1:
+            found = ", ".join(f"seed {seed}: {parameters:,}" for seed, parameters in sorted(of_seeds.items()))
+            raise UserError(
+                f"{model} of {corpus} has not the same number of parameters in all its runs ({found}), so that a mean "
+                f"of them says nothing; publish all seeds at once, or remove the others from {results_folder / corpus}"
             )
 
 
@@ -118,9 +129,14 @@ def _evaluation_of(run: Path, results: dict[str, Any], results_folder: Path) -> 
             "set): evaluate the runs again with make evaluate, or move that folder away to publish without it"
         )
     if is_there and (lost := before.keys() - evaluated.keys()):
+        together = (
+            f"put them together with python -m scripts.evaluate {folder} {published} --corpus FOLDER --out FOLDER"
+        )
+        if before.keys() & evaluated.keys():  # which would be refused: two of one run
+            together = "evaluate all of these runs together again"
         raise UserError(
-            f"{folder} would take the place of {published}, but has not {'; '.join(_names(lost))}; put them together "
-            f"with python -m scripts.evaluate {folder} {published} --corpus FOLDER --out FOLDER, or remove the second"
+            f"{folder} would take the place of {published}, but has not {'; '.join(_names(lost))}; {together}, or "
+            "remove the second"
         )
     return folder if is_there else None
 

@@ -177,6 +177,10 @@ def test_what_is_published_is_not_lost_to_a_run_that_comes_later(tmp_path):
     with pytest.raises(UserError, match="has not gru, seed 1; transformer, seed 1; put them together"):
         publish([later], results_folder)
     assert (results_folder / "toy" / "evaluation" / "evaluation.json").read_bytes() == evaluation.read_bytes()
+    again = finished(tmp_path / "again", results("gru"))
+    write_evaluation(again, {"gru": 0.3})
+    with pytest.raises(UserError, match="has not transformer, seed 1; evaluate all of these runs together again"):
+        publish([again], results_folder)
 
 
 def test_two_evaluations_of_one_corpus_are_not_published_over_each_other(tmp_path):
@@ -221,6 +225,15 @@ def test_runs_of_two_recipes_do_not_come_into_one_table(tmp_path):
     publish(new, tmp_path / "results")
     published = json.loads((tmp_path / "results/toy/gru-seed1.json").read_text())
     assert published["batch_order_hash"] == "others"
+
+
+def test_seeds_of_a_model_that_is_not_the_same_do_not_come_into_one_mean(tmp_path):
+    publish([finished(tmp_path / "old", results("gru") | {"seed": 2})], tmp_path / "results")
+    larger = finished(tmp_path / "new", results("gru") | {"parameters": 2_000_000})
+    with pytest.raises(UserError, match=r"gru of toy .* \(seed 1: 2,000,000, seed 2: 1,234,567\)"):
+        publish([larger], tmp_path / "results")
+    (tmp_path / "results/toy/gru-seed2.json").unlink()
+    publish([larger], tmp_path / "results")
 
 
 def test_an_unfinished_run_is_not_published(tmp_path):

@@ -52,15 +52,24 @@ class Evaluated(NamedTuple):
 
 
 def evaluated(folder: Path) -> Evaluated | None:
-    """What the evaluation in `folder` is of; None where there is no whole one."""
+    """What the evaluation in `folder` is of; None where there is none.
+
+    Raises:
+        UserError: There is one that this version cannot read.
+    """
+    if not is_evaluation(folder):
+        return None
     try:
         content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
         models = content["scores"]["models"]
         return Evaluated(
             content["corpus"]["sentences_hash"], [(name, seed) for name in models for seed in models[name]["seeds"]]
         )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder} has an evaluation that cannot be read ({type(error).__name__}: {error}) and would be lost: "
+            "write to another folder (--out), or remove that one"
+        ) from error
 
 
 def sentences_hash(pairs: Sequence[SentencePair]) -> str:

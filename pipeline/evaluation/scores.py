@@ -60,6 +60,21 @@ class ScoredRun(NamedTuple):
     scores: list[SentenceScore]
 
 
+def refuse_other_networks(models: dict[str, list[Run]]) -> None:
+    """Raises UserError where runs of one model, to be scored, have not the same network."""
+    for name, runs in models.items():
+        first, *others = [run.translator.origin for run in runs]
+        for run, origin in zip(runs[1:], others, strict=True):
+            if (origin.class_path, origin.init_args) != (first.class_path, first.init_args):
+                settings = dict.fromkeys([*first.init_args, *origin.init_args])
+                differ = [key for key in settings if first.init_args.get(key) != origin.init_args.get(key)]
+                raise UserError(
+                    f"the runs of {name}, seeds {runs[0].seed} and {run.seed}, have different networks "
+                    f"({', '.join(differ) or 'another class'}), so that a mean of them says nothing; evaluate those of "
+                    "one recipe at a time"
+                )
+
+
 def refuse_other_tokenizers(
     models: dict[str, list[Run]], kept: Sequence[KeptRun], pairs: Sequence[SentencePair]
 ) -> None:

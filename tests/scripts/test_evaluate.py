@@ -336,6 +336,27 @@ def test_earlier_scores_of_another_tokenizer_are_refused_before_anything_is_scor
         evaluate(runs / "runs/little/gru_attention/seed2", tmp_path / "earlier", "--beam", 2)
 
 
+def test_seeds_of_two_networks_are_refused_before_anything_is_scored(runs, tmp_path, monkeypatch):
+    shutil.copytree(runs / "runs" / "little" / "gru_attention", tmp_path / "little" / "gru_attention")
+    checkpoint = tmp_path / "little" / "gru_attention" / "seed2" / "checkpoints" / "best.ckpt"
+    content = torch.load(checkpoint, weights_only=False)
+    content["hyper_parameters"]["network"]["init_args"]["dropout"] = 0.5
+    torch.save(content, checkpoint)
+    monkeypatch.setattr("scripts.evaluate.evaluate_models", Mock(side_effect=AssertionError("scored")))
+    with pytest.raises(UserError, match=r"gru_attention, seeds 1 and 2, have different networks \(dropout\)"):
+        evaluate(tmp_path / "little", "--beam", 2)
+
+
+def test_an_evaluation_that_cannot_be_read_is_not_overwritten(runs, tmp_path):
+    shutil.copytree(runs / "runs" / "little" / "gru", tmp_path / "little" / "gru")
+    before = tmp_path / "little" / "evaluation" / "test" / "evaluation.json"
+    before.parent.mkdir(parents=True)
+    before.write_text('{"corpus": {}}')
+    with pytest.raises(UserError, match=r"evaluation/test has an evaluation that cannot be read \(KeyError"):
+        evaluate(tmp_path / "little", "--beam", 1)
+    assert before.read_text() == '{"corpus": {}}'
+
+
 def test_what_is_wrong_with_one_corpus_is_said_before_another_is_scored(tmp_path, monkeypatch):
     for name in ("a", "b"):
         write_corpus(tmp_path / name)
