@@ -6,6 +6,8 @@ from typing import Any
 from pipeline.claims.inference import holm
 from pipeline.report import shown_p_value, text_table
 
+_LEVEL = 0.05  # of 95 % intervals
+
 
 def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
     """Claim, verdict, the first primary finding with its interval, and what decided."""
@@ -44,6 +46,13 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
                 ],
             )
         )
+        for finding in content["findings"]:
+            p_value = corrected.get((claim["name"], finding["what"]), 0.0)
+            if finding["outcome"] == "passes" and p_value > _LEVEL:
+                parts.append(
+                    f"Weak: “{finding['what']}” passes by its own interval, but corrected for the number of claims "
+                    f"that were tested it has {shown_p_value(p_value)}."
+                )
         if "natural_text" in content:
             parts.append(_natural_text(content["natural_text"]))
         if content["missing_jobs"]:

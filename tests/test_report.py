@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
+from pipeline.claims_table import claims_table
 from pipeline.errors import UserError
 from pipeline.report import (
     length_table,
@@ -270,6 +271,16 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
         path.write_text(json.dumps(json.loads(path.read_text()) | {"intervals": "by some method"}))
     publish_claims(tmp_path / "claims", tmp_path / "results")
     assert "are older" not in (tmp_path / "results" / "claims" / "claims.md").read_text()
+
+
+def test_a_primary_finding_that_passes_by_its_own_interval_only_is_called_weak():
+    first, second = claim("C1", "holds"), claim("C2", "holds")
+    for content in (first, second):
+        content["findings"][0]["p_value"] = 0.03
+    assert "Weak" not in claims_table([first])
+    twice = claims_table([first, second])
+    assert twice.count("Weak: “a |difference|” passes by its own interval") == 2
+    assert "p 0.060" in twice
 
 
 @pytest.mark.parametrize(
