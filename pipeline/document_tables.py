@@ -136,12 +136,15 @@ def _seeds(results: Sequence[dict[str, Any]]) -> str:
 
 def _commit(content: dict[str, Any]) -> str:
     """The commit of the code, and of earlier code with which a run began."""
-    commits = [*content.get("earlier_commits", ()), content["commit"]]
-    return ", ".join(f"`{short_commit(commit)}`" for commit in commits)
+    return ", ".join(_commits_of(content))
+
+
+def _commits_of(content: dict[str, Any]) -> list[str]:
+    return [f"`{short_commit(commit)}`" for commit in (*content.get("earlier_commits", ()), content["commit"])]
 
 
 def _commits(contents: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted({_commit(content) for content in contents})
+    return sorted({commit for content in contents for commit in _commits_of(content)})
 
 
 def _machine(hardware: dict[str, Any]) -> str:

@@ -201,3 +201,11 @@ def test_a_run_that_went_on_with_other_code_names_both_commits():
     assert "| `0123456789`, `abcdef` |" in runs_made(
         [run("gru", 90, earlier_commits=["0123456789abcdef"], commit="abcdef")]
     )
+
+
+def test_the_table_of_scores_names_a_commit_once():
+    runs = [
+        run("gru", 90, earlier_commits=["0123456789abcdef"], commit="abcdef"),
+        run("transformer", 90, commit="abcdef"),
+    ]
+    assert "commit `0123456789`, `abcdef`," in scores(runs)
