@@ -75,5 +75,7 @@ def _made(provenance: dict[str, Any]) -> list[str]:
 
 
 def _change(difference: dict[str, Any], digits: int) -> str:
-    value, low, high = (f"{difference[end]:+.{digits}f}".replace("-", "−") for end in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    """With its interval, which too few sentences have not."""
+    ends = (difference[end] for end in ("value", "low", "high"))
+    value, *interval = (f"{end:+.{digits}f}".replace("-", "−") for end in ends if end is not None)
+    return f"{value} [{', '.join(interval)}]" if interval else value
