@@ -1,4 +1,4 @@
-"""Training: the loss, the optimiser, and what is measured of every step; the same for every model."""
+"""Training: a step, and what is measured of every step; the same for every model."""
 
 import math
 import time
@@ -17,6 +17,7 @@ from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.objective import chunked_objective
 from pipeline.models import Seq2Seq
 from pipeline.objective import Objective, objective
+from pipeline.optimizer import WEIGHT_DECAY, make_optimizer, rate
 from pipeline.scored_task import ScoredTask
 from pipeline.window import Window
 
@@ -47,7 +48,7 @@ class TranslationTask(ScoredTask):
         name: str,
         lr: float = 2e-3,
         warmup_steps: int = 200,
-        weight_decay: float = 0.01,
+        weight_decay: float = WEIGHT_DECAY,
         label_smoothing: float = 0.0,
         seed: int = 1,
         fast: bool = False,
@@ -228,26 +229,11 @@ class TranslationTask(ScoredTask):
 
     def configure_optimizers(self) -> dict[str, Any]:
         # A fused step would undo the scale of 16-bit gradients itself, after they were clipped.
-        optimizer = torch.optim.AdamW(
-            self.parameters(),
-            lr=self.lr,
-            betas=(0.9, 0.98),
-            weight_decay=self.weight_decay,
-            fused=not self._has_scaled_gradients(),
-        )
+        fused = not self._has_scaled_gradients()
+        optimizer = make_optimizer(self.parameters(), self.lr, self.weight_decay, fused=fused)
         total = self.trainer.estimated_stepping_batches
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate(step, total))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, self.warmup_steps, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def rate(self, step: int, total: float) -> float:
-        """The share of `lr` at a step: up linearly over `warmup_steps`, then down linearly to 0 at `total` steps.
-
-        Where training has no end (`total` is infinite) it stays at 1.
-        """
-        warmup = self.warmup_steps if math.isinf(total) else min(self.warmup_steps, max(1, total // 2))
-        if step < warmup:
-            return (step + 1) / warmup
-        return 1.0 if math.isinf(total) else max(0.0, (total - step) / max(1, total - warmup))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # A run that goes on from here never comes back to what is behind: that must be right, and in the log on disk.

@@ -26,7 +26,7 @@ LEVELS = [
     {"pipeline.fast.modules"},
     {"pipeline.fast.search"},
     {"pipeline.scoring", "pipeline.charts", "pipeline.curves"},
-    {"pipeline.objective"},
+    {"pipeline.objective", "pipeline.optimizer"},
     {"pipeline.fast"},
     {"pipeline.translator", "pipeline.scored_task"},
     {"pipeline.task", "pipeline.sentence_maps"},

@@ -1,6 +1,5 @@
 """What training asks of Lightning."""
 
-import math
 from types import SimpleNamespace
 
 import pytest
@@ -24,13 +23,6 @@ def test_gradients_that_are_scaled_are_clipped_at_their_own_size(scaler, fused):
     assert task.configure_optimizers()["optimizer"].defaults["fused"] is fused
 
 
-def test_the_rate_rises_over_the_warmup_and_then_falls_to_nothing():
-    task = TranslationTask(make_network("gru"), name="gru", warmup_steps=200)
-    rates = [task.rate(step, 1000) for step in (0, 99, 199, 200, 600, 1000)]
-    assert rates == pytest.approx([1 / 200, 1 / 2, 1, 1, 1 / 2, 0])
-    assert [task.rate(step, math.inf) for step in (99, 199, 10**6)] == pytest.approx([1 / 2, 1, 1])
-
-
 @pytest.mark.parametrize(("limit", "norm"), [(1.0, 1.0), (None, 4.0), (0, 4.0), (9.0, 4.0)])
 def test_gradients_are_clipped_by_their_norm_over_all_parameters(limit, norm):
     task = TranslationTask(make_network("gru"), name="gru")
@@ -40,11 +32,6 @@ def test_gradients_are_clipped_by_their_norm_over_all_parameters(limit, norm):
     task.configure_gradient_clipping(None, limit)
     gradients = torch.cat([parameter.grad.flatten() for parameter in task.parameters()])
     assert float(gradients.norm()) == pytest.approx(norm, abs=1e-4)
-
-
-def test_a_warmup_takes_at_most_half_of_the_training():
-    task = TranslationTask(make_network("gru"), name="gru", warmup_steps=200)
-    assert [task.rate(step, 20) for step in (0, 9, 10, 15, 20)] == pytest.approx([1 / 10, 1, 1, 1 / 2, 0])
 
 
 def test_the_optimiser_has_the_settings_of_the_task():

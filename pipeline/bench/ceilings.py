@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.bench.reference import make_model, spread, training_batches
-from pipeline.bench.training import bare_step, fast_step, make_optimizer, now
+from pipeline.bench.training import bare_step, fast_step, now, task_optimizer
 from pipeline.data.datamodule import TranslationData
 from pipeline.fast.modules import use_fast_modules
 
@@ -54,7 +54,7 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
     """
     network = make_model(model, data.vocab_size)
     batch = training_batches(data, 1)[0]
-    optimizer = make_optimizer(network)
+    optimizer = task_optimizer(network)
     flops = floating_point_operations(lambda: bare_step(network, optimizer, batch))
     num_parameters = sum(p.numel() for p in network.parameters())
     compute = flops / machine["float32_gflops"] / 1e9
@@ -62,7 +62,7 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
     steps = {"readable": lambda: bare_step(network, optimizer, batch)}
     fast_network = make_model(model, data.vocab_size)
     use_fast_modules(fast_network)
-    fast_optimizer = make_optimizer(fast_network)
+    fast_optimizer = task_optimizer(fast_network)
     steps["fast"] = lambda: fast_step(fast_network, fast_optimizer, batch)
     return {
         "target_tokens": batch.num_tokens,

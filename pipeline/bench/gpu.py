@@ -10,7 +10,7 @@ import torch
 
 from pipeline.bench.ceilings import fastest, floating_point_operations
 from pipeline.bench.reference import LABEL_SMOOTHING, MODELS, make_model, spread
-from pipeline.bench.training import Way, bare_step, make_optimizer, now, through_pipeline
+from pipeline.bench.training import Way, bare_step, now, task_optimizer, through_pipeline
 from pipeline.data.batching import Batch, TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
@@ -153,7 +153,7 @@ class _Ways:
         yield {"ways": {"pipeline, fast": fast, "bare loop, graphs, TF32": self._way(TF32, bare)}}
         yield {"ways": {"pipeline, readable": self._pipeline("readable", EAGER_BEFORE, 1)}}
         network = self.new_network().to(self.device)
-        optimizer = make_optimizer(network)
+        optimizer = task_optimizer(network)
 
         def eager(batch: Batch) -> None:
             bare_step(network, optimizer, batch.on(self.device))
@@ -209,7 +209,7 @@ def _captured(network: Seq2Seq) -> CapturedSteps:
         output = network.decode(batch.tgt_in, network.encode(batch.src, batch.src_mask), need_logits=False).output
         return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
 
-    return CapturedSteps(objective_of, make_optimizer(network), 1.0)
+    return CapturedSteps(objective_of, task_optimizer(network), 1.0)
 
 
 def _gflop(network: Seq2Seq, batch: Batch) -> float:

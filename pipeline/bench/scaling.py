@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipeline.bench.reference import MODELS, make_model, spread
-from pipeline.bench.training import bare_step, make_optimizer
+from pipeline.bench.training import bare_step, task_optimizer
 from pipeline.data.batching import Batch
 from pipeline.data.corpus import Corpus
 from pipeline.data.datamodule import TranslationData
@@ -29,7 +29,7 @@ def by_length(vocab_size: int, batch_tokens: int, lengths: Sequence[int], repeat
 
 def _at_length(model: str, length: int, vocab_size: int, batch_tokens: int, repeats: int) -> dict[str, float]:
     network = make_model(model, vocab_size)
-    optimizer = make_optimizer(network)
+    optimizer = task_optimizer(network)
     shape = (max(1, batch_tokens // length), length)
     src, tgt = (torch.randint(_FIRST_ID, vocab_size, shape) for _ in range(2))
     batch = Batch(src, torch.ones_like(src, dtype=torch.bool), tgt, tgt, torch.arange(shape[0]), tgt.numel())

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.bench.ceilings import floating_point_operations, shares_of_time
 from pipeline.bench.reference import MODELS, make_model, spread, training_batches
-from pipeline.bench.training import fast_step, make_optimizer
+from pipeline.bench.training import fast_step, task_optimizer
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
 from pipeline.decoding import Hypotheses
@@ -36,7 +36,7 @@ def measure_search(data: TranslationData, steps: int, rounds: int) -> dict[str, 
 
 def _trained(data: TranslationData, model: str, steps: int) -> Seq2Seq:
     network = make_model(model, data.vocab_size)
-    optimizer = make_optimizer(network)
+    optimizer = task_optimizer(network)
     for batch in training_batches(data, steps):
         fast_step(network, optimizer, batch)
     return network.eval()

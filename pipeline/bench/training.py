@@ -24,6 +24,7 @@ from pipeline.data.tokenizer import PAD
 from pipeline.fast.objective import chunked_objective
 from pipeline.models import Seq2Seq
 from pipeline.objective import objective
+from pipeline.optimizer import make_optimizer
 from pipeline.task import TranslationTask
 
 WARM_UP = 2  # steps before each window
@@ -100,13 +101,13 @@ def _update(network: Seq2Seq, optimizer: torch.optim.Optimizer, loss: Tensor) ->
     optimizer.step()
 
 
-def make_optimizer(network: Seq2Seq) -> torch.optim.Optimizer:
+def task_optimizer(network: Seq2Seq) -> torch.optim.Optimizer:
     """The optimiser of `TranslationTask`."""
-    return torch.optim.AdamW(network.parameters(), lr=LR, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return make_optimizer(network.parameters(), LR, fused=True)
 
 
 def _bare(network: Seq2Seq, batches: Sequence[Batch]) -> float:
-    optimizer = make_optimizer(network)
+    optimizer = task_optimizer(network)
     for index, batch in enumerate(batches):
         if index == WARM_UP:
             start = time.perf_counter()

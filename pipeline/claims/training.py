@@ -16,6 +16,7 @@ from pipeline.data.batching import Batch, EncodedPair, make_batch
 from pipeline.data.tokenizer import BOS, EOS, PAD, UNK
 from pipeline.decoding import SearchLimits, Symbols, greedy
 from pipeline.models import Seq2Seq
+from pipeline.optimizer import make_optimizer, rate
 from pipeline.scoring import token_nats
 
 Draw = Callable[[np.random.Generator], EncodedPair]
@@ -65,8 +66,8 @@ def train(network: Seq2Seq, draw: Draw, training: Training, seed: int) -> list[f
 def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training, seed: int) -> list[float]:
     """The same on batches that are drawn whole; `training.batch_size` says nothing then."""
     network.to(_device.get())
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, training))
+    optimizer = make_optimizer(network.parameters(), training.lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, WARMUP, training.steps))
     network.train()
     history = []
     for step in range(training.steps):
@@ -82,12 +83,6 @@ def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training
         history.append(nats.item())
     network.eval().to("cpu")
     return history
-
-
-def _rate(step: int, training: Training) -> float:
-    if step < WARMUP:
-        return (step + 1) / WARMUP
-    return max(0.0, (training.steps - step) / max(1, training.steps - WARMUP))
 
 
 def batch_of(pairs: Sequence[EncodedPair]) -> Batch:
