@@ -21,6 +21,10 @@ def together(earlier: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]
     parts = earlier["parts"] | content["parts"]
     if parts != content["parts"] | earlier["parts"]:
         differ.append("parts")
+    if earlier["models"].keys() - content["models"].keys():  # which would stand beside new ones
+        both = earlier["models"].keys() & content["models"].keys()
+        if any(earlier["models"][name]["settings"] != content["models"][name]["settings"] for name in both):
+            differ.append("the models' own settings")
     if differ:
         raise UserError(f"the ablation that is published differs from this one in {', '.join(differ)}")
     models = earlier["models"] | content["models"]

@@ -50,8 +50,8 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
             p_value = corrected.get((claim["name"], finding["what"]), 0.0)
             if finding["outcome"] == "passes" and p_value > _LEVEL:
                 parts.append(
-                    f"Weak: “{finding['what']}” passes by its own interval, but corrected for the number of claims "
-                    f"that were tested it has {shown_p_value(p_value)}."
+                    f"Weak: “{finding['what']}” passes by its own interval, but corrected for the number of primary "
+                    f"findings (Holm) it has {shown_p_value(p_value)}."
                 )
         if "natural_text" in content:
             parts.append(_natural_text(content["natural_text"]))

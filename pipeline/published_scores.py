@@ -38,7 +38,9 @@ def published_scores(
     for evaluation in evaluations:
         measure = "bleu_tok" if any("bleu_tok" in m for m in evaluation["scores"]["models"].values()) else "bleu"
         for model, values in evaluation["scores"]["models"].items():
-            score = f"{mean_and_sd(values[measure]['per_seed'])} " + "[{low:.1f}, {high:.1f}]".format(**values[measure])
+            score = mean_and_sd(values[measure]["per_seed"])
+            if values[measure]["low"] is not None:
+                score += " [{low:.1f}, {high:.1f}]".format(**values[measure])
             search = "beam {beam}, α = {alpha:g}".format(**evaluation["search"])
             how = f"`make evaluate`: {search}, {_seeds(values['seeds'])}"
             rows.append(ours(model_label(model), score, metrics[measure], how))

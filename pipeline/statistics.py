@@ -10,7 +10,7 @@ seeds are all that varies. What they vary by is added to what sentences vary by,
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -133,6 +133,15 @@ def difference(
     else:
         p_value = None
     return Difference(value, low, high, p_value, df)
+
+
+def as_shown(found: Estimate | Difference, num_sentences: int) -> dict[str, Any]:
+    """For JSON: its fields, where there are enough sentences that bear on it, and else the value without what
+    resampling gives."""
+    shown = found._asdict()
+    if num_sentences >= ENOUGH_SENTENCES:
+        return shown
+    return {name: None if name in ("low", "high", "p_value") else value for name, value in shown.items()}
 
 
 def variance_over_seeds(values: Sequence[float]) -> Variance:

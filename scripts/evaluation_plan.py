@@ -144,7 +144,7 @@ def _checked(
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
     places = [(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept]
     _refuse_twice(places)
-    refuse_other_networks(models)
+    refuse_other_networks(models, kept)
     refuse_other_tokenizers(models, kept, sentences.test)
     if options.out is None:
         _refuse_to_lose(out, places, sentences)

@@ -57,7 +57,7 @@ def content() -> dict:
             "pieces": part("more pieces", ["gru", "gru_attention"]),
         },
         "models": {
-            name: {"scores": scores(**bleu), "provenance": PROVENANCE}
+            name: {"scores": scores(**bleu), "settings": {"d_embed": 8}, "provenance": PROVENANCE}
             for name, bleu in (
                 ("gru", {WHOLE: 20.0, "dropout": 18.0, "pieces": 21.0}),
                 ("transformer", {WHOLE: 30.0, "dropout": 25.5}),
@@ -133,6 +133,14 @@ def test_models_that_were_trained_on_different_days_give_the_table_of_one_day():
 def test_models_that_were_trained_or_scored_otherwise_never_stand_in_one_table(key, other):
     with pytest.raises(UserError, match=f"differs from this one in {key}"):
         together(content(), only("gru", WHOLE, "dropout") | {key: other})
+
+
+def test_a_model_of_another_recipe_does_not_stand_beside_those_of_the_one_before():
+    larger = only("gru", WHOLE, "dropout", "pieces")
+    larger["models"]["gru"]["settings"] = {"d_embed": 16}
+    with pytest.raises(UserError, match="differs from this one in the models' own settings"):
+        together(content(), larger)
+    assert together(only("gru", WHOLE, "dropout", "pieces"), larger) == larger  # none of the one before is left
 
 
 def test_the_command_publishes_what_it_is_given_and_writes_the_documents_anew(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """What stands between marks is made from JSON, in the language of the mark."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,13 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     assert table.endswith("- **13a**: cased\n- **B-tok**: tokenised")
 
 
+def test_a_score_of_a_handful_of_sentences_stands_without_an_interval():
+    others = {"tests": {"a": "A"}, "results_test": "a", "metrics": {"13a": "cased"}, "systems": []}
+    values = {"seeds": [1], "bleu": {"value": 41.25, "low": None, "high": None, "per_seed": [41.25]}}
+    evaluation = {"search": {"beam": 5, "alpha": 1.0}, "scores": {"models": {"gru": values}}}
+    assert "| **41.2** |" in published_scores(others, [], [evaluation])
+
+
 def test_a_korean_table_has_the_same_numbers_under_korean_words():
     english = scores([run("gru", 60), run("transformer", 60)])
     korean = in_korean(english)
@@ -208,4 +216,4 @@ def test_the_table_of_scores_names_a_commit_once():
         run("gru", 90, earlier_commits=["0123456789abcdef"], commit="abcdef"),
         run("transformer", 90, commit="abcdef"),
     ]
-    assert "commit `0123456789`, `abcdef`," in scores(runs)
+    assert re.findall("`([0-9a-f]+)`", scores(runs)) == ["0123456789", "abcdef"]

@@ -312,19 +312,20 @@ def test_an_ablation_is_published_with_its_corpus(tmp_path):
     path = tmp_path / "ablation.json"
     with pytest.raises(UserError, match="is not there"):
         publish_ablation(path, tmp_path / "results")
+    of_model = lambda number: {"settings": {}, "scores": number}  # noqa: E731
     common = ("corpus", "recipe", "settings", "arguments", "epochs", "seed", "search", "signatures", "parts")
     content = {key: {} for key in common} | {"corpus": {"name": "captions"}}
-    path.write_text(json.dumps(content | {"models": {"transformer": 1}}))
+    path.write_text(json.dumps(content | {"models": {"transformer": of_model(1)}}))
     publish_ablation(path, tmp_path / "results")
     published = tmp_path / "results/captions/ablation.json"
     assert json.loads(published.read_text()) == json.loads(path.read_text())
 
-    path.write_text(json.dumps(content | {"models": {"gru": 2}}))
+    path.write_text(json.dumps(content | {"models": {"gru": of_model(2)}}))
     publish_ablation(path, tmp_path / "results")
     both = json.loads(published.read_text())
-    assert list(both["models"].items()) == [("gru", 2), ("transformer", 1)]
+    assert list(both["models"].items()) == [("gru", of_model(2)), ("transformer", of_model(1))]
 
-    path.write_text(json.dumps(content | {"epochs": 9, "models": {"gru": 3}}))
+    path.write_text(json.dumps(content | {"epochs": 9, "models": {"gru": of_model(3)}}))
     with pytest.raises(UserError, match=r"differs from this one in epochs; .* remove .*ablation.json"):
         publish_ablation(path, tmp_path / "results")
     assert json.loads(published.read_text()) == both

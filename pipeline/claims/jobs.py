@@ -32,6 +32,7 @@ _SHARED = (
     *(
         "alignment.py",
         "metrics.py",
+        "optimizer.py",
         "data/grammar.py",
         "data/phrases.py",
         "data/lexicon.py",

@@ -43,7 +43,7 @@ LARGEST_NORM = 1.0  # of a step's gradient, which is clipped to it
 
 
 class Training(NamedTuple):
-    """How long and how fast: AdamW, the rate rising over `WARMUP` steps and falling linearly to 0 at the last."""
+    """How long and how fast; the rate rises over `WARMUP` steps (`optimizer.rate`)."""
 
     steps: int
     batch_size: int = 64

@@ -19,7 +19,7 @@ from pipeline.evaluation.maps import (
     total,
 )
 from pipeline.evaluation.scores import Run
-from pipeline.statistics import Estimate, SumScore, estimate
+from pipeline.statistics import Estimate, SumScore, as_shown, estimate
 from pipeline.translator import Translator
 
 # A gradient per target token costs as much as training on it, so saliency is scored on the first pairs only.
@@ -135,7 +135,8 @@ def _summary(runs: list[Counts], words_of: dict[str, int]) -> dict[str, Any]:
 def _estimate(runs: list[SumScore]) -> dict[str, Any]:
     if not all(np.isfinite(run.value) for run in runs):
         return dict.fromkeys(Estimate._fields)
-    return estimate(runs)._asdict()
+    with_such_words = int(runs[0].sums.any(axis=1).sum())  # of a rare phenomenon there may be a handful
+    return as_shown(estimate(runs), with_such_words)
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -42,16 +42,19 @@ def evaluate_models(
             kept can stand beside those, nor beside word links.
 
     Returns:
-        Content with `corpus`, `search`, `intervals`, `signatures` (of sacreBLEU), `earlier` (where the kept scores come
-        from), `scores` as `compare_models` gives them, `concatenated` (the same with k sentences joined, where asked
-        for), and `alignment` as `align_models` gives it where word links are known, else `attention`
-        (`alignments.mean_shape`). Estimates and differences are those of `statistics`.
+        Content with `corpus`, `search`, `intervals`, `signatures` (of sacreBLEU), `networks` (class and arguments by
+        model; null where only scores are kept that came without), `earlier` (where the kept scores come from), `scores`
+        as `compare_models` gives them, `concatenated` (the same with k sentences joined, where asked for), and
+        `alignment` as `align_models` gives it where word links are known, else `attention` (`alignments.mean_shape`).
+        Estimates and differences are those of `statistics`.
     """
     models = {name: models[name] for name in sorted(models, key=model_order)}
     test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
     scored = _together(score_models(models, test.pairs, search, progress), kept)
     scores = compare_models(scored, test)
     measures = next(iter(scores["models"].values()))
+    networks = {run.model: run.network for run in sorted(kept, key=lambda run: run.network is not None)}
+    networks |= {name: runs[0].network for name, runs in models.items()}
     content: dict[str, Any] = {
         "corpus": {
             "name": sentences.name,
@@ -64,8 +67,10 @@ def evaluate_models(
             "sentences_hash": sentences_hash(sentences.test),
         },
         "search": {"beam": search.beam, "alpha": search.alpha},
-        "intervals": f"Bootstrap over sentences, {DRAWS} draws; of several seeds their variance, with Student's tails.",
+        "intervals": f"Bootstrap over sentences, {DRAWS} draws; of several seeds their variance, with Student's tails. "
+        "A single seed beside several of another model is taken to vary as those do.",
         "signatures": {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures},
+        "networks": {name: networks[name] for name in scored},
         "earlier": [{"model": run.model, "seed": run.seed, **run.origin} for run in kept],
         "scores": scores,
     }

@@ -29,6 +29,7 @@ class KeptRun(NamedTuple):
         seed: Of its training.
         scores: In the order of the sentences.
         shape: How its mean attention looks; None where it has none, or where gold links are known.
+        network: Its `class_path` and `init_args`; None where the evaluation is of a version that did not keep them.
         origin: Of the evaluation that scored it: `command`, `date`, `commit`, `versions`, `hardware`.
     """
 
@@ -36,6 +37,7 @@ class KeptRun(NamedTuple):
     seed: int
     scores: list[SentenceScore]
     shape: Sharpness | None
+    network: dict[str, Any] | None
     origin: dict[str, Any]
 
 
@@ -137,7 +139,8 @@ def _read(folder: Path, content: dict[str, Any], name: str, index: int) -> KeptR
     attention = content.get("attention", {}).get(name)
     shape = attention["per_seed"][index] if attention else None
     origin = next((run for run in content["earlier"] if (run["model"], run["seed"]) == (name, seed)), content)
-    return KeptRun(name, seed, scores, shape and Sharpness(**shape), {key: origin[key] for key in _ORIGIN})
+    network = content.get("networks", {}).get(name)
+    return KeptRun(name, seed, scores, shape and Sharpness(**shape), network, {key: origin[key] for key in _ORIGIN})
 
 
 def _files(folder: Path, model: str, seed: int) -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation.kept import KeptRun
 from pipeline.metrics import PER_TOKEN, SentenceScore, perplexity, sum_scores
 from pipeline.scoring import Search, score_batch
-from pipeline.statistics import ENOUGH_SENTENCES, SumScore, difference, estimate
+from pipeline.statistics import SumScore, as_shown, difference, estimate
 from pipeline.translator import Translator
 
 _BATCH_TOKENS = 8192
@@ -28,6 +28,12 @@ class Run(NamedTuple):
 
     translator: Translator
     seed: int
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Its `class_path` and `init_args`."""
+        origin = self.translator.origin
+        return {"class_path": origin.class_path, "init_args": origin.init_args}
 
 
 class EvaluationSet(NamedTuple):
@@ -60,19 +66,27 @@ class ScoredRun(NamedTuple):
     scores: list[SentenceScore]
 
 
-def refuse_other_networks(models: dict[str, list[Run]]) -> None:
-    """Raises UserError where runs of one model, to be scored, have not the same network."""
-    for name, runs in models.items():
-        first, *others = [run.translator.origin for run in runs]
-        for run, origin in zip(runs[1:], others, strict=True):
-            if (origin.class_path, origin.init_args) != (first.class_path, first.init_args):
-                settings = dict.fromkeys([*first.init_args, *origin.init_args])
-                differ = [key for key in settings if first.init_args.get(key) != origin.init_args.get(key)]
+def refuse_other_networks(models: dict[str, list[Run]], kept: Sequence[KeptRun]) -> None:
+    """Raises UserError where runs of one model, to be scored or `kept`, have not the same network."""
+    for name in dict.fromkeys([*models, *(run.model for run in kept)]):
+        networks = [(run.seed, run.network) for run in models.get(name, [])]
+        networks += [(run.seed, run.network) for run in kept if run.model == name and run.network is not None]
+        for seed, network in networks[1:]:
+            first_seed, first = networks[0]
+            if network != first:
                 raise UserError(
-                    f"the runs of {name}, seeds {runs[0].seed} and {run.seed}, have different networks "
-                    f"({', '.join(differ) or 'another class'}), so that a mean of them says nothing; evaluate those of "
-                    "one recipe at a time"
+                    f"the runs of {name}, seeds {first_seed} and {seed}, have different networks "
+                    f"({', '.join(_differing(first, network))}), so that a mean of them says nothing; evaluate those "
+                    "of one recipe at a time"
                 )
+
+
+def _differing(first: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The names of the settings that are not the same in two networks."""
+    if first["class_path"] != other["class_path"]:
+        return ["class_path"]
+    ours, theirs = first["init_args"], other["init_args"]
+    return [key for key in ours | theirs if (key in ours, ours.get(key)) != (key in theirs, theirs.get(key))]
 
 
 def refuse_other_tokenizers(
@@ -124,7 +138,7 @@ def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> d
         words, with `beyond_training` true where it lies beyond every training sentence, the number of sentences `n` and
         the estimates of each model, null where n is 0. `differences`: for every two models, `ours` minus `theirs` as
         `statistics.Difference` of each measure; of a measure per token, null where the two have different tokens. Of
-        fewer than `ENOUGH_SENTENCES`, `low`, `high` and `p_value` are null.
+        fewer than `statistics.ENOUGH_SENTENCES`, `low`, `high` and `p_value` are null.
 
     Raises:
         UserError: Runs of one model have different tokens.
@@ -153,17 +167,10 @@ def _estimates(runs: list[dict[str, SumScore]], *, per_seed: bool = False) -> di
     for measure in runs[0]:
         of_runs = [run[measure] for run in runs]
         result = estimate(of_runs)
-        found[measure] = None if result is None else _shown(result._asdict(), result.num_sentences)
+        found[measure] = None if result is None else as_shown(result, result.num_sentences)
         if per_seed and result is not None:
             found[measure]["per_seed"] = [score.value for score in of_runs]
     return found
-
-
-def _shown(found: dict[str, Any], num_sentences: int) -> dict[str, Any]:
-    """What is said of an estimate or a difference: of a handful of sentences, the value alone."""
-    if num_sentences >= ENOUGH_SENTENCES:
-        return found
-    return found | {"low": None, "high": None} | ({"p_value": None} if "p_value" in found else {})
 
 
 def _tokens_of(name: str, runs: Sequence[ScoredRun]) -> list[int]:
@@ -184,7 +191,7 @@ def _differences(measures: dict[str, list[dict[str, SumScore]]], tokens: dict[st
                 pair[measure] = None
                 continue
             of_both = ([run[measure] for run in measures[name]] for name in (ours, theirs))
-            pair[measure] = _shown(difference(*of_both, both_have_seeds=True)._asdict(), len(tokens[ours]))
+            pair[measure] = as_shown(difference(*of_both, both_have_seeds=True), len(tokens[ours]))
         differences.append(pair)
     return differences
 

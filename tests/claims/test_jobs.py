@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pipeline.claims.jobs import Job, _code_hash, job, run_jobs
+from pipeline.claims.jobs import _ROOT, _SHARED, Job, _code_hash, job, run_jobs
+from tests.test_dependencies import imports_of
 
 SCALE = 2
 
@@ -85,6 +86,14 @@ def test_the_key_changes_with_settings_code_and_what_the_code_reads(tmp_path, mo
     monkeypatch.setattr("tests.claims.test_jobs.SCALE", 3)  # read by `double`, which `counted` calls
     _code_hash.cache_clear()
     assert one.key() != before
+
+
+def test_the_key_changes_with_whatever_training_imports():
+    imported = {name for name in imports_of(_ROOT / "claims" / "training.py") if name.startswith("pipeline.")}
+    files = {_ROOT.parent / f"{name.replace('.', '/')}.py" for name in imported}
+    files = {path for path in files if path.is_file()}
+    assert _ROOT / "optimizer.py" in files
+    assert files <= {path for pattern in _SHARED for path in _ROOT.glob(pattern)}
 
 
 def test_what_only_shares_a_name_with_an_attribute_is_not_part_of_the_key(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 from pipeline.alignment import AlignmentCounts, Sharpness, sharpness
 from pipeline.data.corpus import SentencePair
 from pipeline.evaluation import alignments
-from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
+from pipeline.evaluation.alignments import _summary, align_models, mean_shape, shapes_of_models
 from pipeline.evaluation.maps import (
     MapChoice,
     WordWeights,
@@ -148,6 +148,15 @@ def test_the_untrained_baseline_is_untrained(translators, pairs, monkeypatch):
     monkeypatch.setattr(Translator, "untrained", lambda self, seed: seeds.append(seed) or untrained(self, seed))
     align_models({"gru_attention": [Run(translators["gru_attention"], 3)]}, (), pairs[:2])
     assert seeds == [3]
+
+
+def test_a_phenomenon_of_a_handful_of_sentences_has_no_interval():
+    both = {"often": AlignmentCounts(2, 2, 1, 1), "rare": AlignmentCounts(1, 1, 0, 0)}
+    counts = [both] * 5 + [{"often": AlignmentCounts(2, 2, 2, 2)}] * 20
+    found = _summary([counts], {"often": 25, "rare": 5})["per_phenomenon"]
+    assert found["often"]["low"] < found["often"]["value"] < found["often"]["high"]
+    assert found["rare"]["value"] == 1.0
+    assert (found["rare"]["low"], found["rare"]["high"]) == (None, None)
 
 
 def test_the_error_rate_of_a_phenomenon_is_of_its_words_alone():

@@ -347,6 +347,29 @@ def test_seeds_of_two_networks_are_refused_before_anything_is_scored(runs, tmp_p
         evaluate(tmp_path / "little", "--beam", 2)
 
 
+def test_an_earlier_evaluation_of_another_network_is_refused(runs, of_seed_1, tmp_path, monkeypatch):
+    shutil.copytree(of_seed_1, tmp_path / "earlier")
+    kept = tmp_path / "earlier" / "evaluation.json"
+    content = json.loads(kept.read_text())
+    content["networks"]["gru_attention"]["init_args"]["d_model"] = 99
+    kept.write_text(json.dumps(content))
+    monkeypatch.setattr("scripts.evaluate.evaluate_models", Mock(side_effect=AssertionError("scored")))
+    with pytest.raises(UserError, match=r"gru_attention, seeds 2 and 1, have different networks \(d_model\)"):
+        evaluate(runs / "runs/little/gru_attention/seed2", tmp_path / "earlier", "--beam", 2)
+
+
+def test_an_evaluation_of_a_version_that_kept_no_networks_still_stands_beside_new_ones(runs, of_seed_1, tmp_path):
+    shutil.copytree(of_seed_1, tmp_path / "earlier")
+    kept = tmp_path / "earlier" / "evaluation.json"
+    content = json.loads(kept.read_text())
+    networks = content.pop("networks")
+    kept.write_text(json.dumps(content))
+    new = runs / "runs/little/gru_attention/seed2"
+    evaluate(new, tmp_path / "earlier", "--beam", 2, "--out", tmp_path / "both")
+    both = json.loads((tmp_path / "both" / "evaluation.json").read_text())["networks"]
+    assert both == {"gru": None, "gru_attention": networks["gru_attention"], "transformer": None}
+
+
 def test_an_evaluation_that_cannot_be_read_is_not_overwritten(runs, tmp_path):
     shutil.copytree(runs / "runs" / "little" / "gru", tmp_path / "little" / "gru")
     before = tmp_path / "little" / "evaluation" / "test" / "evaluation.json"
