@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
 
 class DrawnLine(NamedTuple):
-    """A line of a chart: `pieces` are runs of neighbouring marks, parted where a point is missing.
+    """A line of a chart, through its `marks`.
 
     Attributes:
         dashes: Lengths of dashes and gaps; none for a line without gaps.
@@ -39,7 +39,7 @@ class DrawnLine(NamedTuple):
     label: str
     colour: str
     dashes: tuple[int, ...]
-    pieces: list[list[Mark]]
+    marks: list[Mark]
     is_faint: bool
 
 
@@ -83,7 +83,7 @@ def loss_chart(title: str, lines: Sequence[StepLine], y_label: str) -> Chart:
 
     drawn = [
         DrawnLine(
-            line.label, model_colour(line.model), dashes, [[mark(*p) for p in line.points if p[1] > 0]], line.is_faint
+            line.label, model_colour(line.model), dashes, [mark(*p) for p in line.points if p[1] > 0], line.is_faint
         )
         for line, dashes in zip(lines, dashes_of([line.model for line in lines]), strict=True)
     ]
@@ -100,9 +100,9 @@ def length_chart(
     Args:
         first_beyond: The first band beyond the lengths of training; those before it are shaded. None: there is none.
     """
-    points = [point for curve in curves for point in curve.points if point]
+    points = [point for curve in curves for point in curve.points]
     top = top or max(max(p.value, p.high or 0) for p in points) or 1
-    places = [next(p.place for p in column if p) for column in zip(*(c.points for c in curves), strict=True)]
+    places = [point.place for point in curves[0].points]
 
     def x_of(number: int) -> float:
         return _x((number + 0.5) / len(places))
@@ -111,17 +111,13 @@ def length_chart(
     all_dashes = dashes_of([curve.model for curve in curves])
     for order, (curve, dashes) in enumerate(zip(curves, all_dashes, strict=True)):
         shift = 4 * (order - (len(curves) - 1) / 2)  # so that bars do not hide one another
-        pieces: list[list[Mark]] = [[]]
+        marks = []
         for number, point in enumerate(curve.points):
-            if point is None:
-                pieces.append([])
-                continue
             low, high = (None if end is None else _y(end / top) for end in (point.low, point.high))
             interval = "" if point.low is None else f" [{point.low:.3g}, {point.high:.3g}]"
             text = f"{' '.join(point.place.split())}: {point.value:.3g}{interval}"
-            pieces[-1].append(Mark(x_of(number) + shift, _y(point.value / top), low, high, text))
-        drawn = [piece for piece in pieces if piece]
-        lines.append(DrawnLine(curve.label, model_colour(curve.model), dashes, drawn, is_faint=False))
+            marks.append(Mark(x_of(number) + shift, _y(point.value / top), low, high, text))
+        lines.append(DrawnLine(curve.label, model_colour(curve.model), dashes, marks, is_faint=False))
     x_ticks = [Tick(x_of(number), tuple(place.split("\n"))) for number, place in enumerate(places)]
     y_ticks = [Tick(_y(value / top), (f"{value:g}",)) for value in _even_ticks(0, top)]
     shaded = None if first_beyond is None else (_x(0), _x(first_beyond / len(places)))

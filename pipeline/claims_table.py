@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.claims.inference import holm
-from pipeline.report import shown_p_value, text_table
+from pipeline.report import markdown_table, shown_p_value
 
 _LEVEL = 0.05  # of 95 % intervals
 
@@ -16,7 +16,7 @@ def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
         primary = next(f for f in content["findings"] if f["is_primary"])
         name = f"{content['claim']['name']} {content['claim']['title']}"
         rows.append([name, f"**{content['verdict']}**", f"{primary['what']}: {_value(primary)}", content["why"]])
-    return text_table(["claim", "verdict", "effect [95 % interval]", "why"], rows)
+    return markdown_table(["claim", "verdict", "effect [95 % interval]", "why"], rows, num_texts=4)
 
 
 def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, Any]] = ()) -> str:
@@ -33,7 +33,7 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
         parts.append(
-            text_table(
+            markdown_table(
                 ["finding", "measured", "rule", "outcome"],
                 [
                     [
@@ -44,6 +44,7 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
                     ]
                     for f in content["findings"]
                 ],
+                num_texts=4,
             )
         )
         for finding in content["findings"]:

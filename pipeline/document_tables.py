@@ -12,7 +12,6 @@ from pipeline.report import (
     results_table,
     run_labels,
     short_commit,
-    text_table,
 )
 
 THE_THREE = ("gru", "gru_attention", "transformer")
@@ -108,9 +107,8 @@ def verdicts(contents: Sequence[dict[str, Any]]) -> str:
         claim = content["claim"]
         counts = [str(found.count(outcome)) for outcome in outcomes]
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
-    return text_table(
-        ["claim", "the article says, in short", "verdict", "findings that pass", "fail", "undecided"], rows
-    )
+    header = ["claim", "the article says, in short", "verdict", "findings that pass", "fail", "undecided"]
+    return markdown_table(header, rows, len(header))
 
 
 def claims_made(contents: Sequence[dict[str, Any]]) -> str:
@@ -126,7 +124,8 @@ def claims_made(contents: Sequence[dict[str, Any]]) -> str:
         ]
         for content in contents
     ]
-    return text_table(["claim", "command", "profile", "commit", "date", "machine"], rows)
+    header = ["claim", "command", "profile", "commit", "date", "machine"]
+    return markdown_table(header, rows, len(header))
 
 
 def _seeds(results: Sequence[dict[str, Any]]) -> str:

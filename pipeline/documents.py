@@ -6,7 +6,6 @@
 No torch here.
 """
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from pipeline.document_tables import claims_made, runs_made, scores, times, verd
 from pipeline.errors import UserError
 from pipeline.korean import in_korean
 from pipeline.published_scores import published_scores
+from pipeline.report_content import read_json
 
 _MARKED = re.compile(r"<!-- (?P<what>\w+):(?P<name>\w+)(?P<korean> ko)? -->.*?<!-- end -->", flags=re.DOTALL)
 
@@ -55,21 +55,21 @@ def _maker(what: str, name: str) -> Callable[[Path], str]:
     if (what, name) == ("times", "all"):
         return lambda folder: times([r for f in sorted(folder.iterdir()) if _is_corpus(f) for r in read_results(f)])
     if what == "ablation":
-        return lambda folder: ablation_table(_read(folder / name / "ablation.json"))
+        return lambda folder: ablation_table(read_json(folder / name / "ablation.json"))
     if what == "results":
         return lambda folder: scores(read_results(folder / name))
     if what == "made":
         return lambda folder: runs_made(read_results(folder / name))
     if what == "published":
         return lambda folder: published_scores(
-            _read(folder / "published.json"), read_results(folder / name), read_evaluations(folder, name)
+            read_json(folder / "published.json"), read_results(folder / name), read_evaluations(folder, name)
         )
     raise UserError(f"<!-- {what}:{name} --> names no table; pipeline/documents.py lists those that there are")
 
 
 def read_claims(folder: Path) -> list[dict[str, Any]]:
     """All claims that scripts.claims left in `folder`, or scripts.publish in results/claims."""
-    return [_read(path) for path in in_order(folder.glob("C*.json"))]
+    return [read_json(path) for path in in_order(folder.glob("C*.json"))]
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
@@ -79,17 +79,13 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
         raise UserError(
             f"{folder} holds no results; publish some: python -m scripts.publish runs/{folder.name}/*/seed1"
         )
-    return [_read(path) for path in paths]
+    return [read_json(path) for path in paths]
 
 
 def read_evaluations(results_folder: Path, corpus: str) -> list[dict[str, Any]]:
     """What `make evaluate` left of a corpus and of its other forms (`multi30k`, `multi30k_tok`); may be none."""
-    return [_read(path) for path in sorted(results_folder.glob(f"{corpus}*/evaluation/evaluation.json"))]
+    return [read_json(path) for path in sorted(results_folder.glob(f"{corpus}*/evaluation/evaluation.json"))]
 
 
 def _is_corpus(folder: Path) -> bool:
     return folder.is_dir() and any(folder.glob("*-seed*.json"))
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

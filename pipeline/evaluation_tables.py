@@ -53,7 +53,8 @@ def evaluation_tables(content: dict[str, Any]) -> str:
     if "alignment" in content:
         parts += _alignment_parts(content["alignment"])
     elif "attention" in content:
-        parts += ["The mean attention of all layers and heads; nothing is known of right links.", *_shapes(content)]
+        title = "The mean attention of all layers and heads; nothing is known of right links."
+        parts += _shapes(title, content["attention"])
     return "\n\n".join(parts) + "\n"
 
 
@@ -142,26 +143,23 @@ def _alignment_parts(alignment: dict[str, Any]) -> list[str]:
         ]
         for phenomenon, values in phenomena.items()
     ]
-    shapes = [
-        [model_label(n), f"{v['entropy']:.2f}", f"{100 * v['on_end']:.1f}", f"{v['coverage']:.2f}"]
-        for n, v in attentions.items()
-    ]
     return [
         "Word alignment against the gold links: the strongest source word of each target word of the reference. "
-        f"AER: 0 is perfect. {_how_maps_were_chosen(attentions)}",
+        "AER: 0 is perfect." + _how_maps_were_chosen(attentions),
         markdown_table(["model", "map", "AER", "precision (%)", "recall (%)"], rows, num_texts=2),
         "AER per phenomenon.",
         markdown_table(["phenomenon", "target words", *columns], by_phenomenon),
-        "Shape of the chosen maps.",
-        markdown_table(["model", "entropy (nats)", "weight on </s> (%)", "coverage"], shapes),
+        *_shapes("Shape of the chosen maps.", attentions),
     ]
 
 
 def _how_maps_were_chosen(attentions: dict[str, Any]) -> str:
+    if not attentions:
+        return ""
     if all(values["on_validation"] for values in attentions.values()):
-        return "Layer, head and step were chosen on validation."
+        return " Layer, head and step were chosen on validation."
     return (
-        "The mean of all layers and heads is read, at the step that predicts the word: there is nothing to choose by."
+        " The mean of all layers and heads is read, at the step that predicts the word: there is nothing to choose by."
     )
 
 
@@ -179,13 +177,14 @@ def _chosen(values: dict[str, Any]) -> str:
     return "; ".join(dict.fromkeys(choices)) or "–"
 
 
-def _shapes(content: dict[str, Any]) -> list[str]:
+def _shapes(title: str, of_models: dict[str, Any]) -> list[str]:
+    """The table under its title; nothing where no model has attention."""
     rows = [
         [model_label(n), f"{v['entropy']:.2f}", f"{100 * v['on_end']:.1f}", f"{v['coverage']:.2f}"]
-        for n, v in content["attention"].items()
+        for n, v in of_models.items()
         if v
     ]
-    return [markdown_table(["model", "entropy (nats)", "weight on </s> (%)", "coverage"], rows)] if rows else []
+    return [title, markdown_table(["model", "entropy (nats)", "weight on </s> (%)", "coverage"], rows)] if rows else []
 
 
 def ends(estimate: dict[str, Any], scale: float) -> list[float | None]:

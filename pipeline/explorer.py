@@ -18,11 +18,11 @@ from pipeline.results import read_translations
 from pipeline.run_folder import TrainedRun
 from pipeline.translator import LONGEST_SOURCE, Translator, WordMap
 
-NUM_SENTENCES = 20
-_CURVES = ("loss/train", "loss/val", "bleu/val")
+_NUM_SENTENCES = 20
+_CURVES = ("loss/train", "loss/val")
 
 
-def explorer_content(runs: Sequence[TrainedRun], num_sentences: int = NUM_SENTENCES) -> dict[str, Any]:
+def explorer_content(runs: Sequence[TrainedRun]) -> dict[str, Any]:
     """Maps of the test sentences that `chosen_sentences` takes, and the curves, of runs that share a corpus.
 
     Returns:
@@ -53,7 +53,7 @@ def explorer_content(runs: Sequence[TrainedRun], num_sentences: int = NUM_SENTEN
         for index, pair in enumerate(pairs)
         if all(_is_readable(translator, pair["src"], pair["tgt"]) for translator, _ in shown.values())
     ]
-    chosen = chosen_sentences([(len(pairs[index]["src"].split()), index) for index in readable], num_sentences)
+    chosen = chosen_sentences([(len(pairs[index]["src"].split()), index) for index in readable], _NUM_SENTENCES)
     return {
         "sentences": [_sentence(pairs[index]) for index in chosen],
         "models": [

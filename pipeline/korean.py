@@ -1,8 +1,7 @@
 """Generated tables in Korean: what stands in the cells and sentences of the English ones, put into Korean."""
 
-import re
-
 from pipeline.document_tables import MEANS, NO_GPU
+from pipeline.markdown_blocks import table_of
 from pipeline.report import markdown_table
 
 _OF_CLAIMS = "the article says, in short"  # heads a column of the table of verdicts, and of no other
@@ -81,10 +80,9 @@ def in_korean(text: str) -> str:
 
 
 def _table(table: str) -> str:
-    header, rule, *rows = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.split("\n"))
-    num_texts = sum(not cell.endswith(":") for cell in rule)
+    header, is_number, rows = table_of(table)
     row_of = _verdict if _OF_CLAIMS in header else _row
-    return markdown_table(_row(header), [row_of(row) for row in rows], num_texts)
+    return markdown_table(_row(header), [row_of(row) for row in rows], is_number.count(False))
 
 
 def _verdict(row: list[str]) -> list[str]:

@@ -186,11 +186,11 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """One line of `curves_figure`: `model` decides its colour. A missing point is a gap: it is None."""
+    """One line of `curves_figure`: `model` decides its colour."""
 
     label: str
     model: str
-    points: Sequence[Point | None]
+    points: Sequence[Point]
 
 
 def curves_figure(
@@ -212,7 +212,7 @@ def curves_figure(
     use_fonts_for([heading, *(curve.label for curve in curves)])
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axis = figure.subplots()
-    places = [next(p.place for p in column if p) for column in zip(*(c.points for c in curves), strict=True)]
+    places = [point.place for point in curves[0].points]
     if first_beyond is not None:
         axis.axvspan(-0.5, first_beyond - 0.5, color="0.94", zorder=0, label="lengths seen in training")
         axis.set_xlim(-0.5, len(places) - 0.5)
@@ -222,7 +222,7 @@ def curves_figure(
         shift = 0.05 * (number - (len(curves) - 1) / 2)  # so that bars do not hide one another
         axis.plot(
             [x + shift for x in range(len(points))],
-            [p.value if p else np.nan for p in points],
+            [point.value for point in points],
             marker="o",
             color=colour,
             label=label,
@@ -230,7 +230,7 @@ def curves_figure(
             linestyle=(0, dashes) if dashes else "-",
         )
         for x, point in enumerate(points):
-            if point and point.low is not None:
+            if point.low is not None:
                 axis.vlines(x + shift, point.low, point.high, color=colour, linewidth=1.2, alpha=0.7)
     axis.set_xticks(range(len(places)), places, fontsize=8)
     axis.set_xlabel(x_label)

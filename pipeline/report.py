@@ -144,11 +144,6 @@ def what_is_equal(results: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of text columns; a bar in a cell, as of |x|, does not end it."""
-    return markdown_table(header, [[cell.replace("|", "\\|") for cell in row] for row in rows], len(header))
-
-
 def band_label(band: dict[str, Any]) -> str:
     """ "11–20", or "61+" for the open band."""
     return f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+"
@@ -156,7 +151,8 @@ def band_label(band: dict[str, Any]) -> str:
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
     """A Markdown table that is also aligned to the eye: the first `num_texts` columns are text, at the left; the others
-    are numbers, at the right."""
+    are numbers, at the right. A bar in a cell, as of |x|, does not end it."""
+    header, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (header, *rows))
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
 

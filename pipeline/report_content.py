@@ -114,7 +114,7 @@ def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
         note = "Not run yet: make evaluate. Until then scores are those of greedy search, without intervals."
     elif any((run / "results.json").stat().st_mtime > evaluated.stat().st_mtime for run in runs):
         note = "The evaluation is older than some of the runs: make evaluate renews it."
-    elif {(r["model"], r["seed"]) for r in results} - _evaluated(evaluation):
+    elif {(r["model"], r["seed"]) for r in results} - nats_of_runs(evaluation).keys():
         note = "The evaluation lacks some of the runs, and so do the scores here: make evaluate takes all of them."
     return CorpusReport(
         name=results[0]["corpus"]["name"],
@@ -134,10 +134,13 @@ def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
     )
 
 
-def _evaluated(evaluation: dict[str, Any]) -> set[tuple[str, int]]:
-    """Model and seed of each run that an evaluation has."""
-    models = evaluation["scores"]["models"]
-    return {(name, seed) for name in models for seed in models[name]["seeds"]}
+def nats_of_runs(evaluation: dict[str, Any]) -> dict[tuple[str, int], float]:
+    """Nats per token, by model and seed, of each run that an evaluation has."""
+    return {
+        (name, seed): nats
+        for name, scores in evaluation["scores"]["models"].items()
+        for seed, nats in zip(scores["seeds"], scores["nats_per_token"]["per_seed"], strict=True)
+    }
 
 
 def read_results(run: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import torch
 
 from pipeline.data.batching import Batch
 from pipeline.fast.modules import use_fast_modules
-from pipeline.metrics import SentenceScore, corpus_score, perplexity, teacher_forced
+from pipeline.metrics import SentenceScore, corpus_score, teacher_forced
 from pipeline.models import Seq2Seq
 from pipeline.scoring import GREEDY, score_batch
 
@@ -43,7 +43,7 @@ class ScoredTask(pl.LightningModule):
         scores = self._gather("val")
         forced = teacher_forced(scores)
         bleu = corpus_score("bleu", [s.hypothesis for s in scores], self._references("val", scores))
-        values = (forced.nats_per_token, perplexity(forced.nats_per_token), forced.token_accuracy, bleu)
+        values = (*forced, bleu)
         scalars = dict(zip(VALIDATION_SCORES, values, strict=True))
         # For the callbacks that watch a value; the logger gets it under the same name, with our step.
         for name, value in scalars.items():

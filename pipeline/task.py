@@ -11,10 +11,9 @@ from torch import Tensor
 
 from pipeline.circumstances import circumstances, commit
 from pipeline.data.batching import Batch
-from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
-from pipeline.fast.objective import chunked_objective
+from pipeline.fast.objective import batch_objective
 from pipeline.models import Seq2Seq
 from pipeline.objective import Objective, objective
 from pipeline.optimizer import WEIGHT_DECAY, make_optimizer, rate
@@ -138,9 +137,7 @@ class TranslationTask(ScoredTask):
         """The objective of a batch, by the fast path if that is wanted and the model has it."""
         network = self.network
         if self.fast and network.output_matrix is not None:
-            memory = network.encode(batch.src, batch.src_mask)
-            output = network.decode(batch.tgt_in, memory, need_logits=False).output
-            return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, self.label_smoothing)
+            return batch_objective(network, batch, self.label_smoothing)
         logits = network(batch.src, batch.src_mask, batch.tgt_in)
         return objective(logits, batch.tgt_out, self.label_smoothing)
 

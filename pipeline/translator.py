@@ -13,7 +13,7 @@ import torch
 from pipeline import models
 from pipeline.alignment import merge_to_words
 from pipeline.checkpoint_file import checked_name, read_checkpoint, refuse_other_weights
-from pipeline.data.batching import EncodedPair, TokenBudgetBatches, make_batch
+from pipeline.data.batching import Batch, EncodedPair, TokenBudgetBatches, make_batch
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
 from pipeline.errors import UserError
@@ -210,8 +210,7 @@ class Translator:
     def saliency_map(self, translation: Translation) -> WordMap:
         """The saliency of a translation, pieces merged to words: the map that a model without attention has too."""
         tgt_ids = [i for i in translation.ids if i != EOS]
-        pair = EncodedPair(torch.tensor(translation.src_ids), torch.tensor(tgt_ids, dtype=torch.long))
-        batch = make_batch([pair], [0])
+        batch = _batch_of(translation.src_ids, tgt_ids)
         rows = saliency(self.network, *(ids[0].to(self.device) for ids in (batch.src, batch.tgt_in, batch.tgt_out)))
         src_words, src_word_of = self.tokenizer.words(translation.src_ids)
         tgt_words, tgt_word_of = self.tokenizer.words([*tgt_ids, EOS])
@@ -222,8 +221,7 @@ class Translator:
         """A translation that is given instead of found, with the probability that the model gives it."""
         (src_ids,) = self.source_ids([src])
         (tgt_ids,) = self.tokenizer.encode([tgt])
-        pair = EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))
-        batch = make_batch([pair], [0])
+        batch = _batch_of(src_ids, tgt_ids)
         with torch.inference_mode():
             logits = self.network(*(ids.to(self.device) for ids in (batch.src, batch.src_mask, batch.tgt_in)))
         log_prob = -token_nats(logits, batch.tgt_out.to(self.device)).sum().item()
@@ -239,11 +237,15 @@ def word_maps(network: Seq2Seq, tokenizer: Tokenizer, src: str, tgt: str) -> lis
     return _word_maps(network, tokenizer, [*src_ids, EOS], tgt_ids)
 
 
+def _batch_of(src_ids: list[int], tgt_ids: list[int]) -> Batch:
+    """One pair as a batch; the target, which may be empty, without EOS."""
+    return make_batch([EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))], [0])
+
+
 @torch.inference_mode()
 def _word_maps(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int], tgt_ids: list[int]) -> list[WordMap]:
     device = next(network.parameters()).device
-    pair = EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))
-    batch = make_batch([pair], [0])
+    batch = _batch_of(src_ids, tgt_ids)
     src_words, src_word_of = tokenizer.words(src_ids)
     tgt_words, tgt_word_of = tokenizer.words([*tgt_ids, EOS])
     maps = []

@@ -111,7 +111,7 @@ class Training(NamedTuple):
 
     def run(self, children: Children, threads: int) -> str | None:
         """Trains in a process of its own; returns what it said if it failed."""
-        status, said = children.run(self.command, os.environ | {"OMP_NUM_THREADS": str(threads)})
+        status, said = children.run(self.command, {"OMP_NUM_THREADS": str(threads)} | os.environ)
         return f"{shlex.join(self.command)}\n{said}" if status else None
 
 

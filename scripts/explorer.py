@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.atomic import write_text
 from pipeline.errors import UserError, exit_on_error
-from pipeline.explorer import NUM_SENTENCES, explorer_content
+from pipeline.explorer import explorer_content
 from pipeline.report_content import results_hashes
 from pipeline.run_folder import find_runs
 
@@ -21,15 +21,12 @@ def main() -> None:
         prog="python -m scripts.explorer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder with the finished runs of one corpus")
-    parser.add_argument("--sentences", type=int, default=NUM_SENTENCES, help="how many (default: %(default)s)")
     options = parser.parse_args()
     with exit_on_error():
-        if options.sentences < 1:
-            raise UserError(f"--sentences is {options.sentences}; it must be at least 1")
         if not options.folder.is_dir():
             raise UserError(f"{options.folder} is no folder; give one with finished runs, for instance runs/toy")
         runs = find_runs([options.folder])
-        content = explorer_content(runs, options.sentences)
+        content = explorer_content(runs)
         content["of"] = results_hashes([run.folder for run in runs])
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         write_text(options.folder / "explorer.json", text)

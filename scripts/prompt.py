@@ -113,8 +113,10 @@ def _start_history() -> Path | None:
         import readline
     except ImportError:
         return None
-    folder = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "attention-laboratory"
-    path = folder / "history"
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    if state.startswith("~"):  # who has no home has no history
+        return None
+    path = Path(state) / "attention-laboratory" / "history"
     if path.is_file():
         with contextlib.suppress(OSError):  # as below
             readline.read_history_file(path)

@@ -22,7 +22,7 @@ from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.kept import EVALUATION, is_evaluation
-from pipeline.report_content import read_json, read_results
+from pipeline.report_content import nats_of_runs, read_json, read_results
 from pipeline.results import write_json
 
 RESULTS = Path("results")
@@ -41,6 +41,7 @@ def publish(runs: list[Path], results_folder: Path) -> None:
     """
     # runs/CORPUS/*/seed1 names the figures too; they are copied with the runs
     results_of = {run: read_results(run) for run in runs if run.parent.name != "comparison"}
+    _refuse_twice(results_of.values())
     _refuse_two_recipes(results_of.values(), results_folder)
     evaluations = {run: _evaluation_of(run, results, results_folder) for run, results in results_of.items()}
     _refuse_several(results_of, evaluations)
@@ -75,6 +76,14 @@ def _place(results: dict[str, Any]) -> tuple[str, int]:
 
 def _names(places: Iterable[tuple[str, int]]) -> list[str]:
     return [f"{model}, seed {seed}" for model, seed in sorted(places)]
+
+
+def _refuse_twice(results: Iterable[dict[str, Any]]) -> None:
+    """Raises UserError where two runs are of one corpus, model and seed, of which one would replace the other."""
+    places = [(made["corpus"]["name"], *_place(made)) for made in results]
+    for corpus, model, seed in places:
+        if places.count((corpus, model, seed)) > 1:
+            raise UserError(f"two of the runs are {model} of {corpus}, seed {seed}; publish one of them")
 
 
 def _refuse_two_recipes(results: Iterable[dict[str, Any]], results_folder: Path) -> None:
@@ -119,9 +128,9 @@ def _evaluation_of(run: Path, results: dict[str, Any], results_folder: Path) -> 
     """
     folder = run.parent.parent / "evaluation" / "test"
     published = results_folder / results["corpus"]["name"] / "evaluation"
-    before = _evaluated(published) if is_evaluation(published) else {}
+    before = nats_of_runs(read_json(published / EVALUATION)) if is_evaluation(published) else {}
     is_there = is_evaluation(folder)
-    evaluated = _evaluated(folder) if is_there else before
+    evaluated = nats_of_runs(read_json(folder / EVALUATION)) if is_there else before
     now = results["nats_per_token"]["test"]
     if (is_there or _place(results) in before) and abs(evaluated.get(_place(results), float("inf")) - now) > SAME_NATS:
         raise UserError(
@@ -155,22 +164,12 @@ def _refuse_several(results_of: dict[Path, dict[str, Any]], evaluations: dict[Pa
             )
 
 
-def _evaluated(folder: Path) -> dict[tuple[str, int], float]:
-    """Nats per token on the test set, by model and seed, in an evaluation."""
-    models = read_json(folder / EVALUATION)["scores"]["models"]
-    return {
-        (model, seed): nats
-        for model, scores in models.items()
-        for seed, nats in zip(scores["seeds"], scores["nats_per_token"]["per_seed"], strict=True)
-    }
-
-
 def _replace(kept: Path, evaluation: Path) -> None:
     """Copies an evaluation to `kept`, in the place of what was there."""
     if kept.is_dir():
         shutil.rmtree(kept)
     kept.mkdir(parents=True)
-    of_runs = {f"{model}-seed{seed}" for model, seed in _evaluated(evaluation)}
+    of_runs = {f"{model}-seed{seed}" for model, seed in nats_of_runs(read_json(evaluation / EVALUATION))}
     for path in evaluation.iterdir():
         is_stale = path.suffix in OF_A_RUN and path.stem not in of_runs
         if path.suffix in (*OF_AN_EVALUATION, *OF_A_RUN) and not is_stale:

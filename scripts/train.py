@@ -19,7 +19,7 @@ from typing import Any
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS; read when CUDA starts
 
 import torch
-from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
@@ -53,12 +53,11 @@ class TranslationCLI(LightningCLI):
             TranslationTask,
             TranslationData,
             args=args,
-            save_config_callback=SaveConfigCallback,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=1,
             auto_configure_optimizers=False,
             # Not abbreviated: what looks for an option among others looks for its whole name.
-            parser_kwargs={"parser_mode": "yaml", "allow_abbrev": False},
+            parser_kwargs={"allow_abbrev": False},
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:

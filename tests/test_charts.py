@@ -11,7 +11,7 @@ FLOOR, CEILING = HEIGHT - BOTTOM, TOP
 def test_half_of_the_top_is_half_way_up_and_intervals_surround_it():
     curve = Curve("a model", "gru", [Point("1–10\nn=3", 50.0, 25.0, 100.0), Point("11–20\nn=4", 0.0, 0.0, 0.0)])
     chart = length_chart("Exact match", [curve], "%", top=100, first_beyond=1)
-    half, zero = chart.lines[0].pieces[0]
+    half, zero = chart.lines[0].marks
     assert half.y == pytest.approx((FLOOR + CEILING) / 2)
     assert (half.low, half.high) == (pytest.approx(FLOOR - (FLOOR - CEILING) / 4), CEILING)
     assert zero.y == FLOOR
@@ -21,20 +21,16 @@ def test_half_of_the_top_is_half_way_up_and_intervals_surround_it():
     assert chart.lines[0].colour == MODEL_COLOURS["gru"]
 
 
-def test_a_missing_point_parts_a_line():
-    curves = [
-        Curve("a", "gru", [Point("1", 1.0), None, Point("3", 3.0), Point("4", 4.0)]),
-        Curve("b", "transformer", [Point(place, 1.0) for place in "1234"]),
-    ]
-    chart = length_chart("BLEU", curves, "BLEU")
-    assert [len(piece) for piece in chart.lines[0].pieces] == [1, 2]
-    assert chart.lines[0].pieces[1][1].y == CEILING  # the largest value is the top
+def test_the_largest_value_is_the_top():
+    curves = [Curve(model, model, [Point("1", most / 2), Point("2", most)]) for model, most in (("gru", 3), ("x", 4))]
+    gru, other = length_chart("BLEU", curves, "BLEU").lines
+    assert other.marks[1].y == CEILING < gru.marks[1].y
 
 
 def test_losses_are_drawn_on_a_logarithmic_axis():
     line = StepLine("a", "gru", [[0, 10.0], [50, 1.0], [100, 0.1], [100, 0.0]], is_faint=True)
     chart = loss_chart("Loss", [line], "nats")
-    (marks,) = chart.lines[0].pieces
+    marks = chart.lines[0].marks
     assert [mark.y for mark in marks] == pytest.approx([CEILING, (CEILING + FLOOR) / 2, FLOOR], abs=0.1)
     assert [mark.x for mark in marks] == pytest.approx([LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT], abs=0.1)
     assert ("1",) in [tick.text for tick in chart.y_ticks]
@@ -43,7 +39,7 @@ def test_losses_are_drawn_on_a_logarithmic_axis():
 
 def test_one_loss_alone_has_a_place():
     chart = loss_chart("Loss", [StepLine("a", "gru", [[7, 2.0]], is_faint=False)], "nats")
-    assert CEILING <= chart.lines[0].pieces[0][0].y <= FLOOR
+    assert CEILING <= chart.lines[0].marks[0].y <= FLOOR
 
 
 @pytest.mark.parametrize(("least", "most"), [(1.6, 3.6), (2.0, 3.7), (2.52, 3.94), (0.9, 1.1)])

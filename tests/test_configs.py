@@ -115,6 +115,10 @@ def test_other_corpora_have_no_settings_of_their_own():
 def test_the_recipe_gives_the_three_models_as_many_parameters_and_equal_batches(cli_of):
     models = (*THREE, "gru_mean", "gru_attention_both")
     made = {model: cli_of(*options_of("multi30k", None, model)) for model in models}
+    same = {
+        (ROOT / "configs" / "multi30k" / f"{model}.yaml").read_text() for model in ("gru", "gru_mean", "gru_attention")
+    }
+    assert len(same) == 1  # between these, the line in configs/model is all that differs
     gru, attention, transformer, mean, both = map(num_parameters, made.values())
     assert gru == attention == mean
     assert abs(gru - transformer) < 0.01 * transformer

@@ -237,6 +237,13 @@ def test_seeds_of_a_model_that_is_not_the_same_do_not_come_into_one_mean(tmp_pat
     publish([larger], tmp_path / "results")
 
 
+def test_two_runs_of_one_seed_do_not_replace_each_other(tmp_path):
+    runs = [finished(tmp_path / name, results("gru")) for name in ("old", "new")]
+    with pytest.raises(UserError, match="two of the runs are gru of toy, seed 1"):
+        publish(runs, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
 def test_an_unfinished_run_is_not_published(tmp_path):
     with pytest.raises(UserError, match="not finished"):
         publish([tmp_path], tmp_path / "results")

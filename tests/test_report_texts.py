@@ -36,10 +36,8 @@ def test_sentences_end_before_a_capital_letter():
 
 
 def test_a_table_comes_back_from_markdown():
-    rows = [["a \\| b", "1.0"], ["c", "20.0"]]
-    assert table_of(markdown_table(["model", "BLEU"], rows)) == Table(
-        ["model", "BLEU"], [False, True], [["a | b", "1.0"], ["c", "20.0"]]
-    )
+    rows = [["a | b", "1.0"], ["c", "20.0"]]
+    assert table_of(markdown_table(["model", "BLEU"], rows)) == Table(["model", "BLEU"], [False, True], rows)
 
 
 def test_blocks_are_told_apart():

@@ -8,7 +8,7 @@ import torch
 from pipeline import task as task_module
 from pipeline.data.batching import Batch
 from pipeline.fast.attention import FastMultiHeadAttention
-from pipeline.fast.objective import chunked_objective
+from pipeline.fast.objective import batch_objective
 from pipeline.task import TranslationTask
 from tests.conftest import make_network
 
@@ -61,7 +61,7 @@ def test_dropout_masks_are_those_of_seed_batch_and_process():
 def test_the_fast_paths_are_taken_where_they_are_asked_for(sentences, monkeypatch, fast):
     src, mask, tgt = sentences
     taken = []
-    monkeypatch.setattr(task_module, "chunked_objective", lambda *a: taken.append(a) or chunked_objective(*a))
+    monkeypatch.setattr(task_module, "batch_objective", lambda *a: taken.append(a) or batch_objective(*a))
     task = TranslationTask(make_network("transformer"), "any", fast=fast)
     task.objective_of(Batch(src, mask, tgt, tgt.roll(-1, 1), torch.arange(len(src)), tgt.numel()))
     assert bool(taken) is fast

@@ -13,12 +13,11 @@ from pipeline.bench.reference import LABEL_SMOOTHING, MODELS, make_model, spread
 from pipeline.bench.training import Way, bare_step, now, task_optimizer, through_pipeline
 from pipeline.data.batching import Batch, TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
-from pipeline.data.tokenizer import PAD
 from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.modules import use_fast_modules
-from pipeline.fast.objective import chunked_objective
+from pipeline.fast.objective import batch_objective
 from pipeline.models import Seq2Seq
-from pipeline.objective import Objective, objective
+from pipeline.objective import objective
 from pipeline.scoring import Search, translate_batch
 
 PAIRS = 1000  # of the training split: they have few shapes, which are soon captured
@@ -205,11 +204,7 @@ class _Ways:
 def _captured(network: Seq2Seq) -> CapturedSteps:
     use_fast_modules(network)
 
-    def objective_of(batch: Batch) -> Objective:
-        output = network.decode(batch.tgt_in, network.encode(batch.src, batch.src_mask), need_logits=False).output
-        return chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
-
-    return CapturedSteps(objective_of, task_optimizer(network), 1.0)
+    return CapturedSteps(lambda batch: batch_objective(network, batch, LABEL_SMOOTHING), task_optimizer(network), 1.0)
 
 
 def _gflop(network: Seq2Seq, batch: Batch) -> float:

@@ -20,8 +20,7 @@ from torch import Tensor
 from pipeline.bench.reference import LABEL_SMOOTHING, LR, make_model, spread, training_batches
 from pipeline.data.batching import Batch
 from pipeline.data.datamodule import TranslationData
-from pipeline.data.tokenizer import PAD
-from pipeline.fast.objective import chunked_objective
+from pipeline.fast.objective import batch_objective
 from pipeline.models import Seq2Seq
 from pipeline.objective import objective
 from pipeline.optimizer import make_optimizer
@@ -89,9 +88,7 @@ def bare_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch) 
 
 def fast_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
     """The same with the fast objective; `network` may have fast dropout."""
-    output = network.decode(batch.tgt_in, network.encode(batch.src, batch.src_mask), need_logits=False).output
-    found = chunked_objective(output, network.output_matrix, batch.tgt_out, PAD, LABEL_SMOOTHING)
-    _update(network, optimizer, found.objective / batch.num_tokens)
+    _update(network, optimizer, batch_objective(network, batch, LABEL_SMOOTHING).objective / batch.num_tokens)
 
 
 def _update(network: Seq2Seq, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -12,7 +12,7 @@ from pipeline.atomic import write_atomically
 from pipeline.data import tokenizer
 from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs, fits
 from pipeline.data.corpus import Corpus
-from pipeline.data.loading import corpus_name, load_corpus
+from pipeline.data.loading import load_corpus
 from pipeline.data.tokenizer import Tokenizer
 from pipeline.errors import UserError
 
@@ -51,7 +51,6 @@ class TranslationData(pl.LightningDataModule):
         cache_dir: str = "data/cache",
     ) -> None:
         super().__init__()
-        self.corpus_name = corpus_name(corpus)
         self.corpus_source = corpus
         self.src = src
         self.tgt = tgt

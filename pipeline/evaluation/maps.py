@@ -17,15 +17,13 @@ from pipeline.alignment import (
     sharpness,
     strongest_links,
 )
-from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs, make_batch
 from pipeline.data.corpus import SentencePair
-from pipeline.data.tokenizer import PAD
 from pipeline.saliency import saliency
 from pipeline.statistics import SumScore
-from pipeline.translator import LONGEST_SOURCE, Translator
+from pipeline.translator import LONGEST_SOURCE, SALIENCY, Translator
 
 _BATCH_TOKENS = 2048
-_SALIENCY = "saliency"
 
 Counts = list[dict[str, AlignmentCounts]]  # per sentence, per phenomenon
 
@@ -73,11 +71,12 @@ def attention_words(translator: Translator, pairs: Sequence[SentencePair]) -> It
 def saliency_words(translator: Translator, pairs: Sequence[SentencePair]) -> Iterator[WordWeights]:
     """The saliency of each pair, which every model has, in the same form. Only the predicting step can be read."""
     encoded = encode_pairs(pairs, translator.tokenizer)
-    for index in (index for index, pair in enumerate(encoded) if _is_short(pair)):
-        batch = next(iter(TokenBudgetBatches([encoded[index]], 1, None)))
+    for index, ids in enumerate(encoded):
+        if not _is_short(ids):
+            continue
+        batch = make_batch([ids], [0])
         src, tgt_in, tgt_out = (tensor[0].to(translator.device) for tensor in (batch.src, batch.tgt_in, batch.tgt_out))
-        weights = {_SALIENCY: saliency(translator.network, src, tgt_in, tgt_out).cpu().numpy()}
-        ids = encoded[index]
+        weights = {SALIENCY: saliency(translator.network, src, tgt_in, tgt_out).cpu().numpy()}
         merged = _merge(translator, pairs[index], ids.src.tolist(), ids.tgt.tolist(), weights, READINGS[:1])
         if merged:
             yield WordWeights(index, merged)
@@ -108,7 +107,7 @@ def _merge(
     readings: Sequence[Reading],
 ) -> dict[MapChoice, np.ndarray]:
     """Word maps of one pair; none where the tokenizer's words are not those between the spaces."""
-    src_words, src_word_of = translator.tokenizer.words([i for i in src if i != PAD])
+    src_words, src_word_of = translator.tokenizer.words(src)
     tgt_words, tgt_word_of = translator.tokenizer.words(tgt)
     if len(src_words) - 1 != len(pair.src.split()) or len(tgt_words) != len(pair.tgt.split()):
         return {}

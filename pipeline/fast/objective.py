@@ -9,11 +9,21 @@ still in the cache.
 import torch
 from torch import Tensor
 
+from pipeline.data.batching import Batch
+from pipeline.data.tokenizer import PAD
 from pipeline.fast.product import product, rows_per_chunk
+from pipeline.models import Seq2Seq
 from pipeline.objective import Objective
 
 
-def chunked_objective(output: Tensor, matrix: Tensor, tgt_out: Tensor, pad: int, label_smoothing: float) -> Objective:
+def batch_objective(network: Seq2Seq, batch: Batch, label_smoothing: float) -> Objective:
+    """What `network`, which has an `output_matrix`, is to minimise on a batch."""
+    memory = network.encode(batch.src, batch.src_mask)
+    output = network.decode(batch.tgt_in, memory, need_logits=False).output
+    return chunked_objective(output, network.output_matrix, batch.tgt_out, label_smoothing)
+
+
+def chunked_objective(output: Tensor, matrix: Tensor, tgt_out: Tensor, label_smoothing: float) -> Objective:
     """`pipeline.objective.objective` of the logits `output` · `matrix`ᵀ, without ever holding them all.
 
     Products are computed in the precision of autocast where that is on, everything else in float32.
@@ -21,12 +31,11 @@ def chunked_objective(output: Tensor, matrix: Tensor, tgt_out: Tensor, pad: int,
     Args:
         output: (batch, tgt_len, d).
         matrix: (vocab_size, d).
-        tgt_out: (batch, tgt_len) ids; positions with `pad` count for nothing.
-        pad: The id of padding.
+        tgt_out: (batch, tgt_len) ids; positions with PAD count for nothing.
         label_smoothing: ε in [0, 1).
     """
     rows, expected = output.flatten(0, 1), tgt_out.flatten()
-    is_real = expected != pad
+    is_real = expected != PAD
     if output.device.type == "cpu":
         real = is_real.nonzero().squeeze(1)
         rows, expected, weights = rows.index_select(0, real), expected[real], None

@@ -13,7 +13,7 @@ from pipeline.data.tokenizer import PAD
 from pipeline.errors import UserError
 from pipeline.fast import captured
 from pipeline.fast.captured import CapturedSteps
-from pipeline.fast.objective import chunked_objective
+from pipeline.fast.objective import batch_objective
 from pipeline.objective import Objective, objective
 from tests.commands import fit, weights_of, write_corpus
 from tests.conftest import NETWORKS, VOCAB_SIZE, make_network
@@ -57,8 +57,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, fused=True)
 
     def fast_objective(self, batch: Batch) -> Objective:
-        output = self.network.decode(batch.tgt_in, self.network.encode(batch.src, batch.src_mask), need_logits=False)
-        return chunked_objective(output.output, self.network.output_matrix, batch.tgt_out, PAD, 0.1)
+        return batch_objective(self.network, batch, 0.1)
 
     def prepare(self, step: int) -> None:
         """As Lightning and the schedule do before a step."""

@@ -5,12 +5,11 @@ import copy
 import pytest
 import torch
 
+from pipeline.data.tokenizer import PAD
 from pipeline.fast import objective as fast
 from pipeline.fast.product import CHUNK_SIZE
 from pipeline.objective import objective
 from tests.conftest import VOCAB_SIZE
-
-PAD = 0
 
 
 def of_both(network, sentences, smoothing):
@@ -23,7 +22,7 @@ def of_both(network, sentences, smoothing):
         model = copy.deepcopy(network)
         if is_fast:
             output = model.decode(tgt, model.encode(src, mask), need_logits=False).output
-            got = fast.chunked_objective(output, model.output_matrix, tgt_out, PAD, smoothing)
+            got = fast.chunked_objective(output, model.output_matrix, tgt_out, smoothing)
         else:
             got = objective(model(src, mask, tgt), tgt_out, smoothing)
         (got.objective / 7).backward()
@@ -53,7 +52,7 @@ def test_objective_and_nats_differ_where_the_reference_is_smoothed(network, sent
 
 def test_very_large_logits_stay_finite():
     output = torch.tensor([[[300.0, 0.0]]], requires_grad=True)
-    got = fast.chunked_objective(output, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[1]]), PAD, 0.1)
+    got = fast.chunked_objective(output, torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[1]]), 0.1)
     got.objective.backward()
     torch.testing.assert_close(got.nats, torch.tensor(0.0))
     torch.testing.assert_close(got.objective, torch.tensor(0.1 * 150))
@@ -72,7 +71,7 @@ def test_under_autocast_products_are_rounded_and_sums_are_not(network, sentences
 
 def test_a_batch_of_nothing_but_padding_has_no_loss_and_no_gradient():
     output = torch.ones(2, 3, 4, requires_grad=True)
-    got = fast.chunked_objective(output, torch.ones(5, 4), torch.full((2, 3), PAD), PAD, 0.1)
+    got = fast.chunked_objective(output, torch.ones(5, 4), torch.full((2, 3), PAD), 0.1)
     got.objective.backward()
     assert got.objective == 0
     assert (output.grad == 0).all()

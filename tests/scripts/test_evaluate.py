@@ -95,6 +95,13 @@ def test_links_from_a_file_are_scored(runs, tmp_path):
     assert "AER per phenomenon" in (tmp_path / "tables.md").read_text()
 
 
+def test_nothing_is_said_of_chosen_maps_where_no_model_has_any(runs, tmp_path):
+    evaluate(runs / "runs/little/gru/seed1", "--beam", 1, "--links", runs / "gold.txt", "--out", tmp_path)
+    tables = (tmp_path / "tables.md").read_text()
+    assert "AER: 0 is perfect.\n" in tables
+    assert "chosen" not in tables
+
+
 def test_any_two_files_can_be_scored(runs, tmp_path):
     src, ref = runs / "little" / "val.en", runs / "little" / "val.de"
     evaluate(

@@ -175,6 +175,16 @@ class Typed:
         return line
 
 
+@pytest.mark.parametrize(
+    ("state", "home", "at"), [("state", None, "state"), ("", "me", "me/.local/state"), ("", None, "")]
+)
+def test_the_prompt_keeps_its_history_where_there_is_a_place_for_it(monkeypatch, tmp_path, state, home, at):
+    monkeypatch.setenv("XDG_STATE_HOME", state and str(tmp_path / state))
+    monkeypatch.setattr("os.path.expanduser", lambda path: path.replace("~", str(tmp_path / home)) if home else path)
+    expected = tmp_path / at / "attention-laboratory" / "history" if at else None
+    assert prompt._start_history() == expected
+
+
 def test_the_prompt_survives_every_line_and_shows_no_escape_sequence(translator, monkeypatch, capsys):
     broken = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
     lines = [*SENTENCES.values(), *NOTHING, *NO_TEXT.values(), TEN_THOUSAND_WORDS, broken, ":\x1b", "the dog ."]
