@@ -121,7 +121,7 @@ def test_intervals_come_from_the_evaluation_and_an_old_one_is_said_to_be_old(fol
     shown = next(group for group in corpus.scores if "Exact" in group.heading).of_models[0]
     assert (shown.value, shown.low, shown.high) == tuple(100 * exact[end] for end in ("value", "low", "high"))
     curve = length_curves(evaluation["scores"]["by_length"], "exact_match")[0]
-    assert len(corpus.lengths[0].lines[0].pieces[0]) == len(curve.points)
+    assert len(corpus.lengths[0].lines[0].marks) == len(curve.points)
     assert corpus.tables
     assert corpus.note == ""
     os.utime(target, (0, 0))
