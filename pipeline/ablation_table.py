@@ -8,23 +8,24 @@ from pipeline.report import OTHER_TOKENS, markdown_table, short_commit
 
 WHOLE = "whole"  # what the runs with the whole recipe are called
 # Of an ablation's JSON: what models must have had in common to stand in one table.
-_COMMON = ("corpus", "recipe", "settings", "arguments", "epochs", "seed", "search", "signatures")
+_COMMON = (
+    *("corpus", "recipe", "settings", "settings_of_models", "arguments"),
+    *("epochs", "seed", "search", "signatures"),
+)
 
 
 def together(earlier: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
     """The models of two ablations in one; of a model in both, what `content` has.
 
     Raises:
-        UserError: They are not of one recipe, trained and scored alike.
+        UserError: Models of both would stand in it that are not of one recipe, trained and scored alike.
     """
-    differ = [key for key in _COMMON if earlier[key] != content[key]]
+    if not earlier["models"].keys() - content["models"].keys():
+        return content
+    differ = [key.replace("_", " ") for key in _COMMON if earlier.get(key) != content[key]]
     parts = earlier["parts"] | content["parts"]
     if parts != content["parts"] | earlier["parts"]:
         differ.append("parts")
-    if earlier["models"].keys() - content["models"].keys():  # which would stand beside new ones
-        both = earlier["models"].keys() & content["models"].keys()
-        if any(earlier["models"][name]["settings"] != content["models"][name]["settings"] for name in both):
-            differ.append("the models' own settings")
     if differ:
         raise UserError(f"the ablation that is published differs from this one in {', '.join(differ)}")
     models = earlier["models"] | content["models"]

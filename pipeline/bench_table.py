@@ -176,9 +176,9 @@ def _floor(content: dict[str, Any]) -> str:
 
 def _profile(steps: dict[str, Any]) -> str:
     rows = [
-        [model_label(model), way, _shares(shares)]
+        [model_label(model), way, _shares(found["share_of_time"])]
         for model, step in steps.items()
-        for way, shares in ((name, found["share_of_time"]) for name, found in step["ways"].items())
+        for way, found in step["ways"].items()
     ]
     return markdown_table(["model", "way", "operators that take most"], rows, num_texts=3)
 

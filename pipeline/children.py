@@ -13,6 +13,11 @@ def threads_each(threads: int | None, jobs: int, num_commands: int) -> int:
     return max(1, (threads or os.cpu_count() or 1) // min(jobs, num_commands))
 
 
+def with_threads(threads: int) -> dict[str, str]:
+    """The environment of a command that is to use so many `threads`, unless the user has said how many."""
+    return {"OMP_NUM_THREADS": str(threads)} | os.environ
+
+
 class Children:
     """Processes, started from any thread, that are ended with the block that uses them: nothing trains on unseen."""
 

@@ -24,7 +24,8 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
 
     Args:
         contents: Of the claims to be shown.
-        family: Of all claims that were tested, for whose number p-values are corrected; by default those shown.
+        family: Of all claims that were tested; p-values are corrected for the number of their primary findings with an
+            interval. By default those shown.
     """
     parts = [verdicts_table(contents)]
     family = family or contents

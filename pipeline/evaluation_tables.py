@@ -149,7 +149,7 @@ def _alignment_parts(alignment: dict[str, Any]) -> list[str]:
         markdown_table(["model", "map", "AER", "precision (%)", "recall (%)"], rows, num_texts=2),
         "AER per phenomenon.",
         markdown_table(["phenomenon", "target words", *columns], by_phenomenon),
-        *_shapes("Shape of the chosen maps.", attentions),
+        *_shapes("Shape of these maps.", attentions),
     ]
 
 

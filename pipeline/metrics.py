@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,11 @@ class BandScore(NamedTuple):
     token_accuracy: float | None
     exact_match: float | None
     bleu: float | None
+
+
+def signatures(measures: Container[str]) -> dict[str, str]:
+    """Of those of `measures` that are sacreBLEU's; ask after they have been computed."""
+    return {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures}
 
 
 def teacher_forced(scores: Sequence[SentenceScore]) -> TeacherForced:

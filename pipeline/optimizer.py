@@ -1,4 +1,4 @@
-"""How every network here is updated: AdamW, its learning rate rising linearly and then falling linearly to 0."""
+"""AdamW, the optimiser of every network here, and its learning rate in training: up, then down to 0, both linearly."""
 
 import math
 from collections.abc import Iterable

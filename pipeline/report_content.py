@@ -165,7 +165,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path} is broken ({error}); remove it and make it again") from error
+        raise UserError(f"{path} is broken ({error}); restore it, or remove it and make it again") from error
 
 
 def _settings(runs: Sequence[Path]) -> list[Setting]:

@@ -67,15 +67,14 @@ class Difference(NamedTuple):
     Attributes:
         p_value: Two-sided, of the hypothesis that there is no difference. Of one run each: how often the resampled
             difference is further from its mean than the real one from 0, (1 + k) / (1 + draws); sacreBLEU's counts one
-            of the two sides, so that it is about half of this one; None of fewer than `ENOUGH_SENTENCES`. Of several:
-            Student's.
+            of the two sides, so that it is about half of this one. Of several: Student's.
         df: As in `Estimate`.
     """
 
     value: float
     low: float
     high: float
-    p_value: float | None
+    p_value: float
     df: float | None = None
 
 
@@ -128,16 +127,13 @@ def difference(
     low, high, df, error = interval(value, deltas, over_seeds)
     if df is not None:
         p_value = float(2 * special.stdtr(df, -abs(value) / error))
-    elif len(ours[0].sums) >= ENOUGH_SENTENCES:
-        p_value = (1 + int((np.abs(deltas - deltas.mean()) >= abs(value)).sum())) / (1 + draws)
     else:
-        p_value = None
+        p_value = (1 + int((np.abs(deltas - deltas.mean()) >= abs(value)).sum())) / (1 + draws)
     return Difference(value, low, high, p_value, df)
 
 
 def as_shown(found: Estimate | Difference, num_sentences: int) -> dict[str, Any]:
-    """For JSON: its fields, where there are enough sentences that bear on it, and else the value without what
-    resampling gives."""
+    """For JSON: its fields, without interval and p-value where fewer than `ENOUGH_SENTENCES` bear on it."""
     shown = found._asdict()
     if num_sentences >= ENOUGH_SENTENCES:
         return shown

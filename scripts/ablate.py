@@ -9,7 +9,6 @@ The models may be given one at a time: `scripts.publish --ablation` puts each be
 """
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -21,18 +20,19 @@ import torch
 import yaml
 
 from pipeline.ablation_table import WHOLE, ablation_table
-from pipeline.children import Children, threads_each
+from pipeline.children import Children, threads_each, with_threads
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
-from pipeline.metrics import METRICS
+from pipeline.metrics import signatures
 from pipeline.results import provenance, write_json
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.translator import Translator
 from scripts.train_all import CONFIGS, refuse_options_with_another_name, training_command
 
+_PARTS = "ablation.yaml"  # in the folder of a recipe
 # What is not taken after `--`, and what it is called before it.
 _OWN_OPTIONS = {
     "--data.corpus": "--corpus",
@@ -70,7 +70,7 @@ def read_parts(recipe: str) -> list[Part]:
     Raises:
         UserError: The recipe has no ablation.yaml, or it is not as it should be.
     """
-    path = CONFIGS / recipe / "ablation.yaml"
+    path = CONFIGS / recipe / _PARTS
     if not path.is_file():
         raise UserError(f"{path} is not there: it says which parts the recipe {recipe!r} has and how each is left out")
     try:
@@ -109,9 +109,9 @@ class Training(NamedTuple):
     command: list[str]
     folder: RunFolder
 
-    def run(self, children: Children, threads: int) -> str | None:
+    def run(self, children: Children, environment: dict[str, str]) -> str | None:
         """Trains in a process of its own; returns what it said if it failed."""
-        status, said = children.run(self.command, {"OMP_NUM_THREADS": str(threads)} | os.environ)
+        status, said = children.run(self.command, environment)
         return f"{shlex.join(self.command)}\n{said}" if status else None
 
 
@@ -148,10 +148,10 @@ def ablate(options: argparse.Namespace) -> None:
     if not wanted:
         raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
     made = provenance("scripts.ablate")
-    threads = threads_each(None, options.jobs, len(wanted))
+    environment = with_threads(threads_each(None, options.jobs, len(wanted)))
     # Never in the main thread, where a signal could come between the start of a process and the note of it.
     with ThreadPoolExecutor(options.jobs) as pool, Children() as children:
-        calls = {pool.submit(training.run, children, threads): training for training in wanted}
+        calls = {pool.submit(training.run, children, environment): training for training in wanted}
         for call in as_completed(calls):
             training = calls[call]
             if failure := call.result():
@@ -163,28 +163,31 @@ def ablate(options: argparse.Namespace) -> None:
     content = {
         "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
         "recipe": options.recipe,
-        "settings": _settings("corpus", options.recipe),
+        "settings": _settings(CONFIGS / "corpus" / f"{options.recipe}.yaml"),
+        "settings_of_models": {
+            path.stem: _settings(path)
+            for path in sorted((CONFIGS / options.recipe).glob("*.yaml"))
+            if path.name != _PARTS
+        },
         "arguments": options.arguments,
         "epochs": options.epochs,
         "seed": options.seed,
         "search": {"beam": search.beam, "alpha": search.alpha},
         "parts": {t.part.name: t.part._asdict() for t in wanted},
         "models": {
-            model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed)
-            | {"settings": _settings(options.recipe, model), "provenance": made}
+            model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed) | {"provenance": made}
             for model in options.models.split()
         },
     }
     measures = next(iter(content["models"].values()))["scores"]["models"][WHOLE]
-    content["signatures"] = {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures}
+    content["signatures"] = signatures(measures)
     out = options.out or options.runs_dir / "ablation.json"
     write_json(out, content)
     print(f"\n{ablation_table(content)}\n\nJSON: {out}")
 
 
-def _settings(*name: str) -> Any:
+def _settings(path: Path) -> Any:
     """What stands in a file of configs/, None where there is no such file."""
-    path = CONFIGS.joinpath(*name).with_suffix(".yaml")
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 

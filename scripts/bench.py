@@ -249,8 +249,9 @@ def _measure_and_write(
     content = measurement(options, lambda so_far: write_json(unfinished, so_far))
     write_json(options.out / f"{name}.json", content)
     unfinished.unlink(missing_ok=True)
-    write_text(options.out / f"{name}.md", table(content))
-    print(f"{table(content)}\nJSON and this table: {options.out}")
+    text = table(content)
+    write_text(options.out / f"{name}.md", text)
+    print(f"{text}\nJSON and this table: {options.out}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ the other, or with --jobs side by side.
 """
 
 import argparse
-import os
 import shlex
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.children import Children, threads_each
+from pipeline.children import Children, threads_each, with_threads
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
 from scripts.compare import compare
@@ -144,8 +143,7 @@ def _one_after_the_other(commands: Sequence[list[str]]) -> None:
 def _side_by_side(commands: Sequence[list[str]], jobs: int) -> None:
     """Runs `jobs` of the commands at once, with lines of progress instead of bars; one that fails ends the others."""
     print(f"Training {len(commands)} models, {min(jobs, len(commands))} at once.", flush=True)
-    threads = threads_each(None, jobs, len(commands))
-    environment = {"OMP_NUM_THREADS": str(threads)} | os.environ
+    environment = with_threads(threads_each(None, jobs, len(commands)))
 
     def run(command: list[str]) -> int:
         print(f"$ python {shlex.join(command[1:])}", flush=True)

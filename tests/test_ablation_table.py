@@ -46,6 +46,7 @@ def content() -> dict:
         "corpus": {"name": "captions", "n": 7},
         "recipe": "captions",
         "settings": {"dropout": 0.3},
+        "settings_of_models": {"gru": {"d_embed": 8}, "transformer": {"d_model": 8}},
         "arguments": ["--model.fast", "true"],
         "epochs": 3,
         "seed": 1,
@@ -57,7 +58,7 @@ def content() -> dict:
             "pieces": part("more pieces", ["gru", "gru_attention"]),
         },
         "models": {
-            name: {"scores": scores(**bleu), "settings": {"d_embed": 8}, "provenance": PROVENANCE}
+            name: {"scores": scores(**bleu), "provenance": PROVENANCE}
             for name, bleu in (
                 ("gru", {WHOLE: 20.0, "dropout": 18.0, "pieces": 21.0}),
                 ("transformer", {WHOLE: 30.0, "dropout": 25.5}),
@@ -120,6 +121,7 @@ def test_models_that_were_trained_on_different_days_give_the_table_of_one_day():
     [
         ("epochs", 4),
         ("settings", {"dropout": 0.4}),
+        ("settings_of_models", {"gru": {"d_embed": 16}, "transformer": {"d_model": 8}}),
         ("arguments", ["--model.lr", "1"]),
         ("corpus", {"name": "captions", "n": 8}),
         ("recipe", "others"),
@@ -131,16 +133,19 @@ def test_models_that_were_trained_on_different_days_give_the_table_of_one_day():
     ],
 )
 def test_models_that_were_trained_or_scored_otherwise_never_stand_in_one_table(key, other):
-    with pytest.raises(UserError, match=f"differs from this one in {key}"):
-        together(content(), only("gru", WHOLE, "dropout") | {key: other})
+    another = only("gru", WHOLE, "dropout") | {key: other}
+    for earlier in (content(), only("transformer", WHOLE, "dropout")):  # with the same model and without
+        with pytest.raises(UserError, match=f"differs from this one in {key.replace('_', ' ')}"):
+            together(earlier, another)
+    assert together(only("gru", WHOLE, "dropout", "pieces"), another) == another  # none of the one before is left
 
 
-def test_a_model_of_another_recipe_does_not_stand_beside_those_of_the_one_before():
-    larger = only("gru", WHOLE, "dropout", "pieces")
-    larger["models"]["gru"]["settings"] = {"d_embed": 16}
-    with pytest.raises(UserError, match="differs from this one in the models' own settings"):
-        together(content(), larger)
-    assert together(only("gru", WHOLE, "dropout", "pieces"), larger) == larger  # none of the one before is left
+def test_an_ablation_of_a_version_that_kept_no_settings_of_models_is_only_replaced_as_a_whole():
+    old = content()
+    del old["settings_of_models"]
+    with pytest.raises(UserError, match="differs from this one in settings of models"):
+        together(old, only("gru", WHOLE, "dropout", "pieces"))
+    assert together(old, content()) == content()
 
 
 def test_the_command_publishes_what_it_is_given_and_writes_the_documents_anew(tmp_path, monkeypatch):

@@ -63,6 +63,12 @@ def test_each_mark_has_its_table_and_what_is_outside_stays(mark, row, published)
     assert any({cell.replace("\\|", "¦") for cell in row} <= set(line) for line in lines), text
 
 
+def test_a_file_that_is_broken_is_named(published):
+    (published / "published.json").write_text('{"tests": ')
+    with pytest.raises(UserError, match=r"published.json is broken \(.*\); restore it"):
+        with_tables("<!-- published:toy --><!-- end -->", published)
+
+
 def test_making_tables_again_changes_nothing(published):
     once = with_tables("<!-- results:toy --><!-- end --> <!-- times:all ko --><!-- end -->", published)
     assert with_tables(once, published) == once

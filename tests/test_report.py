@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
+from pipeline.ablation_table import _COMMON
 from pipeline.claims_table import claims_table
 from pipeline.errors import UserError
 from pipeline.report import (
@@ -319,9 +320,8 @@ def test_an_ablation_is_published_with_its_corpus(tmp_path):
     path = tmp_path / "ablation.json"
     with pytest.raises(UserError, match="is not there"):
         publish_ablation(path, tmp_path / "results")
-    of_model = lambda number: {"settings": {}, "scores": number}  # noqa: E731
-    common = ("corpus", "recipe", "settings", "arguments", "epochs", "seed", "search", "signatures", "parts")
-    content = {key: {} for key in common} | {"corpus": {"name": "captions"}}
+    of_model = lambda number: {"scores": number}  # noqa: E731
+    content = {key: {} for key in (*_COMMON, "parts")} | {"corpus": {"name": "captions"}}
     path.write_text(json.dumps(content | {"models": {"transformer": of_model(1)}}))
     publish_ablation(path, tmp_path / "results")
     published = tmp_path / "results/captions/ablation.json"

@@ -8,7 +8,7 @@ from scipy import stats
 
 from pipeline.metrics import SentenceScore, sum_scores
 from pipeline.report import shown_p_value
-from pipeline.statistics import SumScore, difference, estimate, resampled
+from pipeline.statistics import SumScore, as_shown, difference, estimate, resampled
 
 
 def mean_of(values) -> SumScore:
@@ -131,9 +131,13 @@ def test_a_system_does_not_differ_from_itself():
     assert (found.value, found.low, found.high, found.p_value) == (0, 0, 0, 1)
 
 
-def test_a_handful_of_sentences_has_no_p_value():
-    one, other = ([mean_of(noisy(19, seed=seed))] for seed in (4, 5))
-    assert difference(one, other).p_value is None
+def test_a_handful_of_sentences_has_neither_interval_nor_p_value():
+    one, other = ([mean_of(noisy(20, seed=seed))] for seed in (4, 5))
+    found = difference(one, other)
+    assert as_shown(found, 20) == found._asdict()
+    nothing = {"low": None, "high": None, "p_value": None}
+    assert as_shown(found, 19) == found._asdict() | nothing
+    assert as_shown(estimate(one), 19) == estimate(one)._asdict() | {"low": None, "high": None}
     assert shown_p_value(None) == "p –"
 
 

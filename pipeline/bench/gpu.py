@@ -10,6 +10,7 @@ import torch
 
 from pipeline.bench.ceilings import fastest, floating_point_operations
 from pipeline.bench.reference import LABEL_SMOOTHING, MODELS, make_model, spread
+from pipeline.bench.searching import SEARCHES
 from pipeline.bench.training import Way, bare_step, now, task_optimizer, through_pipeline
 from pipeline.data.batching import Batch, TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
@@ -25,7 +26,6 @@ PASSES = 20  # over these pairs in an epoch, which then has about as many steps 
 EAGER_BEFORE = 1  # passes before the clock starts
 CAPTURED_BEFORE = 3  # likewise where steps are captured: by then, every shape is
 SIDE = 8192  # of the square matrices whose product is the ceiling
-SEARCHES = {"greedy": Search(beam=1), "beam 5": Search()}
 IN_ORDER = tuple(reversed(MODELS))  # the Transformer first: whoever is cut off has what matters most
 # What is compared: the first way's tokens per second over the second's.
 RATIOS = (
@@ -203,7 +203,6 @@ class _Ways:
 
 def _captured(network: Seq2Seq) -> CapturedSteps:
     use_fast_modules(network)
-
     return CapturedSteps(lambda batch: batch_objective(network, batch, LABEL_SMOOTHING), task_optimizer(network), 1.0)
 
 

@@ -43,7 +43,7 @@ LARGEST_NORM = 1.0  # of a step's gradient, which is clipped to it
 
 
 class Training(NamedTuple):
-    """How long and how fast; the rate rises over `WARMUP` steps (`optimizer.rate`)."""
+    """How long and how fast; the rate rises over `WARMUP` steps, then falls to 0 (`optimizer.rate`)."""
 
     steps: int
     batch_size: int = 64

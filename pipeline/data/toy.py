@@ -47,9 +47,7 @@ def toy_corpus(seed: int = 0) -> Corpus:
         source=SOURCE,
         src="en",
         tgt="de",
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
+        **splits,
         is_synthetic=True,
     )
 

@@ -44,7 +44,8 @@ def align_models(
         `attention`, null where one vector is handed over, and `saliency` (of `num_pairs` pairs); both are null where no
         pair can be read. Each of all these has `error_rate` as `statistics.Estimate`, `precision`, null where nothing
         was proposed, `recall`, null where no link is sure, and `per_phenomenon`: the estimate, its values null where no
-        pair with the phenomenon can be read, and `n`, its target words. `attention` also has `chosen`, the map and
+        pair with the phenomenon can be read and its ends null where it stands in fewer than
+        `statistics.ENOUGH_SENTENCES`, and `n`, its target words. `attention` also has `chosen`, the map and
         reading of each seed, `on_validation`, the error rate there of every map and reading (first seed), and
         `entropy`, `on_end`, `coverage` (`alignment.Sharpness`).
     """

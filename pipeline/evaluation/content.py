@@ -14,7 +14,7 @@ from pipeline.evaluation.scores import (
     score_models,
 )
 from pipeline.evaluation.sentences import Sentences
-from pipeline.metrics import METRICS, is_tokenised
+from pipeline.metrics import is_tokenised, signatures
 from pipeline.plots import model_order
 from pipeline.scoring import Search
 from pipeline.statistics import DRAWS
@@ -42,9 +42,9 @@ def evaluate_models(
             kept can stand beside those, nor beside word links.
 
     Returns:
-        Content with `corpus`, `search`, `intervals`, `signatures` (of sacreBLEU), `networks` (class and arguments by
-        model; null where only scores are kept that came without), `earlier` (where the kept scores come from), `scores`
-        as `compare_models` gives them, `concatenated` (the same with k sentences joined, where asked for), and
+        Content with `corpus`, `search`, `intervals`, `signatures` (of sacreBLEU), `networks` (class and arguments of
+        each model's runs; null of one whose kept scores came without), `earlier` (where the kept scores come from),
+        `scores` as `compare_models` gives them, `concatenated` (the same with k sentences joined, where asked for), and
         `alignment` as `align_models` gives it where word links are known, else `attention` (`alignments.mean_shape`).
         Estimates and differences are those of `statistics`.
     """
@@ -53,8 +53,8 @@ def evaluate_models(
     scored = _together(score_models(models, test.pairs, search, progress), kept)
     scores = compare_models(scored, test)
     measures = next(iter(scores["models"].values()))
-    networks = {run.model: run.network for run in sorted(kept, key=lambda run: run.network is not None)}
-    networks |= {name: runs[0].network for name, runs in models.items()}
+    networks = {(run.model, run.seed): run.network for run in kept}
+    networks |= {(name, run.seed): run.network for name, runs in models.items() for run in runs}
     content: dict[str, Any] = {
         "corpus": {
             "name": sentences.name,
@@ -69,8 +69,8 @@ def evaluate_models(
         "search": {"beam": search.beam, "alpha": search.alpha},
         "intervals": f"Bootstrap over sentences, {DRAWS} draws; of several seeds their variance, with Student's tails. "
         "A single seed beside several of another model is taken to vary as those do.",
-        "signatures": {name: str(metric.get_signature()) for name, metric in METRICS.items() if name in measures},
-        "networks": {name: networks[name] for name in scored},
+        "signatures": signatures(measures),
+        "networks": {name: [networks[name, run.seed] for run in runs] for name, runs in scored.items()},
         "earlier": [{"model": run.model, "seed": run.seed, **run.origin} for run in kept],
         "scores": scores,
     }

@@ -139,7 +139,8 @@ def _read(folder: Path, content: dict[str, Any], name: str, index: int) -> KeptR
     attention = content.get("attention", {}).get(name)
     shape = attention["per_seed"][index] if attention else None
     origin = next((run for run in content["earlier"] if (run["model"], run["seed"]) == (name, seed)), content)
-    network = content.get("networks", {}).get(name)
+    networks = content.get("networks", {}).get(name)
+    network = networks[index] if networks else None
     return KeptRun(name, seed, scores, shape and Sharpness(**shape), network, {key: origin[key] for key in _ORIGIN})
 
 

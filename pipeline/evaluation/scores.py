@@ -3,6 +3,7 @@
 Models may have several runs, one per seed. All are scored on the same sentences, teacher-forced and translated freely.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -31,9 +32,9 @@ class Run(NamedTuple):
 
     @property
     def network(self) -> dict[str, Any]:
-        """Its `class_path` and `init_args`."""
+        """Its `class_path` and `init_args`, as JSON has them: a tuple is a list."""
         origin = self.translator.origin
-        return {"class_path": origin.class_path, "init_args": origin.init_args}
+        return json.loads(json.dumps({"class_path": origin.class_path, "init_args": origin.init_args}))
 
 
 class EvaluationSet(NamedTuple):

@@ -104,7 +104,8 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(
     content = json.loads(out.read_text())
     assert list(content["parts"]) == [WHOLE, "smoothing", "pieces"]
     of_gru = content["models"]["gru"]
-    assert (content["settings"], of_gru["settings"]) == (RECIPE, SIZES)
+    assert content["settings"] == RECIPE
+    assert content["settings_of_models"] == {"gru": SIZES, "gru_attention": SIZES}
     assert of_gru["provenance"]["command"].startswith("python -m scripts.ablate --corpus=")
     assert content["arguments"] == [f"--data.cache_dir={tmp_path / 'cache'}"]
     compares = {

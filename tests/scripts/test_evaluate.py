@@ -92,7 +92,10 @@ def test_links_from_a_file_are_scored(runs, tmp_path):
     evaluate(runs / "runs/little/transformer/seed1", "--beam", 1, "--links", runs / "gold.txt", "--out", tmp_path)
     content = json.loads((tmp_path / "evaluation.json").read_text())
     assert content["alignment"]["baselines"]["one link per word"]["error_rate"]["value"] < 0.05
-    assert "AER per phenomenon" in (tmp_path / "tables.md").read_text()
+    tables = (tmp_path / "tables.md").read_text()
+    assert "AER per phenomenon" in tables
+    assert "there is nothing to choose by" in tables
+    assert "Shape of these maps" in tables
 
 
 def test_nothing_is_said_of_chosen_maps_where_no_model_has_any(runs, tmp_path):
@@ -100,6 +103,13 @@ def test_nothing_is_said_of_chosen_maps_where_no_model_has_any(runs, tmp_path):
     tables = (tmp_path / "tables.md").read_text()
     assert "AER: 0 is perfect.\n" in tables
     assert "chosen" not in tables
+    assert "Shape of" not in tables
+
+
+def test_no_shape_of_attention_is_told_of_models_without_it(runs, tmp_path):
+    evaluate(runs / "runs/little/gru/seed1", "--beam", 1, "--out", tmp_path)
+    assert json.loads((tmp_path / "evaluation.json").read_text())["attention"] == {"gru": None}
+    assert "Shape of" not in (tmp_path / "tables.md").read_text()
 
 
 def test_any_two_files_can_be_scored(runs, tmp_path):
@@ -358,7 +368,7 @@ def test_an_earlier_evaluation_of_another_network_is_refused(runs, of_seed_1, tm
     shutil.copytree(of_seed_1, tmp_path / "earlier")
     kept = tmp_path / "earlier" / "evaluation.json"
     content = json.loads(kept.read_text())
-    content["networks"]["gru_attention"]["init_args"]["d_model"] = 99
+    content["networks"]["gru_attention"][0]["init_args"]["d_model"] = 99
     kept.write_text(json.dumps(content))
     monkeypatch.setattr("scripts.evaluate.evaluate_models", Mock(side_effect=AssertionError("scored")))
     with pytest.raises(UserError, match=r"gru_attention, seeds 2 and 1, have different networks \(d_model\)"):
@@ -369,12 +379,12 @@ def test_an_evaluation_of_a_version_that_kept_no_networks_still_stands_beside_ne
     shutil.copytree(of_seed_1, tmp_path / "earlier")
     kept = tmp_path / "earlier" / "evaluation.json"
     content = json.loads(kept.read_text())
-    networks = content.pop("networks")
+    (network,) = content.pop("networks")["gru_attention"]
     kept.write_text(json.dumps(content))
     new = runs / "runs/little/gru_attention/seed2"
     evaluate(new, tmp_path / "earlier", "--beam", 2, "--out", tmp_path / "both")
     both = json.loads((tmp_path / "both" / "evaluation.json").read_text())["networks"]
-    assert both == {"gru": None, "gru_attention": networks["gru_attention"], "transformer": None}
+    assert both == {"gru": [None], "gru_attention": [None, network], "transformer": [None]}
 
 
 def test_an_evaluation_that_cannot_be_read_is_not_overwritten(runs, tmp_path):
