@@ -66,7 +66,7 @@ def ablation_table(content: dict[str, Any]) -> str:
         "with 95 % intervals over sentences, not over seeds."
     )
     made = [[model_label(name), *_made(of_model["provenance"])] for name, of_model in models.items()]
-    table = markdown_table(["model", "command", "commit", "machine"], made)
+    table = markdown_table(["model", "command", "scored at commit", "scored on"], made, num_texts=4)
     return f"{markdown_table(header, rows)}\n\n{note}\n\n{table}"
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.curves import scalar_curves
-from pipeline.errors import UserError
-from pipeline.plots import LONGEST_MAP, model_order
+from pipeline.loaded_runs import LoadedRun, load_together
+from pipeline.plots import LONGEST_MAP
 from pipeline.printable import printable
 from pipeline.results import read_translations
 from pipeline.run_folder import TrainedRun
@@ -35,23 +35,16 @@ def explorer_content(runs: Sequence[TrainedRun]) -> dict[str, Any]:
     Raises:
         UserError: The runs were trained on different texts.
     """
-    loaded = [(Translator.load(run.checkpoint), run) for run in runs]
-    if len({translator.origin.content_hash for translator, _ in loaded}) > 1:
-        folders = ", ".join(str(run.folder) for run in runs)
-        raise UserError(
-            f"{folders} were trained on different texts and cannot be compared; give the folder of one corpus, or move "
-            "the older runs away"
-        )
-    loaded.sort(key=lambda pair: (model_order(pair[0].name), pair[1].seed))
-    shown: dict[str, tuple[Translator, TrainedRun]] = {}
-    for translator, run in loaded:
-        shown.setdefault(translator.name, (translator, run))
-    translations = {name: read_translations(run.folder / "translations.jsonl") for name, (_, run) in shown.items()}
+    loaded = load_together(runs)
+    shown: dict[str, LoadedRun] = {}
+    for one in loaded:
+        shown.setdefault(one.translator.name, one)
+    translations = {name: read_translations(one.run.folder / "translations.jsonl") for name, one in shown.items()}
     pairs = next(iter(translations.values()))
     readable = [
         index
         for index, pair in enumerate(pairs)
-        if all(_is_readable(translator, pair["src"], pair["tgt"]) for translator, _ in shown.values())
+        if all(_is_readable(translator, pair["src"], pair["tgt"]) for _, translator in shown.values())
     ]
     chosen = chosen_sentences([(len(pairs[index]["src"].split()), index) for index in readable], _NUM_SENTENCES)
     return {
@@ -62,11 +55,11 @@ def explorer_content(runs: Sequence[TrainedRun]) -> dict[str, Any]:
                 "seed": run.seed,
                 "sentences": [_shown(translator, translations[name][index]) for index in chosen],
             }
-            for name, (translator, run) in shown.items()
+            for name, (run, translator) in shown.items()
         ],
         "curves": [
             {"model": translator.name, "seed": run.seed, "scalars": scalar_curves(run.folder, _CURVES)}
-            for translator, run in loaded
+            for run, translator in loaded
         ],
     }
 

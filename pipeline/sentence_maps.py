@@ -41,6 +41,7 @@ def save_picture(maps: Sequence[PanelMap], path: Path, *, of_saliency: bool) -> 
     Raises:
         UserError: Nothing is drawn in that format.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     scale_label = "saliency ÷ the map's largest" if of_saliency else "attention weight"
     try:
         alignment_panel(maps, scale_label=scale_label).savefig(path, dpi=150)

@@ -26,6 +26,7 @@ from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
 from pipeline.metrics import signatures
+from pipeline.report_content import read_json
 from pipeline.results import provenance, write_json
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
@@ -147,6 +148,11 @@ def ablate(options: argparse.Namespace) -> None:
     wanted = trainings(options)
     if not wanted:
         raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
+    out = options.out or options.runs_dir / "ablation.json"
+    if out.is_file() and (lost := read_json(out)["models"].keys() - options.models.split()):
+        raise UserError(
+            f"{out} has {', '.join(sorted(lost))} as well; publish and remove it, or write elsewhere (--out)"
+        )
     made = provenance("scripts.ablate")
     environment = with_threads(threads_each(None, options.jobs, len(wanted)))
     # Never in the main thread, where a signal could come between the start of a process and the note of it.
@@ -181,7 +187,6 @@ def ablate(options: argparse.Namespace) -> None:
     }
     measures = next(iter(content["models"].values()))["scores"]["models"][WHOLE]
     content["signatures"] = signatures(measures)
-    out = options.out or options.runs_dir / "ablation.json"
     write_json(out, content)
     print(f"\n{ablation_table(content)}\n\nJSON: {out}")
 

@@ -34,7 +34,7 @@ from pipeline.atomic import write_text
 from pipeline.circumstances import commit
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
-from pipeline.evaluation.kept import EVALUATION, write_scores
+from pipeline.evaluation.kept import EVALUATION, STAGED, settle, write_scores
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
 from pipeline.plots import curves_figure
 from pipeline.results import provenance, write_json
@@ -48,7 +48,7 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
     content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
     content |= provenance("scripts.evaluate", options.device)
     tables = evaluation_tables(content)
-    staged = out / ".new"  # an evaluation before may hold the only scores of its runs: it stays until all is written
+    staged = out / STAGED  # an evaluation before may hold the only scores of its runs: it stays until all is written
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     for name, of_runs in scored.items():
@@ -57,19 +57,8 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
     write_text(staged / "tables.md", tables)
     _draw(content, staged)
     write_json(staged / EVALUATION, content)
-    _replace(out, staged)
+    settle(out)
     print(f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {out}")
-
-
-def _replace(out: Path, staged: Path) -> None:
-    """Moves what is `staged` to `out`. The JSON goes first and comes last: who finds it finds the scores that it speaks
-    of."""
-    (out / EVALUATION).unlink(missing_ok=True)
-    for path in out.glob("length_*_joined*.png"):  # of an evaluation before
-        path.unlink()
-    for path in sorted(staged.iterdir(), key=lambda path: path.name == EVALUATION):
-        path.replace(out / path.name)
-    staged.rmdir()
 
 
 def _draw(content: dict[str, Any], out: Path) -> None:

@@ -10,20 +10,21 @@ from pipeline.data.corpus import Corpus
 from pipeline.data.files import read_text_pair
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
-from pipeline.evaluation.kept import KeptRun, evaluated, is_evaluation, longest_trained, read_kept, sentences_hash
+from pipeline.evaluation.kept import (
+    KeptRun,
+    evaluated,
+    is_evaluation,
+    longest_trained,
+    read_kept,
+    sentences_hash,
+    settle,
+)
 from pipeline.evaluation.scores import Run, refuse_other_networks, refuse_other_tokenizers
 from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
 from pipeline.finished_runs import is_set_aside
+from pipeline.loaded_runs import LoadedRun, load_runs
 from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import Search, checked_search
-from pipeline.translator import Translator
-
-
-class Loaded(NamedTuple):
-    """A run with its model."""
-
-    run: TrainedRun
-    translator: Translator
 
 
 class Plan(NamedTuple):
@@ -59,6 +60,8 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         raise UserError("give --corpus, or --src and --ref, not both")
     if options.val_links and (options.src or not options.links):
         raise UserError("--val_links needs --links, and a corpus with a validation split")
+    for path in filter(None, (*options.runs, options.out)):
+        settle(path)
     earlier = [path for path in options.runs if is_evaluation(path)]
     if len(earlier) == len(options.runs):
         if options.corpus is None or options.out is None:
@@ -70,14 +73,14 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
         return [_checked([], earlier, sentences, options.out, search, options)]
     found = find_runs([path for path in options.runs if path not in earlier])
-    runs = [Loaded(run, Translator.load(run.checkpoint, options.device)) for run in found]
+    runs = load_runs(found, options.device)
     if options.src:
         pairs = read_text_pair(options.src, options.ref)
         sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
         if options.links:
             sentences = with_links(sentences, options.links, None)
         return [_checked(runs, earlier, sentences, Path("runs/evaluation") / options.src.stem, search, options)]
-    groups: dict[str, list[Loaded]] = {}  # by text, not by name: one corpus may have been given as several paths
+    groups: dict[str, list[LoadedRun]] = {}  # by text, not by name: one corpus may have been given as several paths
     for loaded in runs:
         groups.setdefault(options.corpus or loaded.translator.origin.content_hash, []).append(loaded)
     names = [options.corpus or str(group[0].run.data.get("corpus")) for group in groups.values()]
@@ -93,7 +96,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     return plans
 
 
-def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], search: Search, options: argparse.Namespace) -> Plan:
+def _plan(runs: Sequence[LoadedRun], earlier: Sequence[Path], search: Search, options: argparse.Namespace) -> Plan:
     """What is to be evaluated of runs on one corpus."""
     corpus = _corpus_of(runs[0], options)
     content_hash = corpus.content_hash()
@@ -121,7 +124,7 @@ def _plan(runs: Sequence[Loaded], earlier: Sequence[Path], search: Search, optio
 
 
 def _checked(
-    runs: Sequence[Loaded],
+    runs: Sequence[LoadedRun],
     earlier: Sequence[Path],
     sentences: Sentences,
     out: Path,
@@ -138,6 +141,7 @@ def _checked(
             f"{earlier[0]} holds scores of single sentences only, not of "
             f"{'word links' if sentences.has_links else 'joined sentences'}; give the runs instead"
         )
+    settle(out)
     kept = [run for folder in earlier for run in read_kept(folder, sentences.test, search)]
     models: dict[str, list[Run]] = {}
     for run, translator in runs:
@@ -147,7 +151,7 @@ def _checked(
     refuse_other_networks(models, kept)
     refuse_other_tokenizers(models, kept, sentences.test)
     if options.out is None:
-        _refuse_to_lose(out, places, sentences)
+        _refuse_to_lose(out, places, sentences, options.concatenate)
     return Plan(models, kept, sentences, search, options.out or out)
 
 
@@ -157,18 +161,22 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
             raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
 
 
-def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences) -> None:
+def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences, concatenate: int) -> None:
     """Raises UserError where the evaluation in `out` is of other sentences than the one that would replace it, or has
-    runs that that one has not."""
+    scores that that one will not have."""
     before = evaluated(out)
     if before is None:
         return
     if before.sentences != sentences_hash(sentences.test):
         raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
     lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in places]
+    if before.joined > concatenate:
+        lost.append(f"up to {before.joined} sentences joined (--concatenate {before.joined})")
+    if before.has_links and not sentences.has_links:
+        lost.append("word links (--links)")
     if lost:
         raise UserError(
-            f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those runs too, "
+            f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those too, "
             "write to another folder (--out), or remove that one"
         )
 
@@ -190,7 +198,7 @@ def _default_out(runs: Sequence[TrainedRun], sentences: Sentences, *, is_own: bo
     return run.folder.parent.parent / "evaluation" / name
 
 
-def _corpus_of(loaded: Loaded | None, options: argparse.Namespace) -> Corpus:
+def _corpus_of(loaded: LoadedRun | None, options: argparse.Namespace) -> Corpus:
     """The corpus that is asked for, or else the one that a run was trained on; in the direction of the model."""
     data = loaded.run.data if loaded else {}
     name = options.corpus or data.get("corpus")

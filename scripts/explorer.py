@@ -26,8 +26,8 @@ def main() -> None:
         if not options.folder.is_dir():
             raise UserError(f"{options.folder} is no folder; give one with finished runs, for instance runs/toy")
         runs = find_runs([options.folder])
-        content = explorer_content(runs)
-        content["of"] = results_hashes([run.folder for run in runs])
+        of = results_hashes([run.folder for run in runs])  # first: a run may be trained anew meanwhile
+        content = explorer_content(runs) | {"of": of}
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         write_text(options.folder / "explorer.json", text)
 

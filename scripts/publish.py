@@ -53,12 +53,13 @@ def publish(runs: list[Path], results_folder: Path) -> None:
         write_json(folder / "curves" / f"{name}.json", scalar_curves(run, VALIDATION_CURVES))
         if evaluation := evaluations[run]:
             _replace(folder / "evaluation", evaluation)
-    for run, results in results_of.items():
-        _copy_figures(run, results["corpus"], results_folder, results_of.values())
+    for run, results in sorted(results_of.items(), key=lambda item: -item[1]["seed"]):  # the lowest seed's stay
+        of_corpus = [made for made in results_of.values() if made["corpus"]["name"] == results["corpus"]["name"]]
+        _copy_figures(run, results["corpus"], results_folder, of_corpus)
 
 
 def _copy_figures(run: Path, corpus: dict[str, Any], results_folder: Path, given: Iterable[dict[str, Any]]) -> None:
-    """Copies the figures that compare a run with others, unless there are runs in the table that they cannot show."""
+    """Copies the figures that compare a run with others, unless the table has runs that are not among the `given`."""
     folder = results_folder / corpus["name"]
     missing = {_place(made) for made in _published(results_folder, [corpus["name"]])} - set(map(_place, given))
     for figure in (run.parent.parent / "comparison" / run.name).glob(
@@ -88,24 +89,31 @@ def _refuse_twice(results: Iterable[dict[str, Any]]) -> None:
 
 def _refuse_two_recipes(results: Iterable[dict[str, Any]], results_folder: Path) -> None:
     """Raises UserError where runs of one corpus and seed would stand in one table that had not the same batches, or of
-    one model that have not the same number of parameters.
+    one model that have not the same number of parameters, or of one corpus that are not of the same text.
 
     Another tokenizer shows in the batches too, since it gives other lengths.
     """
     batches: dict[tuple[str, int], dict[str, str]] = {}  # by corpus and seed, the order's hash by model
     sizes: dict[tuple[str, str], dict[int, int]] = {}  # by corpus and model, the number of parameters by seed
+    texts: dict[str, dict[tuple[str, int], str]] = {}  # by corpus, the text's hash by model and seed
     names = {made["corpus"]["name"] for made in results}
     for made in [*_published(results_folder, names), *results]:  # what is published anew replaces what was
         corpus, seed, model = made["corpus"]["name"], made["seed"], made["model"]
         batches.setdefault((corpus, seed), {})[model] = made["batch_order_hash"]
         sizes.setdefault((corpus, model), {})[seed] = made["parameters"]
+        texts.setdefault(corpus, {})[_place(made)] = made["corpus"]["content_hash"]
+    for corpus, of_places in texts.items():
+        if len(set(of_places.values())) > 1:
+            raise UserError(
+                f"{'; '.join(_names(of_places))} of {corpus} were not trained on the same text and do not belong in "
+                f"one table; publish all of them at once, or remove the others from {results_folder / corpus}"
+            )
     for (corpus, seed), of_models in batches.items():
         if len(set(of_models.values())) > 1:
             raise UserError(
                 f"{', '.join(of_models)} of {corpus}, seed {seed}, were not trained on the same batches and do not "
                 f"belong in one table; publish all of them at once, or remove the others from {results_folder / corpus}"
             )
-
     for (corpus, model), of_seeds in sizes.items():
         if len(set(of_seeds.values())) > 1:
             found = ", ".join(f"seed {seed}: {parameters:,}" for seed, parameters in sorted(of_seeds.items()))
@@ -139,9 +147,9 @@ def _evaluation_of(run: Path, results: dict[str, Any], results_folder: Path) -> 
         )
     if is_there and (lost := before.keys() - evaluated.keys()):
         together = (
-            f"put them together with python -m scripts.evaluate {folder} {published} --corpus FOLDER --out FOLDER"
+            f"put them together with python -m scripts.evaluate {folder} {published} --corpus FOLDER --out {folder}"
         )
-        if before.keys() & evaluated.keys():  # which would be refused: two of one run
+        if before.keys() & evaluated.keys() or results["corpus"]["is_synthetic"]:  # refused: two of one run, word links
             together = "evaluate all of these runs together again"
         raise UserError(
             f"{folder} would take the place of {published}, but has not {'; '.join(_names(lost))}; {together}, or "
@@ -160,20 +168,23 @@ def _refuse_several(results_of: dict[Path, dict[str, Any]], evaluations: dict[Pa
         if len(folders) > 1:
             raise UserError(
                 f"{' and '.join(map(str, sorted(folders)))} are of one corpus, and one evaluation of it is published: "
-                "evaluate these runs together, with --out in place of one of them"
+                "evaluate these runs together, with --out in place of one of them, and remove the others"
             )
 
 
 def _replace(kept: Path, evaluation: Path) -> None:
-    """Copies an evaluation to `kept`, in the place of what was there."""
-    if kept.is_dir():
-        shutil.rmtree(kept)
-    kept.mkdir(parents=True)
+    """Copies an evaluation to `kept`, in the place of what was there until then."""
+    copied = kept.with_name(f".{kept.name}.new")
+    shutil.rmtree(copied, ignore_errors=True)
+    copied.mkdir(parents=True)
     of_runs = {f"{model}-seed{seed}" for model, seed in nats_of_runs(read_json(evaluation / EVALUATION))}
     for path in evaluation.iterdir():
         is_stale = path.suffix in OF_A_RUN and path.stem not in of_runs
         if path.suffix in (*OF_AN_EVALUATION, *OF_A_RUN) and not is_stale:
-            shutil.copyfile(path, kept / path.name)
+            shutil.copyfile(path, copied / path.name)
+    if kept.is_dir():
+        shutil.rmtree(kept)
+    copied.rename(kept)
 
 
 def publish_ablation(path: Path, results_folder: Path) -> None:

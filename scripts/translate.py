@@ -23,7 +23,7 @@ import torch
 
 from pipeline.alignment import format_pharaoh, strongest_links
 from pipeline.errors import UserError, exit_on_error
-from pipeline.plots import model_order
+from pipeline.loaded_runs import load_together
 from pipeline.printable import printable
 from pipeline.report import run_labels
 from pipeline.run_folder import find_runs
@@ -45,18 +45,13 @@ def load_models(paths: Sequence[Path], device: str) -> list[Model]:
     """The models of `paths` (see `find_runs`), in the order of the lesson.
 
     Raises:
-        UserError: There are none, or they were trained on different corpora.
+        UserError: There are none, or they were trained on different texts.
     """
-    found = find_runs(paths)
-    runs = [(Translator.load(run.checkpoint, device), run) for run in found]
-    if len({translator.origin.content_hash for translator, _ in runs}) > 1:
-        folders = sorted({str(run.folder.parent.parent if run.folder else run.checkpoint) for run in found})
-        raise UserError(f"these runs were trained on different corpora; choose one: {', '.join(folders)}")
-    runs.sort(key=lambda pair: (model_order(pair[0].name), pair[1].seed))
-    labels = run_labels([{"model": translator.name, "seed": run.seed} for translator, run in runs])
+    loaded = load_together(find_runs(paths), device)
+    labels = run_labels([{"model": translator.name, "seed": run.seed} for run, translator in loaded])
     return [
         Model(translator, label if labels.count(label) == 1 else f"{label} ({run.checkpoint})")
-        for (translator, run), label in zip(runs, labels, strict=True)
+        for (run, translator), label in zip(loaded, labels, strict=True)
     ]
 
 

@@ -29,7 +29,7 @@ def results(model: str, **test) -> dict:
     return {
         "model": model,
         "seed": 1,
-        "corpus": {"name": "toy", "is_synthetic": True},
+        "corpus": {"name": "toy", "is_synthetic": True, "content_hash": "ab" * 32},
         "parameters": 1234567,
         "steps": 4000,
         "epochs": 1,
@@ -133,7 +133,7 @@ def test_publishing_copies_results_and_only_figures_without_foreign_sentences(tm
             for step, value in ((10, 3.5), (20, 2.5)):
                 writer.add_scalar("loss/val", value, step)
                 writer.add_scalar("loss/train", value, step)
-        content = results("gru") | {"corpus": {"name": name, "is_synthetic": synthetic}}
+        content = results("gru") | {"corpus": {"name": name, "is_synthetic": synthetic, "content_hash": name}}
         (run / "results.json").write_text(json.dumps(content))
         for figure in ("length.png", "alignment_1.png"):
             (figures / figure).write_bytes(b"")
@@ -171,12 +171,21 @@ def test_what_is_published_is_not_lost_to_a_run_that_comes_later(tmp_path):
     evaluation = write_evaluation(first, {"gru": 0.3, "transformer": 0.3})
     write_figure(first, b"of both")
     publish([first, finished(tmp_path / "first", results("transformer"))], results_folder)
-    later = finished(tmp_path / "later", results("my own"))
+    natural = results("my own")
+    natural["corpus"]["is_synthetic"] = False
+    later = finished(tmp_path / "later", natural)
     write_figure(later, b"of one")
     publish([later], results_folder)
     assert (results_folder / "toy" / "length.png").read_bytes() == b"of both"
-    write_evaluation(later, {"my own": 0.3})
-    with pytest.raises(UserError, match="has not gru, seed 1; transformer, seed 1; put them together"):
+    new = write_evaluation(later, {"my own": 0.3}).parent
+    advice = f"put them together with python -m scripts.evaluate {new} {results_folder}/toy/evaluation --corpus FOLDER"
+    with pytest.raises(UserError, match=rf"has not gru, seed 1; transformer, seed 1; {advice} --out {new}, or"):
+        publish([later], results_folder)
+    natural["corpus"]["is_synthetic"] = True  # which has word links: kept scores are refused beside them
+    (later / "results.json").write_text(json.dumps(natural))
+    with pytest.raises(
+        UserError, match="has not gru, seed 1; transformer, seed 1; evaluate all of these runs together"
+    ):
         publish([later], results_folder)
     assert (results_folder / "toy" / "evaluation" / "evaluation.json").read_bytes() == evaluation.read_bytes()
     again = finished(tmp_path / "again", results("gru"))
@@ -236,6 +245,25 @@ def test_seeds_of_a_model_that_is_not_the_same_do_not_come_into_one_mean(tmp_pat
         publish([larger], tmp_path / "results")
     (tmp_path / "results/toy/gru-seed2.json").unlink()
     publish([larger], tmp_path / "results")
+
+
+def test_runs_of_two_texts_that_go_by_one_name_do_not_come_into_one_table(tmp_path):
+    publish([finished(tmp_path / "old", results("gru") | {"seed": 2})], tmp_path / "results")
+    lower_cased = results("gru")
+    lower_cased["corpus"]["content_hash"] = "cd" * 32
+    with pytest.raises(UserError, match="gru, seed 1; gru, seed 2 of toy were not trained on the same text"):
+        publish([finished(tmp_path / "new", lower_cased)], tmp_path / "results")
+
+
+def test_of_several_seeds_the_figure_of_the_lowest_is_published(tmp_path):
+    runs = []
+    for seed in (1, 2):
+        run = finished(tmp_path / str(seed), results("gru") | {"seed": seed})
+        write_figure(run, f"of seed {seed}".encode())
+        runs.append(run)
+    for given in (runs, runs[::-1]):
+        publish(given, tmp_path / "results")
+        assert (tmp_path / "results/toy/length.png").read_bytes() == b"of seed 1"
 
 
 def test_two_runs_of_one_seed_do_not_replace_each_other(tmp_path):

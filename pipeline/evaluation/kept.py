@@ -17,6 +17,7 @@ from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 
 EVALUATION = "evaluation.json"
+STAGED = ".new"  # the folder in which an evaluation is written, before it is moved to where it belongs
 # Of an evaluation's JSON: where its numbers come from.
 _ORIGIN = ("command", "date", "commit", "versions", "hardware")
 
@@ -46,11 +47,32 @@ def is_evaluation(path: Path) -> bool:
     return (path / EVALUATION).is_file()
 
 
+def settle(folder: Path) -> None:
+    """Moves the evaluation that is staged in `folder` there, in the place of the one before; one that was stopped at it
+    is gone on with.
+
+    Of both, the JSON is written and moved last and removed first: where there is one, there is all that it speaks of.
+    """
+    staged = folder / STAGED
+    if not is_evaluation(staged):
+        return
+    if is_evaluation(folder):
+        for path in folder.glob("length_*_joined*.png"):
+            path.unlink()
+        (folder / EVALUATION).unlink()
+    for path in sorted(staged.iterdir(), key=lambda path: path.name == EVALUATION):
+        path.replace(folder / path.name)
+    staged.rmdir()
+
+
 class Evaluated(NamedTuple):
-    """What an evaluation is of: `sentences_hash` of its sentences, and model and seed of each of its runs."""
+    """What an evaluation is of: `sentences_hash` of its sentences, model and seed of each of its runs, up to how many
+    sentences were joined, and whether links were scored."""
 
     sentences: str
     runs: list[tuple[str, int]]
+    joined: int
+    has_links: bool
 
 
 def evaluated(folder: Path) -> Evaluated | None:
@@ -65,7 +87,10 @@ def evaluated(folder: Path) -> Evaluated | None:
         content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
         models = content["scores"]["models"]
         return Evaluated(
-            content["corpus"]["sentences_hash"], [(name, seed) for name in models for seed in models[name]["seeds"]]
+            content["corpus"]["sentences_hash"],
+            [(name, seed) for name in models for seed in models[name]["seeds"]],
+            max((joined["k"] for joined in content.get("concatenated", [])), default=1),
+            "alignment" in content,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -130,6 +130,16 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(
     assert {path: path.stat().st_mtime_ns for path in checkpoints.values()} == before
 
 
+def test_scores_of_other_models_are_not_written_over(tmp_path, configs, monkeypatch, capsys):
+    write_corpus(tmp_path / "little")
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "ablation.json").write_text('{"models": {"gru": {}, "transformer": {}}}')
+    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path)])
+    with pytest.raises(SystemExit):
+        ablate.main()
+    assert "r/ablation.json has transformer as well; publish and remove it" in capsys.readouterr().err
+
+
 def test_no_models_is_an_error(tmp_path, configs, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, "--models", " ")])
     with pytest.raises(SystemExit):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -13,6 +14,8 @@ import torch
 from pipeline.atomic import read_json_lines, write_json_lines
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
+from pipeline.evaluation.kept import STAGED, settle
+from pipeline.evaluation.kept import evaluated as evaluated_of
 from pipeline.evaluation_tables import evaluation_tables
 from scripts.evaluate import _parser, run
 from tests.tiny_runs import write_corpus, write_run
@@ -237,11 +240,50 @@ def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_
     evaluate(tmp_path / "runs", "--beam", 1, "--concatenate", 2)
     out = folders[0].parent.parent / "evaluation" / "test"
     before = (out / "evaluation.json").read_bytes()
-    with pytest.raises(UserError, match="has the scores of gru, seed 1 as well, which would be lost"):
+    with pytest.raises(UserError, match=r"has the scores of gru, seed 1; .* as well, which would be lost"):
         evaluate(folders[1], "--beam", 1)
     assert (out / "evaluation.json").read_bytes() == before
-    evaluate(*folders, "--beam", 1)  # all of them again
+    with pytest.raises(UserError, match=r"scores of up to 2 sentences joined \(--concatenate 2\) as well"):
+        evaluate(*folders, "--beam", 1)
+    evaluate(*folders, "--beam", 1, "--concatenate", 2)  # all of them again
+    evaluate(*folders, "--beam", 1, "--out", out)
     assert not list(out.glob("*joined*"))  # figures of the one before
+
+
+def test_scores_of_links_are_not_lost(runs, tmp_path):
+    write_corpus(tmp_path / "little")
+    folder = write_run(tmp_path / "runs", tmp_path / "little", "gru_attention")
+    evaluate(folder, "--beam", 1, "--links", runs / "gold.txt")
+    with pytest.raises(UserError, match=r"has the scores of word links \(--links\) as well"):
+        evaluate(folder, "--beam", 1)
+
+
+@pytest.mark.parametrize("num_moved", [0, 1, 5])
+def test_an_evaluation_that_was_killed_while_it_took_its_place_is_gone_on_with(tmp_path, monkeypatch, num_moved):
+    """The one before is gone by then, and with it perhaps the only scores of its runs."""
+    write_corpus(tmp_path / "little")
+    folder, out = write_run(tmp_path / "runs", tmp_path / "little", "gru"), tmp_path / "out"
+    evaluate(folder, "--beam", 1, "--out", out)
+    before = {path.name: path.stat().st_ino for path in out.iterdir()}
+    moved: list[Path] = []
+
+    def move(self: Path, target: Path) -> Path:
+        if self.parent.name == STAGED != target.parent.name:
+            if len(moved) == num_moved:
+                raise KeyboardInterrupt
+            moved.append(self)
+        return self.rename(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", move)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(folder, "--beam", 1, "--out", out)
+    assert not (out / "evaluation.json").exists()
+    settle(out)
+    now = {path.name: path.stat().st_ino for path in out.iterdir()}
+    assert now.keys() == before.keys()
+    assert not now.items() & before.items()
+    assert evaluated_of(out).runs == [("gru", 1)]
 
 
 def test_scores_of_other_sentences_are_not_lost(runs, tmp_path, monkeypatch):
