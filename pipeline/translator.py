@@ -109,8 +109,8 @@ class Translator:
         path = Path(path)
         if not path.is_file():
             raise UserError(
-                f"no checkpoint {path}; train a model first: make train. If its run is finished, copy its checkpoints too, "
-                "or train it anew: RETRAIN=1"
+                f"no checkpoint {path}; train a model first: make train. If its run is finished, copy its checkpoints "
+                "too, or train it anew: RETRAIN=1"
             )
         checkpoint = read_checkpoint(path)
         settings, data = checkpoint["hyper_parameters"], checkpoint["TranslationData"]
