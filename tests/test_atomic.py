@@ -1,5 +1,6 @@
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,15 @@ def test_until_it_is_whole_a_file_is_not_there(tmp_path):
         assert temporary.parent == path.parent  # a rename is atomic only within one file system
 
     write_atomically(path, write)
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_anything_else(tmp_path, monkeypatch):
+    """So that a power cut leaves the old file or the new one."""
+    order, sync, replace = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: order.append("sync") or sync(handle))
+    monkeypatch.setattr(Path, "replace", lambda self, target: order.append("name") or replace(self, target))
+    write_atomically(tmp_path / "file.txt", lambda temporary: temporary.write_text("whole"))
+    assert order == ["sync", "name", "sync"]
 
 
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):

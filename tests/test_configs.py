@@ -128,6 +128,13 @@ def test_the_recipe_gives_the_three_models_as_many_parameters_and_equal_batches(
     assert all(of_model == data[0] for of_model in data)
 
 
+@pytest.mark.parametrize("corpus", ["toy", "folder"])
+def test_the_three_models_have_as_many_parameters_on_any_corpus(cli_of, corpus):
+    gru, attention, transformer = (num_parameters(cli_of(*options_of(corpus, None, model))) for model in THREE)
+    assert gru == attention
+    assert abs(gru - transformer) < 0.01 * gru
+
+
 def test_the_bidirectional_gru_has_as_many_parameters_as_the_others_on_any_corpus(cli_of):
     of_one_way, both = (
         num_parameters(cli_of(*options_of("toy", None, model))) for model in ("gru", "gru_attention_both")

@@ -100,7 +100,7 @@ def test_when_one_process_dies_the_others_end_with_an_error_and_the_run_can_go_o
     started = time.monotonic()
     died = fit(corpus, tmp_path, "gru", *stop, "--trainer.devices", "2", "--trainer.strategy", "ddp", expect=None)
     assert died.returncode
-    assert time.monotonic() - started < 100  # and not torch's 30 minutes
+    assert time.monotonic() - started < 600  # and not torch's 30 minutes
     last = tmp_path / "runs/little/gru/seed1/checkpoints/last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] >= 4
     said = refuse(train.main, *fit_arguments(corpus, tmp_path, "gru", *stop))

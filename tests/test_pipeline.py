@@ -14,6 +14,7 @@ from pipeline.curves import scalar_curves
 from pipeline.data.loading import load_corpus
 from pipeline.evaluation.scores import score_pairs
 from pipeline.metrics import teacher_forced
+from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
 from scripts import compare, train, train_all
@@ -264,15 +265,13 @@ def test_a_training_learns_at_the_rate_of_each_step_and_its_best_weights_are_wha
     pairs = load_corpus(str(corpus), "en", "de", tmp_path).test
     scores = score_pairs(Translator.load(folder / "checkpoints" / "best.ckpt"), pairs, GREEDY)
     assert results["nats_per_token"]["test"] == pytest.approx(teacher_forced(scores).nats_per_token, abs=1e-4)
+    rows = read_translations(folder / "translations.jsonl")
+    assert [row["hypothesis"] for row in rows] == [score.hypothesis for score in scores]
 
 
-def test_a_training_is_deterministic_and_does_not_pay_for_overwriting_new_memory(corpus, tmp_path):
+def test_a_training_without_maps_is_deterministic_and_does_not_pay_for_overwriting_new_memory(corpus, tmp_path):
     seen = ["--trainer.callbacks+", "tests.stop_at.InDeterministicMode"]
-    fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", *seen)
-
-
-def test_alignment_maps_can_be_left_out(corpus, tmp_path):
-    fit(corpus, tmp_path, "gru_attention", "--trainer.max_epochs", "1")  # as all runs of these tests but `trained`'s
+    fit(corpus, tmp_path, "gru_attention", "--trainer.max_epochs", "1", *seen)  # maps are left out by all runs here
     events = EventAccumulator(str(tmp_path / "runs/little/gru_attention/seed1"), size_guidance={"images": 0})
     tags = events.Reload().Tags()
     assert tags["images"] == []

@@ -104,3 +104,11 @@ def test_the_objective_is_logged_where_it_is_not_the_loss(smoothing, is_logged):
     task._log_window()
     assert logged["loss/train"] == 2
     assert logged.get("loss/objective") == (3 if is_logged else None)
+
+
+def test_what_is_minimised_is_the_mean_over_the_tokens_of_all_processes(sentences):
+    src, mask, tgt = sentences
+    task = TranslationTask(make_network("gru"), name="gru")
+    task._trainer = SimpleNamespace(world_size=3, datamodule=SimpleNamespace(on_batch_consumed=lambda: None))
+    batch = Batch(src, mask, tgt, tgt.roll(-1, 1), torch.arange(3), 10)
+    torch.testing.assert_close(task.training_step(batch, 0), task.objective_of(batch).objective * 3 / 10)

@@ -11,7 +11,7 @@ from pipeline.bench.ceilings import floating_point_operations
 from pipeline.bench.process import run_command
 from pipeline.bench.reference import make_model, share_of_padding, spread
 from pipeline.bench.training import WAYS, through_pipeline
-from pipeline.bench_table import bench_table, gpu_table, peers_table
+from pipeline.bench_table import gpu_table, peers_table
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
 from pipeline.fast.captured import CapturedSteps
@@ -19,7 +19,7 @@ from pipeline.fast.product import product
 from pipeline.models import GRUSeq2Seq
 from pipeline.objective import objective
 from scripts import bench
-from tests.commands import GRU_SIZES, ROOT, SMALL, write_corpus
+from tests.commands import GRU_SIZES, SMALL, write_corpus
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ def test_all_that_is_measured_of_a_gpu_can_be_measured_of_a_cpu(of_gpu):
     ]
     windows = []
     for way in of_model["ways"].values():
-        seconds = way["milliseconds_per_step"]["median"] * of_model["steps"] / 1000
-        assert of_model["tokens"] / seconds == pytest.approx(way["tokens_per_second"]["median"], rel=0.5)
+        least = way["milliseconds_per_step"]["low"] * of_model["steps"] / 1000
+        assert of_model["tokens"] / least == pytest.approx(way["tokens_per_second"]["high"])
         windows.append(way["share_of_ceiling"]["n"])
     assert windows == [4, 2, 2, 2, 2, 2]
     assert len(of_model["ratios"]) == 3
@@ -247,12 +247,6 @@ def test_the_peak_of_a_command_is_its_own_and_not_that_of_the_process_that_measu
     held = torch.ones(300 * 2**20 // 4)  # 300 MB
     assert run_command("this", threads=1).peak_megabytes == pytest.approx(before, abs=20)
     assert before < 100 < held.nbytes / 2**20
-
-
-@pytest.mark.parametrize("name", ["bench", "bench-avx512"])
-def test_the_published_tables_are_what_the_json_says(name):
-    folder = ROOT / "results" / "bench"
-    assert bench_table(json.loads((folder / f"{name}.json").read_text())) == (folder / f"{name}.md").read_text()
 
 
 def test_every_way_of_training_begins_with_the_first_batch(little):

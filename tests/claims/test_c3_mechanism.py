@@ -88,6 +88,17 @@ SRC = torch.randint(4, 11, (3, 7), generator=torch.Generator().manual_seed(0)).w
 TGT = torch.randint(4, 11, (3, 5), generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.parametrize(("ablation", "unused"), [("no C", slice(0, 8)), ("no H", slice(8, 16))])
+def test_what_is_left_out_is_what_it_says(ablation, unused):
+    """Of the weights that combine C and H, in this order."""
+    made = network(ablation)
+    before = made(SRC, MASK, TGT)
+    made.combine.weight.data[:, unused] = 0
+    assert torch.allclose(made(SRC, MASK, TGT), before, atol=1e-12)
+    made.combine.weight.data.zero_()
+    assert not torch.allclose(made(SRC, MASK, TGT), before, atol=1e-3)
+
+
 def test_with_nothing_replaced_it_is_the_model():
     ours, theirs = (made(SRC, MASK, TGT) for made in (network("none"), network()))
     assert torch.allclose(ours, theirs, atol=1e-12)

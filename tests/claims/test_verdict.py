@@ -1,6 +1,13 @@
-import pytest
+import json
 
+import pytest
+import torch
+
+import scripts.claims
+from pipeline.claims import natural_text_findings
 from pipeline.claims.inference import p_value_of
+from pipeline.claims.jobs import Results
+from pipeline.claims.natural_text import Text
 from pipeline.claims.verdict import (
     Finding,
     above,
@@ -16,6 +23,7 @@ from pipeline.claims.verdict import (
     of_bound,
 )
 from pipeline.statistics import Estimate
+from tests.commands import ROOT
 
 
 def finding(outcome, is_primary=False, what="x"):
@@ -113,3 +121,17 @@ def test_each_kind_of_finding_on_every_side_of_its_threshold(made, expected):
 def test_the_p_value_of_equivalence_is_that_of_the_nearer_end():
     found = measured(0.01, 0.0, 0.02)
     assert equivalent("x", found, 0.05).p_value == p_value_of(found, 0.05) > p_value_of(found, -0.05)
+
+
+@pytest.mark.parametrize("name", scripts.claims.PAGES)
+def test_published_verdicts_are_by_the_criteria_of_the_code(name, monkeypatch):
+    """A threshold that is changed is seen here, whatever its tests of made-up results allow."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # C5 was published from a CPU
+    content = json.loads((ROOT / f"results/claims/{name}.json").read_text(encoding="utf-8"))
+    findings, _ = scripts.claims.page_of(name).judge(Results({}), content["profile"])
+    if content.get("natural_text"):
+        of_text, _ = natural_text_findings.judge(name, Results({}), content["profile"], Text("", "", ""))
+        findings = [*findings, *of_text]
+    published = [Finding(**of_one) for of_one in content["findings"]]
+    assert [(f.rule, f.is_primary) for f in findings] == [(f.rule, f.is_primary) for f in published]
+    assert judge(published).verdict == content["verdict"]

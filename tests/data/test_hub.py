@@ -94,7 +94,7 @@ def test_we_wait_once_for_a_host_that_drops_connections_however_many_addresses_i
     monkeypatch.setattr(socket.socket, "connect", drop)
     start = time.monotonic()
     assert not hub.hub_answers()
-    assert time.monotonic() - start < 0.6
+    assert time.monotonic() - start < 1.1  # once is 0.2 seconds, six times 1.2
 
 
 def test_out_of_reach_and_not_cached_the_message_offers_a_folder_and_the_toy_corpus(monkeypatch):

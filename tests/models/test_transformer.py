@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.models.transformer import TransformerSeq2Seq, sinusoidal_positions
+from pipeline.models.interface import Memory
+from pipeline.models.transformer import DecoderLayer, EncoderLayer, TransformerSeq2Seq, sinusoidal_positions
 from tests.conftest import make_network
 
 
@@ -63,3 +64,42 @@ def test_each_part_of_a_transformer_goes_through_dropout(sentences):
     network(*sentences)
     # Two layers each: attention (in the decoder two), the feed-forward part and what is inside it.
     assert calls == {"embedding": 2, "encoder": 2 * 3, "decoder": 2 * 4}
+
+
+def give_weights(ours: nn.Module, theirs: nn.Module, attentions: dict[str, str], norms: dict[str, str]) -> None:
+    """Gives a layer of torch the weights of ours, by their name → torch's; normalisations get other ones than 1."""
+    for name, of_torch in attentions.items():
+        one, other = getattr(ours, name), getattr(theirs, of_torch)
+        other.in_proj_weight.data = torch.cat([one.query.weight, one.key.weight, one.value.weight]).detach()
+        other.out_proj.weight.data = one.output.weight.detach()  # its biases start at 0; ours has none
+    for name, of_torch in norms.items():
+        nn.init.normal_(getattr(ours, name).weight)
+        getattr(theirs, of_torch).load_state_dict(getattr(ours, name).state_dict())
+    theirs.linear1.load_state_dict(ours.feed_forward[0].state_dict())
+    theirs.linear2.load_state_dict(ours.feed_forward[3].state_dict())
+
+
+def test_an_encoder_layer_equals_torch_s_own(sentences):
+    _, mask, _ = sentences
+    torch.manual_seed(0)
+    ours = EncoderLayer(8, 10, 2, 0.0)
+    theirs = nn.TransformerEncoderLayer(8, 2, 10, dropout=0.0, batch_first=True, norm_first=True)
+    norms = {"attention_norm": "norm1", "feed_forward_norm": "norm2"}
+    give_weights(ours, theirs, {"attention": "self_attn"}, norms)
+    states = torch.randn(3, 7, 8)
+    expected = theirs(states, src_key_padding_mask=~mask)
+    torch.testing.assert_close(ours(states, mask[:, None, None])[0][mask], expected[mask])
+
+
+def test_a_decoder_layer_equals_torch_s_own(sentences):
+    _, mask, _ = sentences
+    torch.manual_seed(0)
+    ours = DecoderLayer(8, 10, 2, 0.0)
+    theirs = nn.TransformerDecoderLayer(8, 2, 10, dropout=0.0, batch_first=True, norm_first=True)
+    norms = {"self_attention_norm": "norm1", "cross_attention_norm": "norm2", "feed_forward_norm": "norm3"}
+    give_weights(ours, theirs, {"self_attention": "self_attn", "cross_attention": "multihead_attn"}, norms)
+    states, memory = torch.randn(3, 5, 8), torch.randn(3, 7, 8)
+    later = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    expected = theirs(states, memory, tgt_mask=later, memory_key_padding_mask=~mask)
+    found, _, _ = ours(states, Memory(memory, mask, memory[:, 0]), None)
+    torch.testing.assert_close(found, expected)
