@@ -67,6 +67,7 @@ class TranslationTask(ScoredTask):
         self.commits: list[str | None] = []  # of the code that trained, the first one first
         self._window = Window()
         self._validation_start = 0.0
+        self._total_steps = math.inf
         self._logged_at = 0
         self._captured: CapturedSteps | None = None
 
@@ -130,7 +131,8 @@ class TranslationTask(ScoredTask):
         if self._captured is not None:
             self._window.add_step(gradient_norm)
             return None  # there is nothing left to do
-        # The mean over the tokens of all processes: DDP averages gradients over processes, hence the factor.
+        # The mean over the tokens of all processes: DDP averages gradients over processes, hence the factor. Batches
+        # that are accumulated weigh alike, however many tokens each has.
         return minimised * (self.trainer.world_size / batch.num_tokens)
 
     def objective_of(self, batch: Batch) -> Objective:
@@ -181,7 +183,7 @@ class TranslationTask(ScoredTask):
         scale = self.trainer.world_size / window.tokens
         scalars = {
             "loss/train": float(torch.stack(window.nats).sum()) * scale,
-            "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+            "lr": self.lr * rate(self.global_step - 1, self.warmup_steps, self._total_steps),
             "gradient/norm": float(window.gradient_norms[-1]) if window.gradient_norms else 0.0,
             "speed/tokens_per_second": window.tokens / seconds,
             "tokens_seen": self.tokens_seen,
@@ -217,9 +219,12 @@ class TranslationTask(ScoredTask):
         self._validation_start = time.perf_counter()
         super().on_validation_epoch_start()
 
-    def on_validation_end(self) -> None:
-        # Comes after the callbacks': what they draw and save is no time of training.
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
         self.seconds += time.perf_counter() - self._validation_start
+
+    def on_validation_end(self) -> None:
+        # Comes after the callbacks': what they draw and save in between is no time of training.
         self._window = Window()
 
     # Optimiser, checkpoint
@@ -228,7 +233,7 @@ class TranslationTask(ScoredTask):
         # A fused step would undo the scale of 16-bit gradients itself, after they were clipped.
         fused = not self._has_scaled_gradients()
         optimizer = make_optimizer(self.parameters(), self.lr, self.weight_decay, fused=fused)
-        total = self.trainer.estimated_stepping_batches
+        total = self._total_steps = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, self.warmup_steps, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

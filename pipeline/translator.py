@@ -137,6 +137,8 @@ class Translator:
             network = network.to(device)
         except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise UserError(f"no model can be put on the device {device!r} here ({error}); take cpu") from error
+        # On a GPU torch would round the products of GRUs, and of nothing else, to ten bits.
+        torch.backends.cudnn.allow_tf32 = False
         return cls(network, tokenizer, checked_name(settings["name"], str(path)), origin)
 
     def untrained(self, seed: int) -> "Translator":

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 CORPORA = sorted((ROOT / "configs" / "corpus").glob("*.yaml"))
 MODELS = sorted((ROOT / "configs" / "model").glob("*.yaml"))
 THREE = ("gru", "gru_attention", "transformer")
+GRUS = ("gru", "gru_mean", "gru_attention")
 
 
 @pytest.fixture
@@ -108,22 +109,24 @@ def test_what_leaves_no_scores_is_known(options, is_trial):
 
 
 def test_other_corpora_have_no_settings_of_their_own():
-    assert [path.name for path in config_files("multi30k_tok", None, "gru")] == ["base.yaml", "other.yaml", "gru.yaml"]
+    for model in THREE:
+        files = ["configs/base.yaml", "configs/corpus/other.yaml", f"configs/model/{model}.yaml"]
+        files += [f"configs/other/{model}.yaml"] if "gru" in model else []
+        assert [str(path) for path in config_files("multi30k_tok", None, model)] == files
     assert [path.name for path in config_files("toy", None, "gru")] == ["base.yaml", "toy.yaml", "gru.yaml"]
 
 
 def test_the_recipe_gives_the_three_models_as_many_parameters_and_equal_batches(cli_of):
     models = (*THREE, "gru_mean", "gru_attention_both")
     made = {model: cli_of(*options_of("multi30k", None, model)) for model in models}
-    same = {
-        (ROOT / "configs" / "multi30k" / f"{model}.yaml").read_text() for model in ("gru", "gru_mean", "gru_attention")
-    }
-    assert len(same) == 1  # between these, the line in configs/model is all that differs
+    for recipe, alike in (("multi30k", GRUS), ("other", (*GRUS, "gru_attention_both"))):
+        texts = {(ROOT / "configs" / recipe / f"{model}.yaml").read_text() for model in alike}
+        assert len(texts) == 1  # between these, the line in configs/model is all that differs
     gru, attention, transformer, mean, both = map(num_parameters, made.values())
     assert gru == attention == mean
     assert abs(gru - transformer) < 0.01 * transformer
     assert abs(gru - both) < 0.01 * gru
-    assert len({made[model].initial_weights_hash for model in ("gru", "gru_mean", "gru_attention")}) == 1
+    assert len({made[model].initial_weights_hash for model in GRUS}) == 1
     data = [made[model].config.fit.data.as_dict() for model in models]
     assert all(of_model == data[0] for of_model in data)
 

@@ -112,3 +112,15 @@ def test_what_is_minimised_is_the_mean_over_the_tokens_of_all_processes(sentence
     task._trainer = SimpleNamespace(world_size=3, datamodule=SimpleNamespace(on_batch_consumed=lambda: None))
     batch = Batch(src, mask, tgt, tgt.roll(-1, 1), torch.arange(3), 10)
     torch.testing.assert_close(task.training_step(batch, 0), task.objective_of(batch).objective * 3 / 10)
+
+
+def test_what_callbacks_do_after_a_validation_is_no_time_of_training(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    for name in ("on_validation_epoch_start", "on_validation_epoch_end"):
+        monkeypatch.setattr(f"pipeline.scored_task.ScoredTask.{name}", lambda self: None)
+    task = TranslationTask(make_network("gru"), name="gru")
+    for seconds, hook in ((0, "on_validation_epoch_start"), (3, "on_validation_epoch_end"), (4, "on_validation_end")):
+        now[0] += seconds
+        getattr(task, hook)()
+    assert (task.seconds, task._window.seconds()) == (3, 0)

@@ -29,13 +29,16 @@ _device = ContextVar("device", default="cpu")
 def training_on(device: str) -> Iterator[None]:
     """Inside, `train` trains on `device`; like torch's own `with torch.device(…)`, but for trainings alone.
 
-    Which device it is changes the last digits, not what is measured: so it is no setting of a job.
+    Which device it is changes the last digits, not what is measured: so it is no setting of a job. (By default cuDNN,
+    which computes GRUs only, would round products to ten bits.)
     """
-    token = _device.set(device)
+    token, tf32 = _device.set(device), torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
         _device.reset(token)
+        torch.backends.cudnn.allow_tf32 = tf32
 
 
 WARMUP = 100  # steps

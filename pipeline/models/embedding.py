@@ -31,5 +31,11 @@ class TiedEmbedding(nn.Module):
         return self.dropout(vectors)
 
     def logits(self, states: Tensor) -> Tensor:
-        """(batch, len, d_embed) → (batch, len, vocab_size): the dot product of a state and each token's row."""
-        return F.linear(states, self.weight)
+        """(batch, len, d_embed) → (batch, len, vocab_size): the dot product of a state and each token's row.
+
+        Autocast rounds them in training only: in bfloat16 the best tokens often tie, and a search would take any.
+        """
+        if self.training:
+            return F.linear(states, self.weight)
+        with torch.autocast(states.device.type, enabled=False):
+            return F.linear(states.to(self.weight.dtype), self.weight)

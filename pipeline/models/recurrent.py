@@ -4,7 +4,7 @@ The mechanism is the article's (README), with Luong et al. 2015 for what it leav
 
     HS = encoder states          (batch, src_len, d_model)     `memory.states`
     H  = decoder states          (batch, tgt_len, d_model)     `hidden`
-    A  = softmax(H · HSᵀ)        (batch, tgt_len, memory_len)  `alignment`, Luong eq. 7–8
+    A  = softmax(H · HSᵀ)        (batch, tgt_len, memory_len)  `alignment`, Luong eq. 7, "dot"
     C  = A · HS                  (batch, tgt_len, d_model)     `context`
     Y  = W_s tanh(W_c [C; H])    (batch, tgt_len, vocab_size)  `logits`, Luong eq. 5–6
 

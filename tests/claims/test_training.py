@@ -38,9 +38,12 @@ def test_network_and_batches_are_on_the_device_of_trainings(device):
     assert seen.value.args[0] == {device}
 
 
-def test_outside_trainings_are_on_the_cpu_again():
-    with training_on("meta"):
-        pass
+def test_outside_trainings_are_on_the_cpu_again_and_cudnn_as_before():
+    for before in (True, False):
+        torch.backends.cudnn.allow_tf32 = before
+        with training_on("meta"):
+            assert not torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.allow_tf32 is before
     trained = network()
     train(trained, draw, Training(1, batch_size=3), seed=1)
     assert {weights.device.type for weights in trained.parameters()} == {"cpu"}
