@@ -106,19 +106,19 @@ def translation_run(model: str, d_model: int, steps: int, longest: int, sentence
         translation, and 1 where that is right. `parameters`: without token vectors. `history`: nats per token of
         training, the mean of each tenth.
     """
-    words = translation.words(longest)
-    check_parameters(words.vocab_size, d_model)
+    words = translation.vocabulary(longest)
+    check_parameters(words.size, d_model)
     tests = translation.test_sentences(sentences, longest, words)
     kept_apart = {pair.src for pair in tests}
     torch.manual_seed(seed)
-    network = network_of(model, words.vocab_size, d_model)
+    network = network_of(model, words.size, d_model)
 
     def draw(rng: np.random.Generator) -> EncodedPair:
         return words.encode(translation.unseen(rng, longest, kept_apart))
 
     history = train(network, draw, Training(steps), seed)
     batch = batch_of([words.encode(pair) for pair in tests])
-    found = greedy(network, batch.src, batch.src_mask, symbols(words.vocab_size))
+    found = greedy(network, batch.src, batch.src_mask, symbols(words.size))
     references, translations = [pair.tgt for pair in tests], [words.decode(ids) for ids in found.ids[:, 0].tolist()]
     return {
         "nats": forced_nats(network, batch).sum(1).tolist(),

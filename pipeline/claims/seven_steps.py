@@ -129,11 +129,11 @@ def heads_run(d_model: int, steps: int, longest: int, sentences: int, seed: int)
         of target words with a sure link. `outside`: the weight that these have on source words without a link to them,
         added up, in each head of cross-attention, (sentences, heads).
     """
-    words = translation.words(longest)
+    words = translation.vocabulary(longest)
     tests = translation.test_sentences(sentences, longest, words)
     kept_apart = {pair.src for pair in tests}
     torch.manual_seed(seed)
-    network = TransformerSeq2Seq(words.vocab_size, "all", d_model, 2 * d_model, dropout=0.0).eval()
+    network = TransformerSeq2Seq(words.size, "all", d_model, 2 * d_model, dropout=0.0).eval()
     batch = batch_of([words.encode(pair) for pair in tests])
     untrained = head_deviations(network, batch.src, batch.src_mask)
     train(network, lambda rng: words.encode(translation.unseen(rng, longest, kept_apart)), Training(steps), seed)
