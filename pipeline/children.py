@@ -8,9 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 
+def processors() -> int:
+    """Those that this process may use: in a job of a queue, or a container, fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def threads_each(threads: int | None, jobs: int, num_commands: int) -> int:
     """How many of `threads` (all processors, if None) each command gets where `jobs` of `num_commands` run at once."""
-    return max(1, (threads or os.cpu_count() or 1) // min(jobs, num_commands))
+    return max(1, (threads or processors()) // min(jobs, num_commands))
 
 
 def with_threads(threads: int) -> dict[str, str]:

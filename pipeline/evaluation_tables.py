@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.plots import Curve, Point, model_label
-from pipeline.report import OTHER_TOKENS, band_label, markdown_table, shown_p_value
+from pipeline.report import OTHER_TOKENS, band_label, drawn_bands, markdown_table, shown_p_value
 
 _NAMES = {
     "nats_per_token": "nats/token",
@@ -29,7 +29,7 @@ def evaluation_tables(content: dict[str, Any]) -> str:
         f"[In brackets: 95 % intervals.] {content['intervals']}",
         "Teacher-forced: each model is given the reference up to the word it predicts.",
         _model_table(models, [*_TEACHER_FORCED, "perplexity"]),
-        f"Translated freely: {_search_name(search)}.",
+        f"Translated freely: {search_name(search)}.",
         _model_table(models, free),
         "Signatures: " + "; ".join(f"{_NAMES[name]} `{text}`" for name, text in content["signatures"].items()) + ".",
     ]
@@ -58,7 +58,8 @@ def evaluation_tables(content: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _search_name(search: dict[str, Any]) -> str:
+def search_name(search: dict[str, Any]) -> str:
+    """ "greedy search", or what kind of beam search."""
     if search["beam"] == 1:
         return "greedy search"
     return f"beam search with {search['beam']} hypotheses, length penalty α = {search['alpha']:g}"
@@ -193,19 +194,18 @@ def ends(estimate: dict[str, Any], scale: float) -> list[float | None]:
 
 
 def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
-    """A measure against source length with its intervals, one curve per model; empty bands are left out."""
-    filled = [band for band in bands if band["n"]]
+    """A measure against source length with its intervals, one curve per model; of `drawn_bands`."""
+    drawn = drawn_bands(bands)
     scale = 100 if measure in _SHARES else 1
     curves = []
-    for name in filled[0]["models"]:
+    for name in drawn[0]["models"]:
         points = [
-            Point(f"{band_label(band)}\nn={band['n']}", *ends(band["models"][name][measure], scale)) for band in filled
+            Point(f"{band_label(band)}\nn={band['n']}", *ends(band["models"][name][measure], scale)) for band in drawn
         ]
         curves.append(Curve(model_label(name), name, points))
     return curves
 
 
 def first_beyond(bands: Sequence[dict[str, Any]]) -> int | None:
-    """The place of the first filled band beyond the lengths of training; None where there is none."""
-    filled = [band for band in bands if band["n"]]
-    return next((place for place, band in enumerate(filled) if band["beyond_training"]), None)
+    """The place of the first drawn band beyond the lengths of training; None where there is none."""
+    return next((place for place, band in enumerate(drawn_bands(bands)) if band["beyond_training"]), None)

@@ -16,6 +16,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.patches import Patch, Rectangle
 
 from pipeline.printable import printable
 
@@ -131,10 +132,21 @@ class PanelMap(NamedTuple):
         return self.weights / self.darkest
 
 
+_FRAME = {"fill": False, "edgecolor": "#D55E00", "linewidth": 1.2}  # of a gold link
+_DASHED_FRAME = (0, (2, 1.5))
+
+
+class GoldLinks(NamedTuple):
+    """The right links of a sentence pair, as (source word, target word): the sure ones, and those that may be too."""
+
+    sure: Set[tuple[int, int]] = frozenset()
+    possible: Set[tuple[int, int]] = frozenset()
+
+
 def alignment_panel(
-    maps: Sequence[PanelMap], gold: Set[tuple[int, int]] = frozenset(), scale_label: str = "attention weight"
+    maps: Sequence[PanelMap], gold: GoldLinks = GoldLinks(), scale_label: str = "attention weight"
 ) -> Figure:
-    """Alignment maps side by side; `gold` links (source word, target word) are framed."""
+    """Alignment maps side by side; links of `gold` are framed, the possible ones by dashes."""
     use_fonts_for([*(word for m in maps for word in (m.title, *m.src_words, *m.tgt_words))])
     rows = max(len(m.tgt_words) for m in maps)
     margin = 0.085 * max(len(word) for m in maps for word in m.tgt_words) + 0.35
@@ -146,12 +158,16 @@ def alignment_panel(
     )
     axes = figure.subplots(1, len(maps), squeeze=False, width_ratios=widths)[0]
     for axis, shown in zip(axes, maps, strict=True):
-        framed = gold if shown.weights.shape[1] > 1 else frozenset()
+        framed = gold if shown.weights.shape[1] > 1 else GoldLinks()
         image = _draw_map(axis, shown.shades, shown.src_words, shown.tgt_words, framed)
         axis.set_title(printable(shown.title), fontsize=10, pad=8, parse_math=False)
     colour_bar = figure.colorbar(image, ax=list(axes), fraction=0.025, pad=0.01, aspect=30)
     colour_bar.set_label(scale_label, fontsize=8)
     colour_bar.ax.tick_params(labelsize=7)
+    frames = [(gold.sure, "a right link", "-"), (gold.possible, "a link that may be drawn", _DASHED_FRAME)]
+    handles = [Patch(**_FRAME, linestyle=style, label=label) for links, label, style in frames if links]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
 
@@ -170,7 +186,7 @@ def heads_figure(
     for row, (name, weights) in enumerate(maps):
         for head, axis in enumerate(axes[row]):
             words = (keys if row == 0 else None, queries if head == 0 else None)
-            _draw_map(axis, weights[head], *words, frozenset(), fontsize=5.5)
+            _draw_map(axis, weights[head], *words, GoldLinks(), fontsize=5.5)
             axis.set_title(f"{name}, head {head + 1}", fontsize=7)
     figure.suptitle(printable(heading), fontsize=10, parse_math=False)
     return figure
@@ -237,6 +253,8 @@ def curves_figure(
     axis.set_ylabel(y_label)
     if is_percentage:
         axis.set_ylim(-3, 103)
+    else:
+        axis.set_ylim(bottom=0)
     axis.grid(axis="y", alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
@@ -249,7 +267,7 @@ def _draw_map(
     weights: np.ndarray,
     src: Sequence[str] | None,
     tgt: Sequence[str] | None,
-    gold: Set[tuple[int, int]],
+    gold: GoldLinks,
     fontsize: float = 8,
 ) -> AxesImage:
     """One map; where words are None, none stand at that side."""
@@ -267,10 +285,7 @@ def _draw_map(
     axis.hlines(np.arange(rows - 1) + 0.5, -0.5, columns - 0.5, color="0.9", linewidth=0.5)
     for spine in axis.spines.values():
         spine.set_color("0.6")
-    for column, row in gold:
-        axis.add_patch(
-            matplotlib.patches.Rectangle(
-                (column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=1.2
-            )
-        )
+    for links, style in ((gold.possible, _DASHED_FRAME), (gold.sure, "-")):
+        for column, row in links:  # over the lines between cells, which have zorder 2
+            axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **_FRAME, linestyle=style, zorder=3))
     return image

@@ -1,10 +1,12 @@
 """Tables made from results, never typed. No torch here."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from pipeline.plots import Curve, Point, model_label, model_order
+from pipeline.statistics import ENOUGH_SENTENCES
 
 # In the place of a difference per token, where two models count different ones.
 OTHER_TOKENS = "other tokens"
@@ -36,12 +38,29 @@ def results_table(results: Sequence[dict[str, Any]], *, with_minutes: bool = Tru
 
 
 def run_labels(results: Sequence[dict[str, Any]]) -> list[str]:
-    """The name of each run: its model's, with the seed where several runs are of one model."""
+    """The name of each run: its model's, with the seed where several runs are of one model, and with what is its own of
+    its path, `run`, where these have one seed."""
     models = [result["model"] for result in results]
-    return [
+    labels = [
         model_label(result["model"]) + (f", seed {result['seed']}" if models.count(result["model"]) > 1 else "")
         for result in results
     ]
+    paths: dict[str, list[Path]] = {}
+    for label, result in zip(labels, results, strict=True):
+        if labels.count(label) > 1:
+            paths.setdefault(label, []).append(result["run"])
+    own = {label: iter(_own_parts(of_label)) for label, of_label in paths.items()}
+    return [f"{label} ({next(own[label])})" if label in own else label for label in labels]
+
+
+def _own_parts(paths: Sequence[Path]) -> list[str]:
+    """Of each path what is left without the parts with which all begin, and end."""
+    parts = [list(path.parts) for path in paths]
+    for place in (0, -1):
+        while min(map(len, parts)) > 1 and len({of_path[place] for of_path in parts}) == 1:
+            for of_path in parts:
+                of_path.pop(place)
+    return ["/".join(of_path) for of_path in parts]
 
 
 def means_over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,6 +125,15 @@ def length_table(results: Sequence[dict[str, Any]], value: str = "exact_match") 
     return markdown_table(header, rows)
 
 
+def drawn_bands(bands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The bands of length that are drawn: those with sentences enough for an interval; if none has, all with any.
+
+    A curve would cross another by the luck of two sentences.
+    """
+    filled = [band for band in bands if band["n"]]
+    return [band for band in filled if band["n"] >= ENOUGH_SENTENCES] or filled
+
+
 def curves_by_length(results: Sequence[dict[str, Any]], value: str) -> list[Curve]:
     """A score against source length, one curve per run; shares in percent."""
     results = in_order(results)
@@ -116,8 +144,7 @@ def curves_by_length(results: Sequence[dict[str, Any]], value: str) -> list[Curv
             result["model"],
             [
                 Point(f"{band_label(band)}\nn={band['n']}", scale * band[value])
-                for band in result["test"]["by_source_length"]
-                if band["n"]
+                for band in drawn_bands(result["test"]["by_source_length"])
             ],
         )
         for label, result in zip(run_labels(results), results, strict=True)

@@ -209,6 +209,8 @@ def _scores(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None
                 Score(model_label(name), model_colour(name), *evaluation_tables.ends(values[measure], scale))
                 for name, values in evaluation["scores"]["models"].items()
             ]
+        searched = evaluation_tables.search_name(evaluation["search"]) if evaluation else "greedy search"
+        how = how.replace("translated freely", searched)
         largest = max(max(score.value, score.high or 0) for score in of_models)
         top = (largest or 1) if measure == "nats_per_token" else 100
         digits = "%.3f" if measure == "nats_per_token" else "%.1f"

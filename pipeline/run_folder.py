@@ -114,13 +114,14 @@ class RunFolder:
                 f"{self.last} cannot be gone on from: it lacks {', '.join(missing)}, so it was made by another version "
                 "of this project or for translating only; RETRAIN=1 trains anew and keeps the earlier run"
             )
+        if _best_loss(checkpoint) is not None and not self.best.is_file():
+            raise UserError(f"{self.best} is gone, which would be scored in the end; bring it back, or RETRAIN=1")
         return checkpoint
 
     def best_step_and_loss(self) -> tuple[int, float]:
         """The step of the best checkpoint and its validation loss in nats per token."""
         checkpoint = read_checkpoint(self.best)
-        states = (state for name, state in checkpoint["callbacks"].items() if name.startswith("Checkpoints"))
-        return checkpoint["global_step"], next(states)["best"]
+        return checkpoint["global_step"], _best_loss(checkpoint)
 
     def refuse_other_settings(self, settings: dict[str, Any]) -> None:
         """Compares flat `settings` (see `settings_of`) with those that the run here was started with.
@@ -222,6 +223,12 @@ class TrainedRun(NamedTuple):
     folder: Path | None
     seed: int
     data: dict[str, Any]
+
+
+def _best_loss(checkpoint: dict[str, Any]) -> float | None:
+    """The lowest validation loss until then; None before the first validation."""
+    states = (state for name, state in checkpoint["callbacks"].items() if name.startswith("Checkpoints"))
+    return next(states, {}).get("best")
 
 
 def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:

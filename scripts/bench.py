@@ -44,7 +44,7 @@ from pipeline.bench.searching import measure_search
 from pipeline.bench.to_score import train_to_score
 from pipeline.bench.training import measure_training
 from pipeline.bench_table import bench_table, gpu_table, to_score_table
-from pipeline.children import threads_each
+from pipeline.children import processors, threads_each
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
@@ -187,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", default="toy", help="toy, multi30k, a folder, or owner/name on the Hub")
     parser.add_argument("--vocab_size", type=int, default=9728, help="rows of the joint vocabulary")
     parser.add_argument("--batch_tokens", type=int, default=4096, help="most target tokens of a batch, with padding")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=int, default=processors(), help="CPU threads (default: all cores)")
     parser.add_argument("--rounds", type=int, default=5, help="windows per way")
     parser.add_argument("--steps", type=int, default=6, help="optimiser steps per window")
     parser.add_argument("--search_steps", type=int, default=100, help="training steps before search is timed")

@@ -15,7 +15,6 @@ has the rule, each page in pipeline/claims/ its criterion.
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import claim_texts
 from pipeline.atomic import write_text
+from pipeline.children import processors
 from pipeline.circumstances import commit
 from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("claims", nargs="*", default=[], help=f"which: {' '.join(PAGES)}; default: all")
     parser.add_argument("--profile", choices=("quick", "full"), default="quick", help="size of the grids")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once (default: one per core)")
+    parser.add_argument("--jobs", type=int, default=processors(), help="how many at once (default: one per core)")
     parser.add_argument("--text", help="natural text for C0, C1 and C7: a Multi30k folder, or multi30k from the Hub")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where trainings run (auto: a GPU if any)"

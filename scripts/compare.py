@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
-from pipeline.plots import alignment_panel, curves_figure
+from pipeline.plots import GoldLinks, alignment_panel, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
 from pipeline.report_content import read_results
 from pipeline.results import read_translations
@@ -40,9 +40,9 @@ def compare(runs: list[Path], out: Path) -> None:
     for line in what_is_equal(results):
         print(line)
     synthetic = results[0]["corpus"]["is_synthetic"]
-    value, axis_label = (
-        ("exact_match", "translated exactly right (%)") if synthetic else ("nats_per_token", "nats/token")
-    )
+    value, axis_label = ("nats_per_token", "nats/token")
+    if synthetic:
+        value, axis_label = ("exact_match", "translated exactly right (%), greedy search")
     print(f"\n{'Exact match' if synthetic else 'BLEU'} on the test set by source length:\n")
     print(length_table(results, "exact_match" if synthetic else "bleu"))
 
@@ -52,6 +52,8 @@ def compare(runs: list[Path], out: Path) -> None:
     heading = f"{'Exact match' if synthetic else 'Nats per target token'} by source length ({corpus}, test set)"
     figures = {"length": curves_figure(curves, "source length (words)", axis_label, heading, is_percentage=synthetic)}
     translators = [Translator.load(run / "checkpoints" / "best.ckpt") for run in runs]
+    if len({translator.tokenizer.proto for translator in translators}) > 1:
+        print("\nThese runs cut words into different tokens: nats/token and tokens right do not compare.")
     for number, pair in enumerate(_sentences(runs[0]), 1):
         figures[f"alignment_{number}"] = _panel(labels, translators, pair)
     _write(figures, out)
@@ -64,8 +66,8 @@ def _panel(labels: list[str], translators: list[Translator], pair: SentencePair)
         panel_of(label, mean_cross_map(translator.word_maps(pair.src, pair.tgt)))
         for label, translator in zip(labels, translators, strict=True)
     ]
-    gold = {(link.src, link.tgt) for link in pair.links if link.is_sure}
-    return alignment_panel(maps, gold=gold)
+    sure, possible = ({(x.src, x.tgt) for x in pair.links if x.is_sure is wanted} for wanted in (True, False))
+    return alignment_panel(maps, GoldLinks(sure, possible))
 
 
 def _sentences(run: Path) -> list[SentencePair]:

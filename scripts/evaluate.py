@@ -64,7 +64,9 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
 def _draw(content: dict[str, Any], out: Path) -> None:
     corpus = content["corpus"]
     free, free_label = ("exact_match", "translated exactly right (%)") if corpus["is_synthetic"] else ("bleu", "BLEU")
-    for measure, label in (("nats_per_token", "nats per target token (teacher-forced)"), (free, free_label)):
+    search = "greedy search" if content["search"]["beam"] == 1 else f"beam {content['search']['beam']}"
+    labels = {"nats_per_token": "nats per target token (teacher-forced)", free: f"{free_label}, {search}"}
+    for measure, label in labels.items():
         parts = {"": content["scores"]["by_length"]}
         parts |= {f", {j['k']} sentences joined": j["scores"]["by_length"] for j in content.get("concatenated", [])}
         for number, (what, bands) in enumerate(parts.items(), 1):

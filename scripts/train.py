@@ -36,6 +36,7 @@ from pipeline.task import TranslationTask
 from scripts.train_options import (
     refuse_missing_accelerator,
     refuse_other_monitors,
+    refuse_other_strategies,
     refuse_to_end_unvalidated,
     refuse_values_out_of_range,
     refuse_what_is_not_done,
@@ -168,6 +169,7 @@ class TranslationCLI(LightningCLI):
         return super().instantiate_trainer(**{**kwargs, **own})
 
     def before_fit(self) -> None:
+        refuse_other_strategies(self.trainer)
         # Whatever is wrong with the corpus is found here, before anything is written.
         self.datamodule.prepare_data()
         self.datamodule.setup()
@@ -195,7 +197,8 @@ class TranslationCLI(LightningCLI):
         folder.lock()
         folder.refuse_other_state(self._found)
         if step is None and folder.has_run:
-            print(f"the earlier run is kept in {folder.set_aside()}; if this one is stopped, go on without RETRAIN")
+            advice = "; if this one is stopped, go on without RETRAIN" if self.config.fit.retrain else ""
+            print(f"the earlier run is kept in {folder.set_aside()}{advice}")
             folder.lock()
         folder.clear()
         if step is not None:

@@ -6,6 +6,7 @@ the other, or with --jobs side by side.
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -135,9 +136,7 @@ def _one_after_the_other(commands: Sequence[list[str]]) -> None:
         print(f"Training {len(commands)} models one after the other.", flush=True)
     for command in commands:
         print(f"\n$ python {shlex.join(command[1:])}", flush=True)
-        status = _run(command)
-        if status:
-            sys.exit(status)
+        _exit_if_failed(_run(command), command)
 
 
 def _side_by_side(commands: Sequence[list[str]], jobs: int) -> None:
@@ -151,9 +150,25 @@ def _side_by_side(commands: Sequence[list[str]], jobs: int) -> None:
         return status
 
     with ThreadPoolExecutor(jobs) as pool, Children() as children:
-        for call in as_completed([pool.submit(run, command) for command in commands]):
-            if call.result():
-                sys.exit(call.result())
+        calls = {pool.submit(run, command): command for command in commands}
+        for call in as_completed(calls):
+            _exit_if_failed(call.result(), calls[call])
+
+
+def _exit_if_failed(status: int, command: Sequence[str]) -> None:
+    """Ends with the `status` of a command, which has said why, unless that is 0.
+
+    Raises:
+        UserError: It was ended by a signal, and so could not say why.
+    """
+    if status < 0:
+        why = ", as the system does where memory runs out" if status == -signal.SIGKILL else ""
+        raise UserError(
+            f"{shlex.join(command[1:])} was ended by {signal.Signals(-status).name}{why}; the same command goes on "
+            "from its last checkpoint. Where memory is short: fewer JOBS"
+        )
+    if status:
+        sys.exit(status)
 
 
 def _run(command: list[str]) -> int:

@@ -8,6 +8,7 @@ import math
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from pipeline.checkpoint_file import checked_name
 from pipeline.data.tokenizer import MAX_VOCAB_SIZE
@@ -23,6 +24,8 @@ _RANGES = {
     "data.batch_tokens": (1, math.inf),
     "data.eval_batch_tokens": (1, math.inf),
     "trainer.accumulate_grad_batches": (1, math.inf),
+    "trainer.gradient_clip_val": (0, math.inf),
+    "trainer.check_val_every_n_epoch": (1, math.inf),
 }
 
 
@@ -30,6 +33,8 @@ def refuse_values_out_of_range(config: Namespace) -> None:
     """Raises UserError for a number that a library would refuse later."""
     for name, (least, most) in _RANGES.items():
         value = config[name]
+        if value is None:
+            continue  # as it may be where Lightning gives it a meaning
         if isinstance(value, bool) or not least <= value <= most:
             wanted = f"at least {least}" if most == math.inf else f"from {least} to {most}"
             raise UserError(f"--{name} is {value}; it must be {wanted}")
@@ -132,6 +137,8 @@ def refuse_to_end_unvalidated(trainer: pl.Trainer, num_batches: int) -> None:
             "share of an epoch"
         )
     interval = trainer.val_check_interval
+    if not interval:
+        raise UserError("--trainer.val_check_interval is 0; give a number of batches or a share of an epoch")
     interval = interval if isinstance(interval, int) else max(1, int(num_batches * interval))
     every = trainer.check_val_every_n_epoch
     if every is not None and interval > num_batches:
@@ -165,3 +172,15 @@ def refuse_other_monitors(trainer: pl.Trainer) -> None:
         monitor = getattr(callback, "monitor", None)
         if monitor is not None and monitor not in VALIDATION_SCORES:
             raise UserError(f"{type(callback).__name__} monitors {monitor!r}; there are {', '.join(VALIDATION_SCORES)}")
+
+
+def refuse_other_strategies(trainer: pl.Trainer) -> None:
+    """Raises UserError for a strategy whose checkpoints cannot be scored here, or that clips gradients part by part."""
+    strategy = trainer.strategy
+    if isinstance(strategy, SingleDeviceStrategy):
+        return
+    if not isinstance(strategy, DDPStrategy) or strategy._start_method != "popen":
+        raise UserError(
+            "--trainer.strategy must be auto or ddp, in a process that Python was started for (no notebook): what "
+            "others train could not be scored here, or its gradients would be clipped part by part"
+        )

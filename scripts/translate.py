@@ -34,7 +34,7 @@ from scripts.prompt import prompt
 
 
 class Model:
-    """A translator and what it is called among the others: its model's name, with its seed and file where needed."""
+    """A translator and what it is called among the others: its model's name, with its seed and place where needed."""
 
     def __init__(self, translator: Translator, label: str) -> None:
         self.translator = translator
@@ -48,11 +48,8 @@ def load_models(paths: Sequence[Path], device: str) -> list[Model]:
         UserError: There are none, or they were trained on different texts.
     """
     loaded = load_together(find_runs(paths), device)
-    labels = run_labels([{"model": translator.name, "seed": run.seed} for run, translator in loaded])
-    return [
-        Model(translator, label if labels.count(label) == 1 else f"{label} ({run.checkpoint})")
-        for (run, translator), label in zip(loaded, labels, strict=True)
-    ]
+    labels = run_labels([{"model": one.name, "seed": run.seed, "run": run.checkpoint} for run, one in loaded])
+    return [Model(translator, label) for (_, translator), label in zip(loaded, labels, strict=True)]
 
 
 def translate_filter(models: Sequence[Model], search: Search, options: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ from tests.prepared_python import run_module
 
 ROOT = Path(__file__).parent.parent
 SMALL = [
-    *("-c", "configs/base.yaml", "-c", "configs/corpus/other.yaml"),
     *("--data.vocab_size", "700", "--data.batch_tokens", "128", "--trainer.accelerator", "cpu"),
     *("--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar", "false"),
     *("--alignment_maps", "false"),  # they would take more than half of the time
@@ -50,9 +49,15 @@ def fit(corpus: Path, tmp_path: Path, model: str, *more: str, expect: int | None
 
 def fit_arguments(corpus: Path, tmp_path: Path, model: str, *more: str) -> list[str]:
     sizes = TRANSFORMER_SIZES if model == "transformer" else GRU_SIZES
-    files = [*SMALL[:4], "-c", f"configs/model/{model}.yaml", *SMALL[4:], *sizes]
     folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache")]
-    return ["fit", *files, *folders, "--runs_dir", str(tmp_path / "runs"), *more]
+    return ["fit", *files_of(model), *SMALL, *sizes, *folders, "--runs_dir", str(tmp_path / "runs"), *more]
+
+
+def files_of(model: str) -> list[str]:
+    """The settings that `make train` gives a model on a corpus of one's own."""
+    names = ("base", "corpus/other", f"model/{model}", f"other/{model}")
+    there = [f"configs/{name}.yaml" for name in names if (ROOT / "configs" / f"{name}.yaml").is_file()]
+    return [word for path in there for word in ("-c", path)]
 
 
 def weights_of(path: Path) -> dict[str, torch.Tensor]:

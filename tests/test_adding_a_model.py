@@ -79,7 +79,7 @@ def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_with
 def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp_path, monkeypatch, capsys):
     corpus = write_corpus(tmp_path / "little")
     folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache"), "--runs_dir", str(tmp_path)]
-    files = [*SMALL[:4], "-c", "configs/model/conv.yaml", *SMALL[4:]]
+    files = ["-c", "configs/base.yaml", "-c", "configs/corpus/other.yaml", "-c", "configs/model/conv.yaml", *SMALL]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train", "fit", *files, *GRU_SIZES, *folders])
     train.main()

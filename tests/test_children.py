@@ -1,7 +1,14 @@
 import os
 import sys
 
-from pipeline.children import Children, with_threads
+from pipeline.children import Children, threads_each, with_threads
+
+
+def test_threads_are_shared_out_of_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    assert [threads_each(None, jobs, 3) for jobs in (1, 2, 3, 8)] == [4, 2, 1, 1]
+    assert threads_each(6, 3, 3) == 2
 
 
 def test_a_number_of_threads_that_the_user_set_wins(monkeypatch):

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipeline.curves import scalar_curves
 from pipeline.data.loading import load_corpus
+from pipeline.errors import UserError
 from pipeline.evaluation.scores import score_pairs
 from pipeline.metrics import teacher_forced
 from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
 from scripts import compare, train, train_all
-from tests.commands import GRU_SIZES, SMALL, fit, fit_arguments, run, weights_of, write_corpus
+from tests.commands import GRU_SIZES, SMALL, files_of, fit, fit_arguments, run, weights_of, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def trained(corpus, tmp_path_factory) -> Path:
     """The three models trained by `train_all`, as `make train` does it; returns the folder of the corpus's runs."""
     tmp_path = tmp_path_factory.mktemp("trained")
     done = run(
-        *("--corpus", str(corpus), "--runs_dir", str(tmp_path / "runs"), "--", *SMALL[4:]),
+        *("--corpus", str(corpus), "--runs_dir", str(tmp_path / "runs"), "--", *SMALL),
         *("--data.cache_dir", str(tmp_path / "cache"), "--alignment_maps", "true"),
         module="scripts.train_all",
     )
@@ -109,7 +112,7 @@ def test_a_finished_run_is_reported_and_not_trained_again(corpus, trained):
         "--data.cache_dir",
         str(trained.parent.parent / "cache"),
     ]
-    again = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *options]
+    again = [*files_of("gru"), *SMALL, *options]
     done = run("fit", *again)
     assert "is finished" in done.stdout
     assert results.stat().st_mtime_ns == before
@@ -123,7 +126,7 @@ def test_a_finished_run_is_not_reported_for_another_text(corpus, trained, tmp_pa
     shutil.copytree(corpus, other)
     (other / "test.jsonl").write_text('{"en": "a dog .", "de": "ein Hund ."}\n')
     folders = ["--data.corpus", str(other), "--runs_dir", str(trained.parent), "--data.cache_dir", str(tmp_path)]
-    said = refuse(train.main, "fit", *SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *folders)
+    said = refuse(train.main, "fit", *files_of("gru"), *SMALL, *folders)
     assert "was trained on another text" in said
 
 
@@ -141,7 +144,8 @@ def test_a_best_checkpoint_without_a_last_one_is_kept(corpus, tmp_path, options)
     best = tmp_path / "runs/little/gru/seed1/checkpoints/best.ckpt"
     best.parent.mkdir(parents=True)
     best.write_bytes(b"somebody's")
-    fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", *options)
+    said = fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1", *options).stdout
+    assert ("go on without RETRAIN" in said) is ("--retrain" in options)
     [kept] = (tmp_path / "runs/little/gru").glob("seed1.*")
     assert (kept / "checkpoints/best.ckpt").read_bytes() == b"somebody's"
     assert (best.parents[1] / "results.json").is_file()
@@ -153,12 +157,16 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
     folder = runs / "little" / "gru" / "seed1"
     (folder / "results.json").unlink()
     last = folder / "checkpoints" / "last.ckpt"
-    files = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], "--data.corpus", str(corpus)]
+    files = [*files_of("gru"), *SMALL, "--data.corpus", str(corpus)]
     folders = ["--runs_dir", str(runs), "--data.cache_dir", str(trained.parent.parent / "cache")]
     last.write_bytes(last.read_bytes()[:-100])
     assert "last.ckpt was changed or damaged after it was written" in refuse(train.main, "fit", *files, *folders)
     last.with_name("last.ckpt.sha256").unlink()
     assert "last.ckpt is not a checkpoint of this project" in refuse(train.main, "fit", *files, *folders)
+    shutil.copyfile(trained / "gru" / "seed1" / "checkpoints" / "last.ckpt", last)
+    best = last.with_name("best.ckpt").rename(tmp_path / "elsewhere.ckpt")
+    assert "best.ckpt is gone, which would be scored" in refuse(train.main, "fit", *files, *folders)
+    best.rename(last.with_name("best.ckpt"))
     shutil.copyfile(trained / "transformer" / "seed1" / "checkpoints" / "last.ckpt", last)
     assert "holds the weights of another model" in refuse(train.main, "fit", *files, *folders)
 
@@ -178,6 +186,10 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--seed_everything", "-1"], "--seed_everything is -1; it must be from 0 to 4294967295"),
         (["--seed_everything", "true"], "--seed_everything is True; it must be from 0 to 4294967295"),
         (["--trainer.accumulate_grad_batches", "0"], "--trainer.accumulate_grad_batches is 0; it must be at least 1"),
+        (["--trainer.gradient_clip_val", "-1"], "--trainer.gradient_clip_val is -1; it must be at least 0"),
+        (["--trainer.check_val_every_n_epoch", "0"], "--trainer.check_val_every_n_epoch is 0; it must be at least 1"),
+        (["--trainer.val_check_interval", "0"], "--trainer.val_check_interval is 0; give a number of batches"),
+        (["--trainer.strategy", "ddp_fork", "--trainer.devices", "2"], "--trainer.strategy must be auto or ddp"),
         (["--trainer.max_steps", "3"], "training would end after 3 batches, before its first validation, after 10"),
         (["--trainer.check_val_every_n_epoch", "3"], "end after 20 batches, before its first validation, after 30"),
         (
@@ -210,7 +222,7 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
 )
 def test_bad_input_is_refused_before_training_and_leaves_no_run(corpus, tmp_path, refuse, options, message):
     folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache")]
-    files = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *GRU_SIZES, *folders]
+    files = [*files_of("gru"), *SMALL, *GRU_SIZES, *folders]
     said = refuse(train.main, "fit", *files, "--runs_dir", str(tmp_path / "runs"), *options)
     assert message in said
     assert "Traceback" not in said
@@ -231,7 +243,7 @@ def test_a_gpu_that_is_not_there_is_said_at_once(corpus, tmp_path, refuse):
 
 def test_models_can_be_trained_side_by_side_and_one_that_fails_ends_the_others(corpus, tmp_path):
     side_by_side = ["--corpus", str(corpus), "--runs_dir", str(tmp_path / "runs"), "--jobs", "2"]
-    small = [*SMALL[4:], "--data.cache_dir", str(tmp_path / "cache")]
+    small = [*SMALL, "--data.cache_dir", str(tmp_path / "cache")]
     models = ["--models", "gru gru_attention", "--"]
     failed = run(*side_by_side, *models, *small, "--data.max_len", "1", module="scripts.train_all", expect=2)
     assert "no training pair has both sides within 1 pieces" in failed.stdout
@@ -246,6 +258,7 @@ def test_models_can_be_trained_side_by_side_and_one_that_fails_ends_the_others(c
 
 def test_a_training_learns_at_the_rate_of_each_step_and_its_best_weights_are_what_is_scored(corpus, tmp_path):
     large = ["--model.network.init_args.d_embed", "32", "--model.network.init_args.d_model", "64"]
+    large += ["--model.network.init_args.embedding_scale", "1"]  # soon overfits
     options = ["--trainer.max_epochs", "12", "--model.lr", "0.03", "--model.warmup_steps", "10"]
     fit(corpus, tmp_path, "gru_attention", *large, *options)
     folder = tmp_path / "runs/little/gru_attention/seed1"
@@ -331,7 +344,7 @@ def test_no_models_is_an_error(tmp_path, refuse):
 
 def test_a_mistake_beside_retrain_leaves_the_finished_run_where_it_is(corpus, trained, refuse):
     folders = ["--data.corpus", str(corpus), "--runs_dir", str(trained.parent), "--data.src", "xx"]
-    files = [*SMALL[:4], "-c", "configs/model/gru.yaml", *SMALL[4:], *folders]
+    files = [*files_of("gru"), *SMALL, *folders]
     assert "no column 'xx'" in refuse(train.main, "fit", *files, "--retrain", "true")
     assert (trained / "gru" / "seed1" / "results.json").is_file()
 
@@ -382,3 +395,24 @@ def test_a_seed_is_of_weights_batches_and_dropout(tmp_path):
     assert (one["seed"], other["seed"]) == (1, 2)  # that of the dropout masks
     for key in ("initial_weights_hash", "batch_order_hash"):
         assert one[key] != other[key]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_training_that_the_system_kills_is_named_with_what_it_may_have_lacked(jobs):
+    command = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    train_them = train_all._one_after_the_other if jobs == 1 else partial(train_all._side_by_side, jobs=jobs)
+    with pytest.raises(UserError, match=r"was ended by SIGKILL, as .* memory runs out; the same command goes on"):
+        train_them([command] * jobs)
+
+
+def test_runs_of_one_model_and_seed_are_told_apart_and_other_tokens_are_said(corpus, tmp_path, capsys, monkeypatch):
+    for folder, size in (("one", "700"), ("other", "650")):
+        (tmp_path / folder).mkdir()
+        fit(corpus, tmp_path / folder, "gru", "--trainer.max_epochs", "1", "--data.vocab_size", size)
+    runs = [tmp_path / folder / "runs/little/gru/seed1" for folder in ("one", "other")]
+    compare.compare([runs[0]], tmp_path / "figures")
+    assert "do not compare" not in capsys.readouterr().out
+    compare.compare(runs, tmp_path / "figures")
+    said = capsys.readouterr().out
+    assert "cut words into different tokens: nats/token and tokens right do not compare" in said
+    assert all(f"GRU, no attention, seed 1 ({folder})" in said for folder in ("one", "other"))

@@ -6,6 +6,7 @@ import pytest
 from pipeline.plots import (
     MODEL_COLOURS,
     Curve,
+    GoldLinks,
     PanelMap,
     Point,
     alignment_panel,
@@ -43,8 +44,8 @@ def test_words_stand_on_both_axes():
 def test_gold_links_are_framed_only_where_there_are_source_words():
     one = PanelMap("a", np.ones((2, 1)), ["one vector"], ["der", "Hund"])
     both = PanelMap("b", np.eye(2), ["the", "dog"], ["der", "Hund"])
-    figure = alignment_panel([one, both], gold={(0, 0), (1, 1)})
-    assert [len(axis.patches) for axis in figure.axes[:2]] == [0, 2]
+    figure = alignment_panel([one, both], GoldLinks(sure={(0, 0), (1, 1)}, possible={(1, 0)}))
+    assert [len(axis.patches) for axis in figure.axes[:2]] == [0, 3]
 
 
 def test_every_head_of_every_layer_has_its_own_map():

@@ -14,35 +14,36 @@ class MemoryAdvice(Callback):
     """Says which batch was too large, and which setting makes batches smaller, when memory runs out."""
 
     def __init__(self) -> None:
-        self._shape = ""
-        self._setting = "--data.batch_tokens"
+        self._batch = ""
+        self._settings = "--data.batch_tokens, --data.max_len"
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        self._shape = _shape(batch)
-        self._setting = f"--data.batch_tokens (now {trainer.datamodule.batch_tokens})"
+        self._batch = _described(batch)
+        self._settings = f"--data.batch_tokens (now {trainer.datamodule.batch_tokens}), --data.max_len"
 
     def on_validation_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, *_: Any) -> None:
-        self._shape = _shape(batch)
-        self._setting = f"--data.eval_batch_tokens (now {trainer.datamodule.eval_batch_tokens})"
+        self._batch = _described(batch)
+        self._settings = f"--data.eval_batch_tokens (now {trainer.datamodule.eval_batch_tokens})"
 
     on_test_batch_start = on_validation_batch_start
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         if _is_out_of_memory(exception):
             raise UserError(
-                f"out of memory at step {trainer.global_step}, with a batch of {self._shape}; the last good checkpoint "
-                f"is kept. Lower {self._setting}, or --data.max_len, or the model's sizes; the run must then start "
-                "anew, with RETRAIN=1"
+                f"out of memory at step {trainer.global_step}{self._batch}; the last good checkpoint is kept. If "
+                "another program held the memory, give the same command again, which goes on. Else lower "
+                f"{self._settings} or the model's sizes; the run must then start anew, with RETRAIN=1"
             ) from exception
 
 
-def _shape(batch: Batch) -> str:
+def _described(batch: Batch) -> str:
     sentences, src_len = batch.src.shape
-    return f"{sentences} sentences × {src_len} source tokens and {batch.tgt_in.size(1)} target tokens"
+    return f", with a batch of {sentences} sentences × {src_len} source tokens and {batch.tgt_in.size(1)} target tokens"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    # On the CPU torch has no exception of its own for it.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    # On the CPU, and where a GPU is full before torch takes any, torch has no exception of its own for it.
+    said = ("can't allocate memory", "out of memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in said)

@@ -13,6 +13,7 @@ from rich.table import Column
 _FORECAST_STEPS = 30
 _WARMUP_STEPS = 5
 _LONG = 10 * 60  # seconds
+_FEW_EPOCHS = 5  # which a long training is told of
 
 
 class RunProgress(ProgressBar):
@@ -101,8 +102,8 @@ class RunProgress(ProgressBar):
         seconds = self._seconds_left(trainer)
         device = module.device.type.upper()
         message = f"{module.name}: about {readable_time(seconds)} on this hardware ({device}), validation not counted"
-        if seconds > _LONG:
-            message += '; for a quick run use CORPUS=toy, or fewer epochs: ARGS="--trainer.max_epochs 5"'
+        if seconds > _LONG and (trainer.max_epochs or 0) > _FEW_EPOCHS:
+            message += f'; for a quick run: CORPUS=toy, or RUNS=quick ARGS="--trainer.max_epochs {_FEW_EPOCHS}"'
         self.print(message)
 
     def print(self, *args: Any, **kwargs: Any) -> None:

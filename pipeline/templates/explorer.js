@@ -54,7 +54,7 @@
     const isVector = weights[0].length === 1 && sentence.src.length > 1;
     const keys = isVector ? [VECTOR] : sentence.src;
     const table = make("table", make("div", panel, { className: "map" }), { className: isVector ? "one" : "" });
-    table.setAttribute("aria-label", `${model.label}: rows are written words, columns are read words`);
+    table.setAttribute("aria-label", `${model.label}: rows are ${chosen.kind === "encoder" ? "reading" : "written"} words, columns are read words`);
     const top = make("tr", make("thead", table));
     make("td", top).style.cssText = "border: 0; background: none";
     keys.forEach((word) => {
@@ -108,7 +108,7 @@
         spans.forEach((span, k) => span.style.setProperty("--a", (0.6 * weights[row][k]) / full)),
       );
       const ranked = keys.map((key, k) => [weights[row][k], key]).sort((a, b) => b[0] - a[0]);
-      const read = ranked.slice(0, 3).filter(([weight]) => weight >= 5);
+      const read = ranked.slice(0, 3).filter(([weight], place) => place === 0 || weight >= 5);
       const word = panel.querySelectorAll("tbody th")[row].textContent;
       panel.querySelector(".reads").textContent =
         `${word} ← ` + read.map(([weight, key]) => `${key} ${(weight / 100).toFixed(2)}`).join(" · ");

@@ -147,7 +147,7 @@ def test_one_make_train_is_timed_until_each_model_has_its_score(little, tmp_path
     out = tmp_path / "out"
     folders = ["--cache_dir", str(tmp_path), "--runs_dir", str(tmp_path / "runs"), "--out", str(out)]
     wanted = ["--to_score", "gru=0", "gru_attention=100.5", "--jobs", "2", "--threads", "2", "--corpus", str(little)]
-    monkeypatch.setattr("sys.argv", ["bench", *wanted, *folders, "--", *SMALL[4:], *GRU_SIZES])
+    monkeypatch.setattr("sys.argv", ["bench", *wanted, *folders, "--", *SMALL, *GRU_SIZES])
     bench.main()
     found = json.loads((out / "to_score.json").read_text())
     reached, missed = found["models"]["gru"], found["models"]["gru_attention"]

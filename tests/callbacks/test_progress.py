@@ -55,3 +55,17 @@ def test_the_forecast_is_said_once_where_a_step_has_several_batches(capsys):
         trainer.global_step = batch // 4
         progress.on_train_batch_end(trainer, module)
     assert capsys.readouterr().out.count("on this hardware") == 1
+
+
+@pytest.mark.parametrize(("epochs", "is_told"), [(1, False), (5, False), (53, True)])
+def test_fewer_epochs_are_advised_where_there_are_more(monkeypatch, capsys, epochs, is_told):
+    trainer = SimpleNamespace(global_step=0, estimated_stepping_batches=10**6, is_global_zero=True, max_epochs=epochs)
+    module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cpu"))
+    monkeypatch.setattr("time.monotonic", lambda: float(trainer.global_step))  # a step takes a second
+    progress = RunProgress()
+    progress.on_train_start(trainer, module)
+    for trainer.global_step in range(1, 100):
+        progress.on_train_batch_end(trainer, module)
+    said = capsys.readouterr().out
+    assert "on this hardware" in said
+    assert ('for a quick run: CORPUS=toy, or RUNS=quick ARGS="--trainer.max_epochs 5"' in said) is is_told

@@ -105,7 +105,7 @@ def test_two_files_of_one_run_are_told_apart(runs):
     shutil.copy(checkpoints / "best.ckpt", checkpoints / "last.ckpt")
     models = load_models([checkpoints / "best.ckpt", checkpoints / "last.ckpt"], "cpu")
     assert [model.label for model in models] == [
-        f"GRU, no attention, seed 1 ({checkpoints / name})" for name in ("best.ckpt", "last.ckpt")
+        f"GRU, no attention, seed 1 ({name})" for name in ("best.ckpt", "last.ckpt")
     ]
 
 
