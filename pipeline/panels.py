@@ -8,7 +8,7 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from PIL import Image
@@ -123,10 +123,11 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
     if panel.marked is not None:
         axis.axhline(panel.marked, color="0.5", linewidth=1, linestyle=":")
     further = iter(_FURTHER * 4)
-    for line in panel.lines:
+    for number, line in enumerate(panel.lines):
         colour = model_colour(line.model) if line.model else next(further)
-        style = "--" if line.dashed else "-"
-        axis.plot(line.x, line.y, style, color=colour, label=line.label, marker="o", markersize=3.5, linewidth=1.8)
+        edge = 2.2 * _lying_over(panel, number)  # so that a line is seen behind others of the same height
+        sizes = {"linewidth": 1.8 + edge, "markersize": 3.5 + edge}
+        axis.plot(line.x, line.y, "--" if line.dashed else "-", color=colour, label=line.label, marker="o", **sizes)
         if line.low is not None and line.high is not None:
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if panel.x_log:
@@ -138,7 +139,20 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
     axis.set_ylabel(panel.y_label)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(framealpha=0.7, edgecolor="none", fontsize=7.5)  # readable also where a line runs behind it
+    # Readable also where a line runs behind it; handles as long as a dash needs to be seen beside the marker.
+    axis.legend(framealpha=0.7, edgecolor="none", fontsize=7.5, handlelength=4)
+
+
+def _lying_over(panel: LinePanel, number: int) -> int:
+    """How many later lines hide this one: all their points are as high, to 2 % of the panel's height."""
+    heights = [np.asarray(line.y, dtype=float) for line in panel.lines]
+    if panel.y_log:
+        heights = [np.log10(y, where=y > 0, out=np.full_like(y, np.nan)) for y in heights]
+    every, own = np.concatenate(heights), heights[number]
+    near = 0.02 * (np.nanmax(every) - np.nanmin(every))
+    return sum(
+        y.shape == own.shape and np.allclose(y, own, rtol=0, atol=near, equal_nan=True) for y in heights[number + 1 :]
+    )
 
 
 def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
@@ -147,15 +161,17 @@ def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
     if panel.log and (matrix > 0).any():
         norm = LogNorm(vmin=max(matrix[matrix > 0].min(), matrix.max() * 1e-8), vmax=matrix.max())
         matrix = np.ma.masked_less_equal(matrix, 0)
-    image = axis.imshow(matrix, cmap="Blues", norm=norm, aspect="auto", interpolation="nearest")
+    blues = matplotlib.colormaps["Blues"]
+    if norm:  # the smallest value is seen, and 0 alone is white
+        blues = ListedColormap(blues(np.linspace(0.15, 1, 256)))
+    image = axis.imshow(matrix, cmap=blues, norm=norm, aspect="auto", interpolation="nearest")
     if panel.columns is not None:
         axis.set_xticks(range(len(panel.columns)), panel.columns, fontsize=8, rotation=30, ha="right")
     if panel.rows is not None:
         axis.set_yticks(range(len(panel.rows)), panel.rows, fontsize=8)
     if panel.numbers:
-        largest = np.nanmax(matrix)
         for (row, column), value in np.ndenumerate(matrix):
-            ink = "white" if value > 0.6 * largest else "black"
+            ink = "white" if image.norm(value) > 0.6 else "black"
             axis.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8, color=ink)
     axis.set_xlabel(panel.x_label)
     axis.set_ylabel(panel.y_label)

@@ -30,6 +30,26 @@ def test_a_model_has_its_colour_and_other_lines_get_others():
     assert axis.lines[2].get_color() != "#D55E00"
 
 
+@pytest.mark.parametrize("y_log", [False, True])
+def test_a_line_under_others_is_wider_and_so_seen(y_log):
+    one, same, other = ([1.0, 4.0, 50.0], [1.01, 4.01, 50.0], [1.0, 9.0, 50.0])
+    lines = [Line(str(number), [1, 2, 3], y) for number, y in enumerate((one, same, other, one))]
+    axis = panels_figure("", [LinePanel("", "", "", lines, y_log=y_log)]).axes[0]
+    widths = [line.get_linewidth() for line in axis.lines]
+    assert widths[0] > widths[1] > widths[3]
+    assert widths[2] == widths[3]
+
+
+def test_on_a_logarithmic_scale_0_alone_is_white_and_numbers_are_legible():
+    matrix = [[0.0, 1e-3, 1e-2], [0.1, 0.3, 1.0]]
+    axis = panels_figure("", [MatrixPanel("", matrix, "", "", log=True, numbers=True)]).axes[0]
+    (image,) = axis.images
+    shades = {value: image.cmap(image.norm(value))[:3] for value in (1e-3, 1e-2, 0.1, 0.3, 1.0)}
+    assert max(sum(shade) for shade in shades.values()) < 2.9  # white is 3
+    darkness = {float(text.get_text()): text.get_color() for text in axis.texts if text.get_text() != "0"}
+    assert darkness == {value: "white" if sum(shade) < 1.5 else "black" for value, shade in shades.items()}
+
+
 @pytest.mark.parametrize("panel", [LINES._replace(lines=[]), MATRIX._replace(matrix=np.zeros((2, 2)))])
 def test_panels_without_numbers_are_drawn_empty(panel):
     panels_figure("", [panel]).canvas.draw()
