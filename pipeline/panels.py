@@ -150,9 +150,8 @@ def _lying_over(panel: LinePanel, number: int) -> int:
         heights = [np.log10(y, where=y > 0, out=np.full_like(y, np.nan)) for y in heights]
     every, own = np.concatenate(heights), heights[number]
     near = 0.02 * (np.nanmax(every) - np.nanmin(every))
-    return sum(
-        y.shape == own.shape and np.allclose(y, own, rtol=0, atol=near, equal_nan=True) for y in heights[number + 1 :]
-    )
+    alike = (y for y in heights[number + 1 :] if y.shape == own.shape)
+    return sum(np.allclose(y, own, rtol=0, atol=near, equal_nan=True) for y in alike)
 
 
 def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
