@@ -53,14 +53,18 @@ def is_cached(name: str) -> bool:
 def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict[str, list[SentencePair]]:
     """The three splits of a dataset on the Hub, from the local cache where the Hub does not answer.
 
+    Args:
+        name: "owner/name", or "owner/name:configuration" of a dataset that has several, of which one is wanted.
+
     Raises:
         UserError: Neither the Hub nor the cache has it, or a split or column is missing.
     """
     import datasets
     import huggingface_hub
 
+    dataset, _, configuration = name.partition(":")
     if not hub_answers():
-        if not is_cached(name):
+        if not is_cached(dataset):
             raise UserError(
                 f"the Hugging Face Hub does not answer and {name} is not cached; connect, or give a local folder with "
                 "train.jsonl, val.jsonl, test.jsonl (make train CORPUS=path/to/folder), or use CORPUS=toy"
@@ -68,7 +72,7 @@ def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict
         # Both have read the environment already when they were imported.
         huggingface_hub.constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
     try:
-        loaded = datasets.load_dataset(name, revision=revision)
+        loaded = datasets.load_dataset(dataset, configuration or None, revision=revision)
     except Exception as error:  # datasets, huggingface_hub and httpx have no base in common; scripts: RuntimeError
         raise UserError(f"cannot load {name} from the Hugging Face Hub: {' '.join(str(error).split())}") from error
     splits = {}

@@ -23,7 +23,7 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
     """Reads a corpus.
 
     Args:
-        corpus: `toy`, `multi30k`, a local folder, or a dataset "owner/name" on the Hub.
+        corpus: `toy`, `multi30k`, a local folder, or a dataset on the Hub, as `read_hub` takes it.
         src: Source language: a column's name, or the ending of a text file.
         tgt: Target language, likewise.
         cache_dir: Where the generated toy corpus is kept.

@@ -108,7 +108,7 @@ def test_out_of_reach_but_cached_the_cache_is_read_offline(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
 
-    def load(name, revision):
+    def load(name, configuration, revision):
         assert huggingface_hub.constants.HF_HUB_OFFLINE
         assert datasets.config.HF_HUB_OFFLINE
         return {"train": split("a"), "validation": split("b", "c"), "test": split("d")}
@@ -122,17 +122,24 @@ def test_out_of_reach_but_cached_the_cache_is_read_offline(monkeypatch):
     }
 
 
-def test_the_revision_reaches_the_hub(monkeypatch):
+def test_the_revision_and_the_configuration_reach_the_hub(monkeypatch):
     asked = []
 
-    def load(name, revision):
-        asked.append((name, revision))
+    def load(name, configuration, revision):
+        asked.append((name, configuration, revision))
         return {name: split("a") for name in ("train", "val", "test")}
 
     monkeypatch.setattr(hub, "hub_answers", lambda: True)
     monkeypatch.setattr(datasets, "load_dataset", load)
     hub.read_hub("owner/name", "en", "de", revision="abc123")
-    assert asked == [("owner/name", "abc123")]
+    hub.read_hub("owner/name:de-en", "en", "de")
+    assert asked == [("owner/name", None, "abc123"), ("owner/name", "de-en", None)]
+
+
+def test_the_cache_is_looked_through_for_the_dataset_whatever_its_configuration(monkeypatch):
+    monkeypatch.setattr(hub, "is_cached", lambda name: name == "owner/name")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {n: split("a") for n in ("train", "val", "test")})
+    assert hub.read_hub("owner/name:de-en", "en", "de").keys() == {"train", "val", "test"}
 
 
 def test_a_dataset_without_a_split_or_a_column_says_what_it_has(monkeypatch):
