@@ -33,7 +33,7 @@ FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1 — /'
 	@echo
-	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME  MODELS="gru gru_attention transformer"'
+	@echo '  make train takes CORPUS=auto|toy|multi30k|FOLDER|OWNER/NAME[:CONFIG]  MODELS="gru gru_attention transformer"'
 	@echo '                   RECIPE=multi30k (settings of that corpus for a FOLDER)'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)'
 	@echo '                   JOBS=3 (models at once: on a GPU, or with many cores)  ARGS="--trainer.max_epochs 5"'

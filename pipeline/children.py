@@ -9,7 +9,7 @@ from typing import Self
 
 
 def processors() -> int:
-    """Those that this process may use: in a job of a queue, or a container, fewer than the machine has."""
+    """Those that this process may run on: in a job of a queue, or under taskset, fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -30,7 +30,7 @@ def explorer_content(runs: Sequence[TrainedRun]) -> dict[str, Any]:
         of each model the run with the lowest seed: `name`, `seed`, and for each sentence the model's greedy
         `translation`, the words `src` and `tgt` on the axes (their ends included), and the maps `cross`, `encoder` and
         `saliency`, all under the reference. A map has a `name` and `heads` (num_heads, queries, keys) in hundredths;
-        one key stands for one vector. `curves`: of every run `model`, `seed` and `scalars`.
+        one key stands for one vector. `curves`: of every run `model`, `seed`, `run`, its folder, and `scalars`.
 
     Raises:
         UserError: The runs were trained on different texts.
@@ -58,7 +58,12 @@ def explorer_content(runs: Sequence[TrainedRun]) -> dict[str, Any]:
             for name, (run, translator) in shown.items()
         ],
         "curves": [
-            {"model": translator.name, "seed": run.seed, "scalars": scalar_curves(run.folder, _CURVES)}
+            {
+                "model": translator.name,
+                "seed": run.seed,
+                "run": str(run.folder),
+                "scalars": scalar_curves(run.folder, _CURVES),
+            }
             for run, translator in loaded
         ],
     }

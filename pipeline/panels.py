@@ -144,13 +144,14 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
 
 
 def _lying_over(panel: LinePanel, number: int) -> int:
-    """How many later lines hide this one: all their points are as high, to 2 % of the panel's height."""
+    """How many later lines hide this one: at the same places they are as high, to 2 % of the panel's height."""
     heights = [np.asarray(line.y, dtype=float) for line in panel.lines]
+    places = list(panel.lines[number].x)
     if panel.y_log:
         heights = [np.log10(y, where=y > 0, out=np.full_like(y, np.nan)) for y in heights]
     every, own = np.concatenate(heights), heights[number]
     near = 0.02 * (np.nanmax(every) - np.nanmin(every))
-    alike = (y for y in heights[number + 1 :] if y.shape == own.shape)
+    alike = (heights[n] for n in range(number + 1, len(heights)) if list(panel.lines[n].x) == places)
     return sum(np.allclose(y, own, rtol=0, atol=near, equal_nan=True) for y in alike)
 
 

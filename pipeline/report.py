@@ -48,7 +48,7 @@ def run_labels(results: Sequence[dict[str, Any]]) -> list[str]:
     paths: dict[str, list[Path]] = {}
     for label, result in zip(labels, results, strict=True):
         if labels.count(label) > 1:
-            paths.setdefault(label, []).append(result["run"])
+            paths.setdefault(label, []).append(Path(result["run"]))
     own = {label: iter(_own_parts(of_label)) for label, of_label in paths.items()}
     return [f"{label} ({next(own[label])})" if label in own else label for label in labels]
 

@@ -67,7 +67,7 @@ class TranslationTask(ScoredTask):
         self.commits: list[str | None] = []  # of the code that trained, the first one first
         self._window = Window()
         self._validation_start = 0.0
-        self._total_steps = math.inf
+        self._rate = 0.0  # of the last step
         self._logged_at = 0
         self._captured: CapturedSteps | None = None
 
@@ -146,6 +146,7 @@ class TranslationTask(ScoredTask):
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
+        self._rate = optimizer.param_groups[0]["lr"]  # the schedule will have moved on when this is logged
         if self._captured is None:
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         else:
@@ -183,7 +184,7 @@ class TranslationTask(ScoredTask):
         scale = self.trainer.world_size / window.tokens
         scalars = {
             "loss/train": float(torch.stack(window.nats).sum()) * scale,
-            "lr": self.lr * rate(self.global_step - 1, self.warmup_steps, self._total_steps),
+            "lr": self._rate,
             "gradient/norm": float(window.gradient_norms[-1]) if window.gradient_norms else 0.0,
             "speed/tokens_per_second": window.tokens / seconds,
             "tokens_seen": self.tokens_seen,
@@ -233,7 +234,7 @@ class TranslationTask(ScoredTask):
         # A fused step would undo the scale of 16-bit gradients itself, after they were clipped.
         fused = not self._has_scaled_gradients()
         optimizer = make_optimizer(self.parameters(), self.lr, self.weight_decay, fused=fused)
-        total = self._total_steps = self.trainer.estimated_stepping_batches
+        total = self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, self.warmup_steps, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

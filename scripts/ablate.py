@@ -212,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.ablate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--corpus", required=True, help="toy, multi30k, a folder, or owner/name on the Hub")
+    parser.add_argument("--corpus", required=True, help="toy, multi30k, a folder, or owner/name[:config] on the Hub")
     parser.add_argument("--recipe", default="multi30k", help="a folder of configs/ (default: multi30k)")
     parser.add_argument("--models", default="gru gru_attention transformer", help="names of files in configs/model")
     parser.add_argument("--epochs", type=int, default=10, help="of every training (default: 10)")

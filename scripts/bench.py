@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--corpus", default="toy", help="toy, multi30k, a folder, or owner/name on the Hub")
+    parser.add_argument("--corpus", default="toy", help="toy, multi30k, a folder, or owner/name[:config] on the Hub")
     parser.add_argument("--vocab_size", type=int, default=9728, help="rows of the joint vocabulary")
     parser.add_argument("--batch_tokens", type=int, default=4096, help="most target tokens of a batch, with padding")
     parser.add_argument("--threads", type=int, default=processors(), help="CPU threads (default: all cores)")

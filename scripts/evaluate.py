@@ -97,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         help="run folder, checkpoint, folder of runs, or earlier evaluation",
     )
     parser.add_argument(
-        "--corpus", help="score on this corpus instead of the runs' own: toy, multi30k, folder, owner/name"
+        "--corpus",
+        help="score on this corpus instead of the runs' own: toy, multi30k, folder, owner/name[:config]",
     )
     parser.add_argument("--languages", help="source and target language of --corpus, like en-de")
     parser.add_argument("--split", choices=("val", "test"), default="test", help="of the corpus (default: test)")

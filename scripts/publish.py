@@ -146,8 +146,10 @@ def _evaluation_of(run: Path, results: dict[str, Any], results_folder: Path) -> 
             "set): evaluate the runs again with make evaluate, or move that folder away to publish without it"
         )
     if is_there and (lost := before.keys() - evaluated.keys()):
+        search = "--beam {beam} --alpha {alpha:g}".format(**read_json(folder / EVALUATION)["search"])
         together = (
-            f"put them together with python -m scripts.evaluate {folder} {published} --corpus FOLDER --out {folder}"
+            f"put them together with python -m scripts.evaluate {folder} {published} --corpus FOLDER {search} "
+            f"--out {folder}"
         )
         if before.keys() & evaluated.keys() or results["corpus"]["is_synthetic"]:  # refused: two of one run, word links
             together = "evaluate all of these runs together again"

@@ -29,6 +29,7 @@ from pipeline.checkpoint_file import checksum_file, read_checkpoint
 from pipeline.data.grammar import ToyGrammar
 from pipeline.run_folder import RunFolder
 from scripts import train
+from scripts.train_all import config_files
 
 SIZES = {
     "gru": {"d_embed": 32, "d_model": 48},
@@ -52,8 +53,8 @@ class Case(NamedTuple):
 
     def arguments(self, runs: Path) -> list[str]:
         """What `scripts.train` is given."""
-        files = ["configs/base.yaml", "configs/corpus/other.yaml", f"configs/model/{self.model}.yaml"]
-        arguments = ["fit", *(part for file in (*files, str(self.folder / "soak.yaml")) for part in ("-c", file))]
+        files = [*map(str, config_files("little", None, self.model)), str(self.folder / "soak.yaml")]
+        arguments = ["fit", *(part for file in files for part in ("-c", file))]
         arguments += ["--data.corpus", str(self.folder / "little"), "--data.cache_dir", str(self.folder / "cache")]
         arguments += ["--runs_dir", str(runs), "--trainer.devices", str(self.processes)]
         for size, value in SIZES[self.model].items():

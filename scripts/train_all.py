@@ -162,10 +162,12 @@ def _exit_if_failed(status: int, command: Sequence[str]) -> None:
         UserError: It was ended by a signal, and so could not say why.
     """
     if status < 0:
-        why = ", as the system does where memory runs out" if status == -signal.SIGKILL else ""
+        why = ""
+        if status == -signal.SIGKILL:
+            why = " (as the system does where memory runs out: then fewer JOBS, or --data.batch_tokens with RETRAIN=1)"
         raise UserError(
             f"{shlex.join(command[1:])} was ended by {signal.Signals(-status).name}{why}; the same command goes on "
-            "from its last checkpoint. Where memory is short: fewer JOBS"
+            "from its last checkpoint"
         )
     if status:
         sys.exit(status)
@@ -201,7 +203,9 @@ def _config(kind: str, name: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.train_all", description=__doc__)
-    parser.add_argument("--corpus", default="auto", help="auto, toy, multi30k, a folder, or owner/name on the Hub")
+    parser.add_argument(
+        "--corpus", default="auto", help="auto, toy, multi30k, a folder, or owner/name[:config] on the Hub"
+    )
     parser.add_argument(
         "--recipe",
         help="settings for this corpus, by the name of a file in configs/corpus (default: its own, or other)",

@@ -179,7 +179,7 @@ def refuse_other_strategies(trainer: pl.Trainer) -> None:
     strategy = trainer.strategy
     if isinstance(strategy, SingleDeviceStrategy):
         return
-    if not isinstance(strategy, DDPStrategy) or strategy._start_method != "popen":
+    if type(strategy) is not DDPStrategy or strategy._start_method != "popen":  # DeepSpeed's is derived from it
         raise UserError(
             "--trainer.strategy must be auto or ddp, in a process that Python was started for (no notebook): what "
             "others train could not be scored here, or its gradients would be clipped part by part"

@@ -1,5 +1,7 @@
 """What the report shows of models: maps of sentences from short to long, and the curves of their training."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from torch.utils.tensorboard import SummaryWriter
@@ -38,6 +40,7 @@ def content(runs):
 def test_each_model_is_shown_once_in_the_order_of_the_lesson(content):
     assert [(model["name"], model["seed"]) for model in content["models"]] == [("gru", 1), ("transformer", 2)]
     assert [(run["model"], run["seed"]) for run in content["curves"]] == [("gru", 1), ("gru", 3), ("transformer", 2)]
+    assert [Path(run["run"]).name for run in content["curves"]] == ["seed1", "seed3", "seed2"]
 
 
 def test_sentences_go_from_short_to_long_without_those_that_cannot_be_drawn(content):

@@ -401,7 +401,9 @@ def test_a_seed_is_of_weights_batches_and_dropout(tmp_path):
 def test_a_training_that_the_system_kills_is_named_with_what_it_may_have_lacked(jobs):
     command = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     train_them = train_all._one_after_the_other if jobs == 1 else partial(train_all._side_by_side, jobs=jobs)
-    with pytest.raises(UserError, match=r"was ended by SIGKILL, as .* memory runs out; the same command goes on"):
+    with pytest.raises(
+        UserError, match=r"was ended by SIGKILL \(as .* memory runs out: then fewer JOBS.*; the same command goes on"
+    ):
         train_them([command] * jobs)
 
 

@@ -14,6 +14,7 @@ from pipeline.report import (
     markdown_table,
     means_over_seeds,
     results_table,
+    run_labels,
     short_commit,
     what_is_equal,
 )
@@ -57,6 +58,17 @@ def test_models_stand_in_the_order_of_the_lesson_with_their_numbers():
     assert "1,234,567" in lines[2]
     assert "2.11 M" in lines[2]
     assert "98.7 %" in lines[2]
+
+
+def test_runs_of_one_model_and_seed_are_named_by_what_is_their_own_of_their_paths():
+    found = [results("transformer")] + [results("gru") | {"run": f"a/{name}/gru/seed1"} for name in ("b/c", "d")]
+    assert run_labels(found) == [
+        "Transformer",
+        "GRU, no attention, seed 1 (b/c)",
+        "GRU, no attention, seed 1 (d)",
+    ]
+    aside = [results("gru") | {"run": Path("runs/toy/gru") / name} for name in ("seed1", "seed1.2026-11-28T16-00-00")]
+    assert [label.partition("(")[2] for label in run_labels(aside)] == ["seed1)", "seed1.2026-11-28T16-00-00)"]
 
 
 def test_several_seeds_of_a_model_are_one_row_of_means():
@@ -179,7 +191,9 @@ def test_what_is_published_is_not_lost_to_a_run_that_comes_later(tmp_path):
     assert (results_folder / "toy" / "length.png").read_bytes() == b"of both"
     new = write_evaluation(later, {"my own": 0.3}).parent
     advice = f"put them together with python -m scripts.evaluate {new} {results_folder}/toy/evaluation --corpus FOLDER"
-    with pytest.raises(UserError, match=rf"has not gru, seed 1; transformer, seed 1; {advice} --out {new}, or"):
+    with pytest.raises(
+        UserError, match=rf"has not gru, seed 1; transformer, seed 1; {advice} --beam 5 --alpha 1.4 --out {new}, or"
+    ):
         publish([later], results_folder)
     natural["corpus"]["is_synthetic"] = True  # which has word links: kept scores are refused beside them
     (later / "results.json").write_text(json.dumps(natural))
@@ -216,7 +230,7 @@ def write_evaluation(run: Path, nats: dict[str, float]) -> Path:
     path = run.parent.parent / "evaluation" / "test" / "evaluation.json"
     path.parent.mkdir(parents=True)
     models = {model: {"seeds": [1], "nats_per_token": {"per_seed": [value]}} for model, value in nats.items()}
-    path.write_text(json.dumps({"scores": {"models": models}}))
+    path.write_text(json.dumps({"scores": {"models": models}, "search": {"beam": 5, "alpha": 1.4}}))
     return path
 
 

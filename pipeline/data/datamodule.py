@@ -21,7 +21,7 @@ class TranslationData(pl.LightningDataModule):
     """Sentence pairs as token-budget batches.
 
     Args:
-        corpus: `toy`, `multi30k`, a local folder, or a dataset "owner/name" on the Hugging Face Hub.
+        corpus: `toy`, `multi30k`, a local folder, or a dataset "owner/name[:config]" on the Hugging Face Hub.
         src: Source language: a column's name or a text file's ending.
         tgt: Target language, likewise.
         vocab_size: Pieces of the joint vocabulary; where the corpus allows fewer, the rest stay unused.

@@ -54,7 +54,7 @@ def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict
     """The three splits of a dataset on the Hub, from the local cache where the Hub does not answer.
 
     Args:
-        name: "owner/name", or "owner/name:configuration" of a dataset that has several, of which one is wanted.
+        name: "owner/name", or "owner/name:config" of a dataset that has several, of which one is wanted.
 
     Raises:
         UserError: Neither the Hub nor the cache has it, or a split or column is missing.

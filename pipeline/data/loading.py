@@ -55,7 +55,9 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
         except UserError as error:
             raise UserError(f"{corpus} is no folder here, so it is taken for a dataset on the Hub: {error}") from error
     known = "; ".join(f"{name} ({what})" for name, what in KNOWN.items())
-    raise UserError(f"no corpus {corpus!r}: it is neither a folder nor one of: {known}; or owner/name on the Hub")
+    raise UserError(
+        f"no corpus {corpus!r}: it is neither a folder nor one of: {known}; or owner/name[:config] on the Hub"
+    )
 
 
 def corpus_name(corpus: str) -> str:

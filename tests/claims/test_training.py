@@ -38,9 +38,9 @@ def test_network_and_batches_are_on_the_device_of_trainings(device):
     assert seen.value.args[0] == {device}
 
 
-def test_outside_trainings_are_on_the_cpu_again_and_cudnn_as_before():
+def test_outside_trainings_are_on_the_cpu_again_and_cudnn_as_before(monkeypatch):
     for before in (True, False):
-        torch.backends.cudnn.allow_tf32 = before
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
         with training_on("meta"):
             assert not torch.backends.cudnn.allow_tf32
         assert torch.backends.cudnn.allow_tf32 is before

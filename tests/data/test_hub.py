@@ -137,6 +137,8 @@ def test_the_revision_and_the_configuration_reach_the_hub(monkeypatch):
 
 
 def test_the_cache_is_looked_through_for_the_dataset_whatever_its_configuration(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "is_cached", lambda name: name == "owner/name")
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {n: split("a") for n in ("train", "val", "test")})
     assert hub.read_hub("owner/name:de-en", "en", "de").keys() == {"train", "val", "test"}

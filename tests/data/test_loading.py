@@ -88,7 +88,9 @@ def test_the_pinned_content_of_multi30k_is_a_sha_256():
 def test_an_unknown_corpus_lists_the_known_ones(tmp_path, monkeypatch, unknown):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loading, "read_hub", lambda *_: pytest.fail("the Hub was asked"))
-    with pytest.raises(UserError, match=rf"no corpus '{unknown}'.*toy \(.*multi30k \(.*owner/name on the Hub"):
+    with pytest.raises(
+        UserError, match=rf"no corpus '{unknown}'.*toy \(.*multi30k \(.*owner/name\[:config\] on the Hub"
+    ):
         loading.load_corpus(unknown, "en", "de", tmp_path)
 
 
