@@ -149,8 +149,9 @@ def _lying_over(panel: LinePanel, number: int) -> int:
     places = list(panel.lines[number].x)
     if panel.y_log:
         heights = [np.log10(y, where=y > 0, out=np.full_like(y, np.nan)) for y in heights]
-    every, own = np.concatenate(heights), heights[number]
-    near = 0.02 * (np.nanmax(every) - np.nanmin(every))
+    own, known = heights[number], np.concatenate(heights)
+    known = known[np.isfinite(known)]
+    near = 0.02 * np.ptp(known) if known.size else 0.0
     alike = (heights[n] for n in range(number + 1, len(heights)) if list(panel.lines[n].x) == places)
     return sum(np.allclose(y, own, rtol=0, atol=near, equal_nan=True) for y in alike)
 

@@ -50,7 +50,10 @@ def test_on_a_logarithmic_scale_0_alone_is_white_and_numbers_are_legible():
     assert darkness == {value: "white" if sum(shade) < 1.5 else "black" for value, shade in shades.items()}
 
 
-@pytest.mark.parametrize("panel", [LINES._replace(lines=[]), MATRIX._replace(matrix=np.zeros((2, 2)))])
+@pytest.mark.parametrize(
+    "panel",
+    [LINES._replace(lines=[]), LINES._replace(lines=[Line("", [], [])]), MATRIX._replace(matrix=np.zeros((2, 2)))],
+)
 def test_panels_without_numbers_are_drawn_empty(panel):
     panels_figure("", [panel]).canvas.draw()
 
