@@ -35,7 +35,7 @@ from pipeline.circumstances import commit
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, STAGED, settle, write_scores
-from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves
+from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves, search_name
 from pipeline.plots import curves_figure
 from pipeline.results import provenance, write_json
 from scripts.evaluation_plan import Plan, plans
@@ -64,9 +64,9 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
 def _draw(content: dict[str, Any], out: Path) -> None:
     corpus = content["corpus"]
     free, free_label = ("exact_match", "translated exactly right (%)") if corpus["is_synthetic"] else ("bleu", "BLEU")
-    search = "greedy search" if content["search"]["beam"] == 1 else f"beam {content['search']['beam']}"
-    labels = {"nats_per_token": "nats per target token (teacher-forced)", free: f"{free_label}, {search}"}
-    for measure, label in labels.items():
+    how_free = search_name(content["search"]).partition(",")[0]
+    measures = (("nats_per_token", "nats per target token", "teacher-forced"), (free, free_label, how_free))
+    for measure, label, how in measures:
         parts = {"": content["scores"]["by_length"]}
         parts |= {f", {j['k']} sentences joined": j["scores"]["by_length"] for j in content.get("concatenated", [])}
         for number, (what, bands) in enumerate(parts.items(), 1):
@@ -74,7 +74,7 @@ def _draw(content: dict[str, Any], out: Path) -> None:
                 length_curves(bands, measure),
                 "source length (words)",
                 label,
-                f"{corpus['name']}, {corpus['split']}{what}",
+                f"{corpus['name']}, {corpus['split']}{what}, {how}",
                 is_percentage=measure == "exact_match",
                 first_beyond=first_beyond(bands),
             )
