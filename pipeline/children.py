@@ -7,10 +7,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+import joblib
+
 
 def processors() -> int:
-    """Those that this process may run on: in a job of a queue, or under taskset, fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """As many as this process may use: in a job of a queue, under taskset, or in a container with a quota, fewer than
+    the machine has."""
+    return joblib.cpu_count()
 
 
 def threads_each(threads: int | None, jobs: int, num_commands: int) -> int:

@@ -9,6 +9,8 @@ def test_threads_are_shared_out_of_those_that_the_process_may_use(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     assert [threads_each(None, jobs, 3) for jobs in (1, 2, 3, 8)] == [4, 2, 1, 1]
     assert threads_each(6, 3, 3) == 2
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    assert threads_each(None, 1, 3) == 2
 
 
 def test_a_number_of_threads_that_the_user_set_wins(monkeypatch):

@@ -59,7 +59,7 @@ ONLY_IN = {
     "jinja2": {"pipeline.pages"},
     "PIL": {"pipeline.panels", "pipeline.report_claims"},
     "tensorboard": {"pipeline.curves", "scripts.soak"},
-    "joblib": {"pipeline.claims.jobs"},
+    "joblib": {"pipeline.claims.jobs", "pipeline.children"},
 }
 FILES = [path for folder in ("pipeline", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
 
