@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from PIL import Image
 
 from pipeline import plots
@@ -19,7 +19,9 @@ from pipeline.plots import model_colour, use_fonts_for
 
 _MADE_OF = "Made of"  # in the PNG: the SHA-256 of what it was drawn from
 # For lines that are not one of the models, after the models' own colours.
-_FURTHER = ("#56B4E9", "#E69F00", "#666666", "#8C510A", "#332288")
+_FURTHER = ("#56B4E9", "#882255", "#666666", "#8C510A", "#332288")
+_PER_CENT = "(%)"  # at the end of an axis's label: it runs from 0 to 100, and no interval beyond
+_MANY = 4  # entries of a legend; more stand under the panel, where they cover no line
 
 
 class Line(NamedTuple):
@@ -125,7 +127,7 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
     further = iter(_FURTHER * 4)
     for number, line in enumerate(panel.lines):
         colour = model_colour(line.model) if line.model else next(further)
-        edge = 2.2 * _lying_over(panel, number)  # so that a line is seen behind others of the same height
+        edge = 1.6 * _lying_over(panel, number)  # so that a line is seen behind others of the same height
         sizes = {"linewidth": 1.8 + edge, "markersize": 3.5 + edge}
         axis.plot(line.x, line.y, "--" if line.dashed else "-", color=colour, label=line.label, marker="o", **sizes)
         if line.low is not None and line.high is not None:
@@ -133,14 +135,24 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
     if panel.x_log:
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(ScalarFormatter())
+    elif all(float(x).is_integer() for line in panel.lines for x in line.x):
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     if panel.y_log:
         axis.set_yscale("log")
     axis.set_xlabel(panel.x_label)
-    axis.set_ylabel(panel.y_label)
     axis.grid(alpha=0.25)
+    _finish(axis, panel.y_label, below=3)  # so that the markers at 0 are seen whole
+    num_entries = len(axis.get_legend_handles_labels()[1])
+    under = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": 2} if num_entries > _MANY else {}
+    # Handles as long as a dash needs to be seen beside the marker.
+    axis.legend(framealpha=0.7, edgecolor="none", fontsize=7.5, handlelength=4, **under)
+
+
+def _finish(axis: Axes, y_label: str, below: float = 0) -> None:
+    axis.set_ylabel(y_label)
     axis.spines[["top", "right"]].set_visible(False)
-    # Readable also where a line runs behind it; handles as long as a dash needs to be seen beside the marker.
-    axis.legend(framealpha=0.7, edgecolor="none", fontsize=7.5, handlelength=4)
+    if y_label.endswith(_PER_CENT):
+        axis.set_ylim(-below, 103)
 
 
 def _lying_over(panel: LinePanel, number: int) -> int:
@@ -186,16 +198,18 @@ def _draw_bars(axis: Axes, panel: BarPanel) -> None:
     colours = [model_colour(model) if model else _FURTHER[0] for model in models]
     axis.bar(range(len(panel.values)), panel.values, color=colours, width=0.65)
     if panel.low is not None and panel.high is not None:
-        axis.vlines(range(len(panel.values)), panel.low, panel.high, color="0.2", linewidth=1.2)
+        ends = np.array([panel.low, panel.high], dtype=float)
+        if panel.y_label.endswith(_PER_CENT):
+            ends = ends.clip(0, 100)
+        axis.vlines(range(len(panel.values)), *ends, color="0.2", linewidth=1.2)
     if panel.marked is not None:
         axis.axhline(panel.marked, color="0.5", linewidth=1, linestyle=":")
     slope = 20 if len(panel.labels) < 6 else 40  # steep enough for long labels side by side
     axis.set_xticks(
         range(len(panel.labels)), panel.labels, fontsize=8, rotation=slope, ha="right", rotation_mode="anchor"
     )
-    axis.set_ylabel(panel.y_label)
     axis.grid(axis="y", alpha=0.25)
-    axis.spines[["top", "right"]].set_visible(False)
+    _finish(axis, panel.y_label)
 
 
 _DRAW = {LinePanel: _draw_lines, MatrixPanel: _draw_matrix, BarPanel: _draw_bars}

@@ -50,6 +50,28 @@ def test_on_a_logarithmic_scale_0_alone_is_white_and_numbers_are_legible():
     assert darkness == {value: "white" if sum(shade) < 1.5 else "black" for value, shade in shades.items()}
 
 
+def test_shares_lie_between_0_and_100_their_intervals_too():
+    lines = LINES._replace(lines=[Line("always right", [1, 2], [100, 100], [100, 100], [100, 100])])
+    bars = BarPanel("", "exact (%)", ["a", "b"], [99, 1], [96, -2], [102, 4])
+    axes = panels_figure("", [lines, bars]).axes
+    assert [axis.get_ylim() for axis in axes] == [(-3, 103), (0, 103)]
+    (intervals,) = axes[1].collections
+    assert [[y for _, y in segment] for segment in intervals.get_segments()] == [[96, 100], [0, 4]]
+
+
+def test_a_legend_of_many_entries_covers_no_line():
+    few, many = ([Line(str(n), [1, 2], [n, n]) for n in range(count)] for count in (4, 5))
+    figure = panels_figure("", [LinePanel("", "", "", lines) for lines in (few, many)])
+    figure.canvas.draw()
+    inside, under = (axis.get_legend().get_window_extent().y1 - axis.bbox.y0 for axis in figure.axes)
+    assert inside > 0 > under
+
+
+def test_ticks_between_whole_numbers_are_whole():
+    axis = panels_figure("", [LinePanel("", "", "", [Line("a", [-2, -1, 0, 1, 2], [1, 2, 3, 2, 1])])]).axes[0]
+    assert all(float(tick).is_integer() for tick in axis.get_xticks())
+
+
 @pytest.mark.parametrize(
     "panel",
     [LINES._replace(lines=[]), LINES._replace(lines=[Line("", [], [])]), MATRIX._replace(matrix=np.zeros((2, 2)))],

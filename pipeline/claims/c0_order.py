@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.claims import verdict
+from pipeline.claims import natural_text, verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters
@@ -57,14 +57,13 @@ CLAIM = Claim(
     "Attention translates better than no attention, and self-attention better than attention.",
 )
 
-# Name → (label, model of its colour), in the order of the claim.
-MODELS = {
-    "last": ("no attention (last state)", "gru"),
-    "mean": ("no attention (mean of states)", "gru_mean"),
-    "uniform": ("equal weights", None),
-    "all": ("GRU with attention", "gru_attention"),
-    "bigru": ("GRU ⇄ with attention", "gru_attention"),
-    "transformer": ("Transformer", "transformer"),
+MODELS = {  # what the findings call them, in the order of the claim; the figure calls them as that of natural text does
+    "last": "no attention (last state)",
+    "mean": "no attention (mean of states)",
+    "uniform": "equal weights",
+    "all": "GRU with attention",
+    "bigru": "GRU ⇄ with attention",
+    "transformer": "Transformer",
 }
 WITHOUT = ("last", "mean", "uniform")
 MEASURES = {"bleu": 1.0, "nats_per_token": 1.0, "exact_match": 100.0}  # with the factor that the figure shows
@@ -158,10 +157,9 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     def gain(measure: str, ours: str, theirs: str) -> Estimate | None:
         return difference_in(_of(scores[ours], measure), _of(scores[theirs], measure), DRAWS)
 
-    name = {model: label for model, (label, _) in MODELS.items()}
     findings = [
         verdict.above(
-            f"BLEU, attention minus the strongest without: {name[bleu_without]}",
+            f"BLEU, attention minus the strongest without: {MODELS[bleu_without]}",
             gain("bleu", "all", bleu_without),
             5.0,
             is_primary=True,
@@ -170,12 +168,12 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             "BLEU, Transformer minus GRU with attention", gain("bleu", "transformer", "all"), 0.0, is_primary=True
         ),
         verdict.above(
-            f"nats per token saved by attention, against {name[nats_without]}",
+            f"nats per token saved by attention, against {MODELS[nats_without]}",
             gain("nats_per_token", nats_without, "all"),
             0.0,
         ),
         verdict.above(
-            f"BLEU, Transformer minus {name['bigru']}: reading both ways alone is not it",
+            f"BLEU, Transformer minus {MODELS['bigru']}: reading both ways alone is not it",
             gain("bleu", "transformer", "bigru"),
             0.0,
         ),
@@ -185,7 +183,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             0.0,
         ),
         verdict.above(
-            f"exact match, attention minus {name[exact_without]}", gain("exact_match", "all", exact_without), 0.0
+            f"exact match, attention minus {MODELS[exact_without]}", gain("exact_match", "all", exact_without), 0.0
         ),
         verdict.above(
             "exact match, Transformer minus GRU with attention", gain("exact_match", "transformer", "all"), 0.0
@@ -250,12 +248,12 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         BarPanel(
             f"{title} ({about})",
             label,
-            [MODELS[model][0] for model in present],
+            [natural_text.MODELS[model][0] for model in present],
             *(
                 [MEASURES[measure] * numbers["scores"][model][measure][end] for model in present]
                 for end in ("value", "low", "high")
             ),
-            models=[MODELS[model][1] for model in present],
+            models=[natural_text.MODELS[model][1] for model in present],
         )
         for measure, title, label in (
             ("bleu", "Greedy translation", "BLEU"),
@@ -270,7 +268,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "source length (words)",
             "nats per token, teacher-forced",
             [
-                Line(MODELS[model][0], *part.values(), model=MODELS[model][1], dashed=model == "all")
+                Line(natural_text.MODELS[model][0], *part.values(), model=natural_text.MODELS[model][1])
                 for model, part in zip(present, of_length, strict=True)
             ],
         )
@@ -283,11 +281,10 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "nats per token",
             [
                 Line(
-                    MODELS[model][0],
+                    natural_text.MODELS[model][0],
                     [numbers["steps"] * (tenth + 0.5) / curve.shape[1] for tenth in range(curve.shape[1])],
                     *(end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0))),
-                    model=MODELS[model][1],
-                    dashed=model == "all",
+                    model=natural_text.MODELS[model][1],
                 )
                 for model, curve in curves.items()
             ],

@@ -199,13 +199,20 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         )
     cosines = {pair: ends for pair, ends in numbers["cosines"].items() if ends}
     if cosines:
-        values = [v for pair in cosines for v in (numbers["cosines_untrained"][pair], cosines[pair]["value"])]
+        bars = [
+            bar
+            for pair, ends in cosines.items()
+            for bar in (
+                (numbers["cosines_untrained"][pair], np.nan, np.nan),
+                (ends["value"], ends["low"], ends["high"]),
+            )
+        ]
         panels.append(
             BarPanel(
                 "Are they one vector? (encoder self-attention)",
                 "|cosine| of one token's vectors",
                 [f"{pair}{when}" for pair in cosines for when in (", untrained", "")],
-                values,
+                *zip(*bars, strict=True),
                 models=[model for _ in cosines for model in (None, "transformer")],
                 marked=1.0,
             )

@@ -167,6 +167,11 @@ def _numbers(exact: dict | None, times: dict[str, dict], right: dict[tuple[str, 
     return numbers
 
 
+def _line(model: tuple[str, str, bool], lengths: tuple[int, ...], times: list[float]) -> Line:
+    label, colour, dashed = model
+    return Line(label, lengths, times, model=colour, dashed=dashed)
+
+
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """Chains over length; times over length; where self-attention is faster; writing; what positions are for."""
     length = "source length n (symbols)"
@@ -181,10 +186,10 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
     for device, relative in numbers["encode"].items():
         where = "GPU" if device == "cuda" else "CPU, one thread"
-        lines = [Line(label, LENGTHS, relative[model], model=colour) for model, (label, colour) in ENCODERS.items()]
+        lines = [_line(ENCODERS[model], LENGTHS, relative[model]) for model in ENCODERS]
         ratio = np.divide(relative["transformer"], relative["fused"]).tolist()
         writing = numbers["write"][device]
-        written = [Line(label, WRITTEN, writing[model], model=colour) for model, (label, colour) in WRITERS.items()]
+        written = [_line(WRITERS[model], WRITTEN, writing[model]) for model in WRITERS]
         panels += [
             LinePanel(f"Encoding, forward and backward ({where})", length, "time (GRU at 8 = 1)", lines, True, True),
             LinePanel(

@@ -60,11 +60,11 @@ CLAIM = Claim(
     "In a recurrent network, with attention too, early information inevitably fades; self-attention keeps all of it.",
 )
 
-MODELS = {  # label, the model whose colour it has, dashed
-    "last": ("GRU, no attention", "gru", False),
-    "gru": ("GRU → + attention", "gru_attention", True),
-    "bigru": ("GRU ⇄ + attention", "gru_attention", False),
-    "transformer": ("Transformer", "transformer", False),
+MODELS = {  # label, the model whose colour it has
+    "last": ("GRU, no attention", "gru"),
+    "gru": ("GRU → + attention", "gru_attention"),
+    "bigru": ("GRU ⇄ + attention", "gru_attention_both"),
+    "transformer": ("Transformer", "transformer"),
 }
 TASKS = {"agreement": "Agreement", "recall": "Recall by key"}
 
@@ -232,8 +232,8 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     distances, longest = numbers["distances"], numbers["longest"]
 
     def line(model: str, x: Sequence[float], *y: Sequence[float]) -> Line:
-        label, colour, dashed = MODELS.get(model, (f"Transformer, {model}", None, True))
-        return Line(label, x, *y, model=colour, dashed=dashed)
+        label, colour = MODELS.get(model, (f"Transformer, {model}", None))
+        return Line(label, x, *y, model=colour, dashed=colour is None)
 
     panels: list[Panel] = [
         LinePanel(

@@ -71,11 +71,11 @@ READERS = {
     ("gru", "last"): ("GRU →, no attention", "gru"),
     ("bigru", "last"): ("GRU ⇄, no attention", "gru"),
     ("gru", "all"): ("GRU → + attention", "gru_attention"),
-    ("bigru", "all"): ("GRU ⇄ + attention", "gru_attention"),
+    ("bigru", "all"): ("GRU ⇄ + attention", "gru_attention_both"),
     ("causal", "all"): ("Transformer, causal encoder", "transformer"),
     ("transformer", "all"): ("Transformer", "transformer"),
     ("gru", "own"): ("GRU →", "gru_attention"),
-    ("bigru", "own"): ("GRU ⇄", "gru_attention"),
+    ("bigru", "own"): ("GRU ⇄", "gru_attention_both"),
     ("causal", "own"): ("causal self-attention", "transformer"),
     ("transformer", "own"): ("self-attention", "transformer"),
 }

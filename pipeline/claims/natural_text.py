@@ -37,8 +37,8 @@ MODELS = {  # label, the model whose colour it has, dashed
     "last": ("GRU, no attention (last state)", "gru", False),
     "mean": ("GRU, no attention (mean of states)", "gru_mean", False),
     "uniform": ("GRU, equal weights", None, False),
-    "all": ("GRU → + attention", "gru_attention", True),
-    "bigru": ("GRU ⇄ + attention", "gru_attention", False),
+    "all": ("GRU → + attention", "gru_attention", False),
+    "bigru": ("GRU ⇄ + attention", "gru_attention_both", False),
     "causal": ("Transformer, causal encoder", "transformer", True),
     "transformer": ("Transformer", "transformer", False),
 }

@@ -99,8 +99,13 @@ def _training_panel(numbers: dict[str, Any]) -> LinePanel:
 
 
 def _width_panel(numbers: dict[str, Any]) -> LinePanel:
+    # An interval may reach below 0, a loss cannot.
     lines = [
-        Line(f"scale: {scale}", [int(d_k) for d_k in cells], *([cell[end] for cell in cells.values()] for end in _ENDS))
+        Line(
+            f"scale: {scale}",
+            [int(d_k) for d_k in cells],
+            *([max(0.0, cell[end]) for cell in cells.values()] for end in _ENDS),
+        )
         for scale, cells in numbers["copied"].items()
     ]
     return LinePanel(

@@ -29,15 +29,15 @@ SYMBOLS = 20
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 WRITTEN = (8, 16, 32, 64, 128)
 LONGEST_TRAINED = 8  # of copying and reversing
-ENCODERS = {
-    "fused": ("GRU, the library's", "gru"),
-    "stepwise": ("GRU, cell by cell", None),
-    "transformer": ("self-attention", "transformer"),
+ENCODERS = {  # label, the model whose colour it has, dashed
+    "fused": ("GRU, the library's", "gru", True),
+    "stepwise": ("GRU, cell by cell", "gru", False),
+    "transformer": ("self-attention", "transformer", False),
 }
-WRITERS = {
-    "gru": ("GRU with attention", "gru_attention"),
-    "transformer": ("Transformer", "transformer"),
-    "forgetting": ("Transformer, nothing kept", None),
+WRITERS = {  # likewise
+    "gru": ("GRU with attention", "gru_attention", False),
+    "transformer": ("Transformer", "transformer", False),
+    "forgetting": ("Transformer, nothing kept", "transformer", True),
 }
 
 
