@@ -50,22 +50,26 @@ HAS_TORCH := -c 'import sys, torch; sys.exit(not (2, 11) <= tuple(map(int, torch
 $(STAMP): pyproject.toml requirements.lock
 	@case "$$(uname -sm)" in "Darwin x86_64") echo "error: there is no torch $(TORCH) for Macs with Intel processors"; exit 1;; esac
 	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "error: $(PYTHON) is older than Python 3.11; give another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+		{ echo "error: $(PYTHON) is not there, or older than Python 3.11; give another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/pip || { \
 		echo "making $(VENV) …"; \
 		$(PYTHON) -m venv $$($(PYTHON) $(HAS_TORCH) && echo --system-site-packages) $(VENV) || \
-		{ echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }; \
+		{ echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install $(notdir $(PYTHON))-venv"; exit 1; }; \
 	}
 	@if $(BIN)/python $(HAS_TORCH); then \
 		echo "torch is there"; \
 	elif nvidia-smi >/dev/null 2>&1; then \
-		echo "installing torch $(TORCH) with CUDA …"; $(BIN)/pip install -q "torch==$(TORCH)"; \
+		echo "installing torch $(TORCH) with CUDA …"; $(BIN)/pip install -q "torch==$(TORCH)" && \
+		{ $(BIN)/python -c 'import torch; torch.zeros(1, device="cuda")' 2>/dev/null || \
+		echo "note: torch $(TORCH) cannot use the GPU here: its driver, or the GPU itself, is older than this torch asks for. \
+	Trainings then take ARGS=\"--trainer.accelerator cpu\"; or install a torch that can into $(VENV)"; }; \
 	elif [ "$$(uname -s)" = Linux ]; then \
 		echo "installing torch $(TORCH) for the CPU …"; \
 		$(BIN)/pip install -q --retries 1 --no-deps "torch==$(TORCH)+cpu" --extra-index-url https://download.pytorch.org/whl/cpu; \
 	else \
 		echo "installing torch $(TORCH) …"; $(BIN)/pip install -q "torch==$(TORCH)"; \
-	fi
+	fi || { echo "error: no torch $(TORCH) could be installed (above: why). Where pip found none: it asks for glibc 2.28 or newer,"; \
+		echo "for a Python of the machine's own kind, and for download.pytorch.org; or install torch for $(PYTHON) yourself, and run make again"; exit 1; }
 	@echo "installing the rest …"; $(BIN)/pip install -q -c requirements.lock -e '.[dev]'
 	@touch $@
 
@@ -99,8 +103,8 @@ soak: $(STAMP) ## kill trainings again and again and see that nothing is lost (s
 lint: $(STAMP) ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-tensorboard: $(STAMP) ## show curves and maps of all runs on http://localhost:6006
-	@$(BIN)/tensorboard --logdir '$(RUNS)' --port $(PORT)
+tensorboard: $(STAMP) ## show curves and maps of all runs on http://localhost:6006 (ARGS=--bind_all: to other machines)
+	@$(BIN)/tensorboard --logdir '$(RUNS)' --port $(PORT) $(ARGS)
 
 clean: ## remove .venv and caches; runs are kept
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis data/cache

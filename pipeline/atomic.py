@@ -1,5 +1,6 @@
 """Files that are whole or not there: whatever a program is killed in, nobody ever sees half of one."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -26,7 +27,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)  # or the new name may not survive a power cut, though the content does
+    with contextlib.suppress(OSError):  # some shared file systems cannot, and the file is there
+        _sync(path.parent)  # or the new name may not survive a power cut, though the content does
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,12 +1,15 @@
-"""What must be the same for a run that goes on to end as if it had never stopped; and which code runs."""
+"""What must be the same for a run that goes on to end as if it had never stopped; which code runs; how many threads."""
 
 import functools
+import os
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from pipeline.children import processors
 
 # Their releases change kernels, random streams or the order of events.
 _PACKAGES = ("torch", "pytorch-lightning", "numpy", "sentencepiece")
@@ -39,6 +42,13 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def limit_threads() -> None:
+    """Has torch use no more threads than this process may use processors: torch looks at the machine, not at the quota
+    of a container. Where the user says how many, so many."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), processors()))
 
 
 def _release(full: str) -> str:

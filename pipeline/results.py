@@ -5,6 +5,7 @@ import json
 import platform
 import re
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -162,7 +163,15 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return _of_a_mac() or platform.processor() or platform.machine()
+
+
+def _of_a_mac() -> str | None:
+    asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _quoted(argument: str) -> str:

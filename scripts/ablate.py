@@ -226,8 +226,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
         ablate(options)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from pipeline.atomic import write_text
+from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import alignment_page
 from pipeline.scoring import checked_search
@@ -91,8 +92,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
+        limit_threads()
         run(options)
 
 

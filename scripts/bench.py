@@ -212,8 +212,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
         for name in ("rounds", "steps", "search_steps", "threads", "jobs"):
             if getattr(options, name) < 1:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")

@@ -167,8 +167,8 @@ def _device(wanted: str) -> str:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
         if options.jobs < 1:
             raise UserError(f"--jobs is {options.jobs}; it must be at least 1")
         out = options.out or Path("runs/claims") / options.profile

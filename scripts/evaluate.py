@@ -31,7 +31,7 @@ from typing import Any
 import torch
 
 from pipeline.atomic import write_text
-from pipeline.circumstances import commit
+from pipeline.circumstances import commit, limit_threads
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, STAGED, settle, write_scores
@@ -139,8 +139,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
+        limit_threads()
         run(options)
 
 

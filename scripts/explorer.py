@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from pipeline.atomic import write_text
+from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.explorer import explorer_content
 from pipeline.report_content import results_hashes
@@ -21,8 +22,9 @@ def main() -> None:
         prog="python -m scripts.explorer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder with the finished runs of one corpus")
-    options = parser.parse_args()
     with exit_on_error():
+        options = parser.parse_args()
+        limit_threads()
         if not options.folder.is_dir():
             raise UserError(f"{options.folder} is no folder; give one with finished runs, for instance runs/toy")
         runs = find_runs([options.folder])

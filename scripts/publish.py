@@ -252,8 +252,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
         publish(options.runs, RESULTS)
         if options.claims:
             publish_claims(options.claims, RESULTS)

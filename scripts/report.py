@@ -93,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
         write_report(options.runs, options.claims, options.out)
         if options.bertviz:
             write_bertviz(options.runs, options.out.parent / "bertviz")

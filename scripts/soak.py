@@ -262,6 +262,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = _parser().parse_args()
+    if sys.platform != "linux":
+        sys.exit("error: make soak asks /proc which processes live, and so needs Linux")
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     torch.set_num_threads(1)  # and so no threads that a fork would lose
     random_ = random.Random(options.seed)

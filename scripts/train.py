@@ -25,7 +25,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pipeline.circumstances import circumstances
+from pipeline.circumstances import circumstances, limit_threads
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
@@ -34,7 +34,7 @@ from pipeline.results import Effort, run_results, weights_hash, write_json, writ
 from pipeline.run_folder import RunFolder, settings_of
 from pipeline.task import TranslationTask
 from scripts.train_options import (
-    refuse_missing_accelerator,
+    chosen_accelerator,
     refuse_other_monitors,
     refuse_other_strategies,
     refuse_to_end_unvalidated,
@@ -104,7 +104,7 @@ class TranslationCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config.fit
         refuse_what_is_not_done(config)
-        refuse_missing_accelerator(config.trainer.accelerator)
+        self._accelerator = chosen_accelerator(config.trainer.accelerator)
         stop_at_validations(config.trainer.callbacks)
         self.folder = RunFolder(
             config.runs_dir, corpus_name(config.data.corpus), config.model.name, int(config.seed_everything)
@@ -165,7 +165,7 @@ class TranslationCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs):
         # Where Lightning looks, under SLURM, for what a requeued job left: elsewhere that may be another run's.
-        own = {"logger": self._logger, "default_root_dir": str(self.folder.path)}
+        own = {"logger": self._logger, "default_root_dir": str(self.folder.path), "accelerator": self._accelerator}
         return super().instantiate_trainer(**{**kwargs, **own})
 
     def before_fit(self) -> None:
@@ -276,6 +276,7 @@ def main() -> None:
     # Nor its advice on several processes: what is logged is the same on all of them (see `TranslationTask._gather`).
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     with exit_on_error():
+        limit_threads()
         if SLURMEnvironment.detect():  # it sends SIGTERM before it requeues a job: Lightning's to handle
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:

@@ -33,8 +33,8 @@ _OWN_OPTIONS = {
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
         train_all(options)
 
 

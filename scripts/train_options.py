@@ -114,13 +114,21 @@ def _is_part(limit: float | int | None) -> bool:
     return not (limit is None or (isinstance(limit, float) and limit == 1))
 
 
-def refuse_missing_accelerator(accelerator: str) -> None:
-    """Raises UserError where a GPU is asked for and there is none."""
-    if accelerator in ("cuda", "gpu") and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+def chosen_accelerator(accelerator: str) -> str:
+    """What Lightning is told to use: `auto` is a GPU with CUDA if there is one, or else the CPU. Lightning's own `auto`
+    would be a Mac's GPU there, on which torch has no deterministic backward pass for these models.
+
+    Raises:
+        UserError: A GPU is asked for that is not there, or a Mac's.
+    """
+    if accelerator == "mps":
+        raise UserError("--trainer.accelerator mps is not taken: torch could not repeat a training there; use cpu")
+    if accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
-            f"--trainer.accelerator {accelerator} was asked for, but torch {torch.__version__} finds no GPU; "
+            f"--trainer.accelerator {accelerator} was asked for, but torch {torch.__version__} finds no GPU with CUDA; "
             "use --trainer.accelerator cpu, or install the CUDA build of torch (README)"
         )
+    return accelerator if accelerator != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def refuse_to_end_unvalidated(trainer: pl.Trainer, num_batches: int) -> None:

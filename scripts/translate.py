@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from pipeline.alignment import format_pharaoh, strongest_links
+from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.loaded_runs import load_together
 from pipeline.printable import printable
@@ -245,8 +246,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    options = _parser().parse_args()
     with exit_on_error():
+        options = _parser().parse_args()
+        limit_threads()
         try:
             run(options)
         except BrokenPipeError:

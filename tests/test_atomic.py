@@ -1,10 +1,12 @@
+import errno
 import os
 import signal
+import stat
 from pathlib import Path
 
 import pytest
 
-from pipeline.atomic import read_json_lines, remove_partial_files, write_atomically, write_json_lines
+from pipeline.atomic import read_json_lines, remove_partial_files, write_atomically, write_json_lines, write_text
 
 
 def test_a_file_is_written_whole_and_its_folder_is_made(tmp_path):
@@ -80,3 +82,13 @@ def test_json_lines_come_back_whatever_separators_are_inside_a_text(tmp_path):
     assert path.read_bytes().count(b"\n") == len(rows)
     assert "Straße" in path.read_text(encoding="utf-8")
     assert read_json_lines(path) == rows
+
+
+def test_a_folder_that_cannot_be_synced_does_not_undo_a_written_file(tmp_path, monkeypatch):
+    def sync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not on this file system")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text(tmp_path / "a", "whole")
+    assert (tmp_path / "a").read_text() == "whole"

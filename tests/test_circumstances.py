@@ -1,10 +1,11 @@
 import subprocess
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from pipeline import task
-from pipeline.circumstances import circumstances, commit, differences
+from pipeline.circumstances import circumstances, commit, differences, limit_threads
 from pipeline.results import provenance
 from tests.conftest import make_network
 
@@ -66,3 +67,16 @@ def test_a_command_is_kept_without_the_folders_of_the_machine(monkeypatch, tmp_p
 def test_a_command_can_be_given_again(monkeypatch):
     monkeypatch.setattr("sys.argv", ["x", "--models", "gru transformer", "--corpus", "말뭉치"])
     assert provenance("x")["command"] == "python -m x --models 'gru transformer' --corpus 말뭉치"
+
+
+@pytest.mark.parametrize(("own", "quota", "used"), [(8, 2, 2), (2, 8, 2)])
+def test_no_more_threads_are_used_than_a_container_may(own, quota, used, monkeypatch):
+    asked = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: own)
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    monkeypatch.setattr("pipeline.circumstances.processors", lambda: quota)
+    limit_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    limit_threads()
+    assert asked == [used]

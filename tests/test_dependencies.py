@@ -8,8 +8,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A module may import those before it; rooms of one level know nothing of each other.
 LEVELS = [
-    {"pipeline.printable", "pipeline.atomic", "pipeline.circumstances", "pipeline.children"},
-    {"pipeline.markdown_blocks", "pipeline.claim_texts", "pipeline.bertviz", "pipeline.finished_runs"},
+    {"pipeline.printable", "pipeline.atomic", "pipeline.children"},
+    {
+        "pipeline.circumstances",
+        "pipeline.markdown_blocks",
+        "pipeline.claim_texts",
+        "pipeline.bertviz",
+        "pipeline.finished_runs",
+    },
     {"pipeline.errors"},
     {"pipeline.checkpoint_file", "pipeline.window"},
     {"pipeline.data.corpus", "pipeline.data.lexicon", "pipeline.data.inflection"},

@@ -21,6 +21,7 @@ from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
 from scripts import compare, train, train_all
+from scripts.train_options import chosen_accelerator
 from tests.commands import GRU_SIZES, SMALL, files_of, fit, fit_arguments, run, weights_of, write_corpus
 
 
@@ -232,6 +233,16 @@ def test_bad_input_is_refused_before_training_and_leaves_no_run(corpus, tmp_path
 def test_a_fast_dev_run_trains_and_leaves_nothing(corpus, tmp_path):
     fit(corpus, tmp_path, "transformer", "--trainer.fast_dev_run", "true")
     assert not list(tmp_path.rglob("*.ckpt")) + list(tmp_path.rglob("results.json"))
+
+
+@pytest.mark.parametrize("has_cuda", [False, True])
+def test_a_gpu_is_used_where_it_has_cuda_and_no_other(has_cuda, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_cuda)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert chosen_accelerator("auto") == ("cuda" if has_cuda else "cpu")
+    assert chosen_accelerator("cpu") == "cpu"
+    with pytest.raises(UserError, match="mps is not taken"):
+        chosen_accelerator("mps")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

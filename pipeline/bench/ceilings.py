@@ -88,8 +88,9 @@ def _timed(step: Callable[[], None], floor: float, repeats: int) -> dict[str, An
 
 
 def floating_point_operations(run: Callable[[], Any]) -> int:
-    """Of all matrix products in `run`, those of oneDNN (`pipeline.fast.product`) too."""
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.mkldnn._linear_pointwise: _linear_flops}) as counter:
+    """Of all matrix products in `run`, those of oneDNN (`pipeline.fast.product`) too, where torch has it."""
+    own = {torch.ops.mkldnn._linear_pointwise: _linear_flops} if torch.backends.mkldnn.is_available() else {}
+    with FlopCounterMode(display=False, custom_mapping=own) as counter:
         run()
     return counter.get_total_flops()
 
