@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
-
-matplotlib.use("Agg")
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes

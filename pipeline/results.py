@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,14 +114,8 @@ def provenance(script: str, device: torch.device | str | None = None) -> dict[st
     }
 
 
-def _versions() -> dict[str, str | None]:
-    installed = {}
-    for name in _PACKAGES:
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:  # a package that only some corpora need
-            installed[name] = None
-    return installed
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

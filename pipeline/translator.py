@@ -89,7 +89,7 @@ class Translator:
         origin: What it was built and trained from.
     """
 
-    def __init__(self, network: Seq2Seq, tokenizer: Tokenizer, name: str, origin: "Origin") -> None:
+    def __init__(self, network: Seq2Seq, tokenizer: Tokenizer, name: str, origin: Origin) -> None:
         self.network = network.eval()
         self.tokenizer = tokenizer
         self.name = name
@@ -101,12 +101,12 @@ class Translator:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> "Translator":
-        """Reads a checkpoint as data: nothing in it is executed.
+        """Reads a checkpoint, or the best one of a run folder, as data: nothing in it is executed.
 
         Raises:
             UserError: There is no such file, or it is not a checkpoint of this project.
         """
-        path = Path(path)
+        path = Path(path) / "checkpoints" / "best.ckpt" if Path(path).is_dir() else Path(path)
         if not path.is_file():
             raise UserError(
                 f"no checkpoint {path}; train a model first: make train. If its run is finished, copy its checkpoints "

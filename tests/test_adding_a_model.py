@@ -3,6 +3,7 @@
 import inspect
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +11,10 @@ import yaml
 
 from pipeline.models import GRUSeq2Seq
 from pipeline.translator import Translator
-from scripts import train
+from scripts import train, train_all
 from tests.commands import GRU_SIZES, SMALL, write_corpus
 from tests.conftest import D_MODEL, VOCAB_SIZE
-from tests.documents import FOURTH_MODEL, forget_fourth_model, text_of, write_fourth_model
+from tests.documents import FOURTH_MODEL, code_of, forget_fourth_model, text_of, write_fourth_model
 from tests.models import test_contract
 
 PROMISES = [
@@ -79,13 +80,18 @@ def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_with
 def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp_path, monkeypatch, capsys):
     corpus = write_corpus(tmp_path / "little")
     folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache"), "--runs_dir", str(tmp_path)]
-    files = ["-c", "configs/base.yaml", "-c", "configs/corpus/other.yaml", "-c", "configs/model/conv.yaml", *SMALL]
+    _, on_other_text = code_of(FOURTH_MODEL, "yaml")
+    (tmp_path / "configs/other/conv.yaml").write_text(on_other_text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train_all, "CONFIGS", Path("configs"))
+    files = [word for file in train_all.config_files(str(corpus), None, "conv") for word in ("-c", str(file))] + SMALL
     monkeypatch.setattr(sys, "argv", ["train", "fit", *files, *GRU_SIZES, *folders])
     train.main()
     assert re.search(r"^\| conv +\|", capsys.readouterr().out, re.MULTILINE)
     checkpoint = tmp_path / "little" / "conv" / "seed1" / "checkpoints" / "best.ckpt"
-    assert type(Translator.load(checkpoint).network).__name__ == "ConvSeq2Seq"
+    translator = Translator.load(checkpoint)
+    assert type(translator.network).__name__ == "ConvSeq2Seq"
+    assert translator.origin.init_args["embedding_scale"] == 4.0
 
 
 def test_the_line_for_the_tests_of_the_contract_makes_the_model(network):

@@ -57,7 +57,7 @@ ONLY_IN = {
         "scripts",
     },
     "sentencepiece": {"pipeline.data.tokenizer"},
-    "datasets": {"pipeline.data.files", "pipeline.data.hub"},
+    "datasets": {"pipeline.data.hub"},
     "huggingface_hub": {"pipeline.data.hub"},
     "matplotlib": {"pipeline.plots", "pipeline.panels", "scripts"},
     "sacrebleu": {"pipeline.metrics"},

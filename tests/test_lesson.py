@@ -88,6 +88,14 @@ def test_the_command_runs(words, classroom, monkeypatch, capsys):
         assert out.exists()
 
 
+def test_the_python_of_the_page_runs(classroom, monkeypatch, capsys):
+    monkeypatch.chdir(classroom)
+    (code,) = code_of(EVALUATING, "python")
+    exec(code, {})
+    _, *maps = capsys.readouterr().out.splitlines()
+    assert {kind for line in maps for kind in ("cross", "encoder") if f" {kind} (" in line} == {"cross", "encoder"}
+
+
 def standard_input(words: tuple[str, ...]) -> tuple[str | None, list[str]]:
     """The file that a command reads, as `< FILE` or `echo TEXT |`, and the rest of the command."""
     if "|" in words:

@@ -87,7 +87,7 @@ def bare_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch) 
 
 
 def fast_step(network: Seq2Seq, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
-    """The same with the fast objective; `network` may have fast dropout."""
+    """The same with the fast objective; `network` may have the fast modules too."""
     _update(network, optimizer, batch_objective(network, batch, LABEL_SMOOTHING).objective / batch.num_tokens)
 
 

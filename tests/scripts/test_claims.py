@@ -1,5 +1,6 @@
 """The command of the claims: verdicts, files, going on, and failures that take nothing else with them."""
 
+import inspect
 import json
 from types import MappingProxyType
 
@@ -12,6 +13,8 @@ from pipeline.claims.verdict import Claim
 from pipeline.errors import UserError
 from pipeline.panels import Line, LinePanel
 from scripts import claims
+from tests.commands import ROOT
+from tests.documents import code_of
 
 CALLS: list[int] = []
 
@@ -102,6 +105,14 @@ def test_a_claim_on_natural_text_says_so_when_there_is_none(tmp_path, monkeypatc
     assert content["why"].endswith("on natural text: not run")
     assert content["natural_text"] is None
     assert "On natural text: not run (`make claims TEXT=multi30k`" in (tmp_path / "out" / "claims.md").read_text()
+
+
+def test_the_call_on_the_page_on_many_machines_is_one_that_run_takes(monkeypatch):
+    asked, signature = [], inspect.signature(claims.run)
+    monkeypatch.setattr(claims, "run", lambda *given, **named: asked.append(signature.bind(*given, **named)))
+    (code,) = code_of(ROOT / "docs" / "scaling.md", "python")
+    exec(code, {})
+    assert len(asked) == 1
 
 
 def test_natural_text_adds_jobs_findings_and_panels(tmp_path, monkeypatch):
