@@ -78,9 +78,7 @@ def runs_made(results: Sequence[dict[str, Any]]) -> str:
         of_seed = f"--seed_everything {result['seed']} "
         command = result["command"].replace(of_seed, "--seed_everything SEED ")
         commands.setdefault((result["model"], command), []).append((label, result))
-    versions = {
-        ", ".join(f"{name} {number}" for name, number in result["versions"].items() if number) for result in results
-    }
+    versions = {", ".join(f"{name} {number}" for name, number in result["versions"].items()) for result in results}
     return "\n\n".join(
         [
             markdown_table(header, rows, len(header)),

@@ -13,8 +13,8 @@ VALIDATION_SCORES = ("loss/val", "perplexity/val", "accuracy/val", "bleu/val")
 
 
 class ScoredTask(pl.LightningModule):
-    """Lightning's validation and test of any `Seq2Seq`: teacher-forced nats, and BLEU of greedy search. `TranslationTask`
-    (pipeline/task.py) adds the training.
+    """Lightning's validation and test of any `Seq2Seq`: teacher-forced nats, and BLEU of greedy search.
+    `TranslationTask` (pipeline/task.py) adds the training.
 
     Args:
         network: The model.
