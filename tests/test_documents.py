@@ -19,7 +19,7 @@ from tests.test_report import claim, results
 def run(model: str, seconds: float, gpu: str | None = None, **more) -> dict:
     corpus = {"name": "toy", "is_synthetic": True, "content_hash": "ab" * 32}
     hardware = {"gpu": gpu, "processor": "a processor", "threads": 2}
-    made = {"command": "python -m scripts.train fit", "versions": {"torch": "2.13.0", "datasets": None}}
+    made = {"command": "python -m scripts.train fit", "versions": {"torch": "2.13.0"}}
     return results(model) | {"seconds": seconds, "corpus": corpus, "hardware": hardware} | made | more
 
 

@@ -101,7 +101,7 @@ def finish_run(folder: Path, pairs: Sequence[SentencePair]) -> None:
         "command": "python -m scripts.train fit",
         "date": "2020-02-29",
         "commit": None,
-        "versions": {"python": "3", "datasets": None},
+        "versions": {"python": "3"},
         "hardware": {"gpu": None, "processor": "a processor", "threads": 1},
     }
     (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
