@@ -4,10 +4,10 @@
     python -m scripts.align runs/toy --sentence "the dog sleeps ." --target "der Hund schläft ." --out map.html
 
 Each model's map is that of its own translation or, with --target, of the one that is given. Without --out the maps are
-drawn in the terminal; the ending of --out says what is written: .html, .json (weights and words), or a picture (.png,
-.svg, .pdf). Attention is the mean of all layers and heads. --saliency draws instead how much each prediction changes
-with each source word (the norm of the gradient, as a share of its row; darkest where a map has most), which a model
-without attention has too.
+drawn in the terminal; the ending of --out says what is written: .html, .json (weights and words, of every layer and
+head too), or a picture (.png, .svg, .pdf). Attention is the mean of all layers and heads. --saliency draws instead how
+much each prediction changes with each source word (the norm of the gradient, as a share of its row; darkest where a map
+has most), which a model without attention has too.
 """
 
 import argparse
@@ -53,6 +53,17 @@ def run(options: argparse.Namespace) -> None:
                 "log_prob": translation.log_prob,
             }
         )
+        if out is not None and out.suffix == ".json":
+            described[-1]["layers"] = [
+                {
+                    "map": m.name,
+                    "kind": m.kind,
+                    "queries": m.queries,
+                    "keys": m.keys,
+                    "heads": m.weights.round(4).tolist(),
+                }
+                for m in translator.word_maps_of(translation)
+            ]
     if out is None:
         print("\n\n".join(map_text(panel) for panel in maps))
         return

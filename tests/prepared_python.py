@@ -1,7 +1,8 @@
 """`python -m MODULE` without waiting for the libraries: a process that has imported them forks for each command.
 
 Most of a short training's time is the import of torch and Lightning. Every command still has a process of its own, and
-imports this project's code anew; POSIX only, as the tests are.
+imports this project's code anew; POSIX only, as the tests are. On a Mac, whose own libraries do not outlive a fork,
+each command waits for its imports.
 """
 
 import atexit
@@ -32,6 +33,11 @@ def run_module(
 
     Each `environment` has a prepared process of its own: the libraries read it when they are imported.
     """
+    if sys.platform == "darwin":
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, input=stdin, capture_output=True
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
     server = _server(tuple(sorted(environment.items())))
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / name) for name in ("stdin", "stdout", "stderr")]

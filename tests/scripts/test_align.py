@@ -39,6 +39,9 @@ def test_json_has_weights_that_sum_to_one(runs, tmp_path):
     assert all_["source_words"] == ["the", "dog", ".", "</s>"]
     assert all_["target_words"] == ["der", "Hund", ".", "</s>"]
     assert all(sum(row) == pytest.approx(1, abs=0.01) for row in all_["weights"])
+    (layer,) = all_["layers"]
+    assert (layer["kind"], layer["queries"], layer["keys"]) == ("cross", all_["target_words"], all_["source_words"])
+    assert layer["heads"] == [all_["weights"]]
 
 
 def test_saliency_gives_the_model_without_attention_a_map(runs, tmp_path):
