@@ -87,7 +87,7 @@ def _other_values(right: int) -> list[int]:
 @torch.no_grad()
 def _probe(network: Seq2Seq, model: str, distance: int, items: int) -> dict[str, list[list[int]]]:
     """`number`, `control` → by layer, from the token vectors up, 0 or 1 for each of `items` sentences: does a probe,
-    fitted to three times as many others, read it off the verb's state? `own`: `control`, off the subject's state."""
+    fitted to three times as many others, read it off the verb's state?"""
     rng = np.random.default_rng([2, distance])
     sentences = [agreement.draw(rng, distance) for _ in range(4 * items)]
     batch = batch_of([sentence.pair for sentence in sentences])
@@ -98,8 +98,5 @@ def _probe(network: Seq2Seq, model: str, distance: int, items: int) -> dict[str,
     }
     layers = layer_states(network, model, batch)
 
-    def read(name: str, place: torch.Tensor) -> list[list[int]]:
-        rows = (states[torch.arange(len(place)), place].double().numpy() for states in layers)
-        return [read_off(states, labels[name], 3 * items) for states in rows]
-
-    return {name: read(name, verb) for name in PROBED} | {"own": read("control", verb - distance)}
+    rows = [states[torch.arange(len(verb)), verb].double().numpy() for states in layers]
+    return {name: [read_off(states, labels[name], 3 * items) for states in rows] for name in PROBED}

@@ -10,7 +10,7 @@ from pipeline.claims.long_term_models import build, layer_states, read_off
 from pipeline.claims.matched_models import num_parameters
 from pipeline.claims.training import batch_of
 from pipeline.data.probes import agreement, recall
-from tests.claims.synthetic import Oracle, ran, verdict_of
+from tests.claims.synthetic import Oracle, ran, results_of, verdict_of
 
 LAYERS = {"transformer": 3}  # with the token vectors; a GRU has 2
 
@@ -21,7 +21,6 @@ def answer(
     nearby=1.0,
     beyond=None,
     number_in_gru=1.0,
-    noun_kept=0.5,
     hard=0.4,
     items=60,
     missing=None,
@@ -43,7 +42,7 @@ def answer(
         margin = {str(d): draws(far if d > options["longest"] else share) for d in options["distances"]}
         if options["model"] in ("gru", "bigru"):
             margin["1"] = [1.0 if item < nearby * items else -1.0 for item in range(items)]
-        last = {"number": number_in_gru if not is_transformer else 0.5, "control": 0.5, "own": noun_kept}
+        last = {"number": number_in_gru if not is_transformer else 0.5, "control": 0.5}
 
         def read(what):
             layers = LAYERS.get(options["model"], 2)
@@ -66,21 +65,30 @@ def answer(
 @pytest.mark.parametrize(
     ("results", "expected"),
     [
-        (answer(recurrent=0.5, number_in_gru=0.4, noun_kept=1.0), "holds"),
+        (answer(recurrent=0.5, number_in_gru=0.4), "holds"),
         (answer(recurrent=0.5), "holds in part"),
         (answer(recurrent=0.5, hard=1.0), "holds in part"),
-        (answer(recurrent=0.5, beyond=0.1, number_in_gru=0.4, noun_kept=1.0), "holds in part"),
-        (answer(recurrent=0.5, nearby=0.5, number_in_gru=0.4, noun_kept=1.0), "holds in part"),  # nothing learned fades
+        (answer(recurrent=0.5, beyond=0.1, number_in_gru=0.4), "holds in part"),
+        (answer(recurrent=0.5, nearby=0.5, number_in_gru=0.4), "holds in part"),  # nothing learned fades
         (answer(), "fails"),
         (answer(hard=1.0), "undecided"),  # easy without attention too: that all are right says nothing of it
         (answer(transformer=0.5), "undecided"),  # trained too little
-        (answer(recurrent=0.97, number_in_gru=0.4, noun_kept=1.0), "undecided"),
+        (answer(recurrent=0.97, number_in_gru=0.4), "undecided"),
         (answer(recurrent=0.5, missing=("recall", "bigru")), "undecided"),
         (lambda name, options: None, "undecided"),
     ],
 )
 def test_every_verdict_can_come_out(results, expected):
     assert verdict_of(page, results) == expected
+
+
+def test_what_a_state_holds_means_nothing_where_its_model_has_not_learned():
+    outcome = {}
+    for nearby in (1.0, 0.5):
+        findings, _ = page.judge(results_of(page.jobs("quick"), answer(nearby=nearby, number_in_gru=0.4)), "quick")
+        (of_state,) = (finding for finding in findings if "in the state of a GRU" in finding.what)
+        outcome[nearby] = of_state.outcome
+    assert outcome == {1.0: "passes", 0.5: "undecided"}
 
 
 def test_the_full_profile_is_judged_and_drawn_with_all_its_heads():
@@ -104,7 +112,7 @@ def test_a_run_gives_what_the_page_reads(task, model):
         assert set(result["attractors"]) == {str(count) for count in range(agreement.MOST_BETWEEN + 1)}
         for probe in result["probes"].values():
             assert {np.shape(read) for read in probe.values()} == {(2, 4)}
-            assert set(probe) == {"number", "control", "own"}
+            assert set(probe) == {"number", "control"}
 
 
 def test_a_run_is_the_same_twice():
