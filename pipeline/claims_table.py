@@ -27,38 +27,48 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         family: Of all claims that were tested; p-values are corrected for the number of their primary findings with an
             interval. By default those shown.
     """
-    parts = [verdicts_table(contents)]
     family = family or contents
-    corrected = _corrected(family)
+    parts = [verdicts_table(contents)]
     for content in contents:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
-        parts.append(
-            markdown_table(
-                ["finding", "measured", "rule", "outcome"],
-                [
-                    [
-                        ("**" + f["what"] + "**") if f["is_primary"] else f["what"],
-                        _value(f) + _p_value(corrected.get((claim["name"], f["what"]))),
-                        f["rule"],
-                        f["outcome"],
-                    ]
-                    for f in content["findings"]
-                ],
-                num_texts=4,
-            )
-        )
-        for finding in content["findings"]:
-            p_value = corrected.get((claim["name"], finding["what"]), 0.0)
-            if finding["outcome"] == "passes" and p_value > _LEVEL:
-                parts.append(
-                    f"Weak: “{finding['what']}” passes by its own interval, but corrected for the number of primary "
-                    f"findings (Holm) it has {shown_p_value(p_value)}."
-                )
-        if "natural_text" in content:
-            parts.append(_natural_text(content["natural_text"]))
-        if content["missing_jobs"]:
-            parts.append(f"{len(content['missing_jobs'])} jobs failed: {'; '.join(content['missing_jobs'])}.")
+        parts += _findings(content, _corrected(family))
+    return "\n\n".join([*parts, *_how_to_read(contents, family)]) + "\n"
+
+
+def findings_table(content: dict[str, Any], family: Sequence[dict[str, Any]]) -> str:
+    """Every finding of one claim, and how to read it; `family` as in `claims_table`."""
+    return "\n\n".join([*_findings(content, _corrected(family)), *_how_to_read([content], family)]) + "\n"
+
+
+def _findings(content: dict[str, Any], corrected: dict[tuple[str, str], float]) -> list[str]:
+    """A claim's table, and what has to be said of it."""
+    p_values = [corrected.get((content["claim"]["name"], finding["what"])) for finding in content["findings"]]
+    rows = [
+        [
+            f"**{finding['what']}**" if finding["is_primary"] else finding["what"],
+            _value(finding) + ("" if p_value is None else f", {shown_p_value(p_value)}"),
+            finding["rule"],
+            finding["outcome"],
+        ]
+        for finding, p_value in zip(content["findings"], p_values, strict=True)
+    ]
+    parts = [markdown_table(["finding", "measured", "rule", "outcome"], rows, num_texts=4)]
+    parts += [
+        f"Weak: “{finding['what']}” passes by its own interval, but corrected for the number of primary findings "
+        f"(Holm) it has {shown_p_value(p_value)}."
+        for finding, p_value in zip(content["findings"], p_values, strict=True)
+        if finding["outcome"] == "passes" and (p_value or 0.0) > _LEVEL
+    ]
+    if "natural_text" in content:
+        parts.append(_natural_text(content["natural_text"]))
+    if content["missing_jobs"]:
+        parts.append(f"{len(content['missing_jobs'])} jobs failed: {'; '.join(content['missing_jobs'])}.")
+    return parts
+
+
+def _how_to_read(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, Any]]) -> list[str]:
+    parts = []
     if older := [content["claim"]["name"] for content in contents if "intervals" not in content]:
         parts.append(
             f"The intervals of {', '.join(older)} are older than the others: seeds were resampled, and such intervals "
@@ -74,7 +84,7 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         "p: that a primary finding only just reaches its threshold, corrected (Holm 1979) for all that "
         f"{_names(family)} have."
     )
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _names(contents: Sequence[dict[str, Any]]) -> str:
@@ -108,10 +118,6 @@ def _corrected(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], floa
         for (claim, what, p_value), corrected in zip(primary, p_values, strict=True)
         if p_value is not None
     }
-
-
-def _p_value(corrected: float | None) -> str:
-    return "" if corrected is None else f", {shown_p_value(corrected)}"
 
 
 def _value(finding: dict[str, Any]) -> str:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from pipeline.claim_texts import ClaimText, claim_texts, first_sentences
-from pipeline.claims_table import claims_table
-from pipeline.markdown_blocks import Paragraph, Table, blocks_of
+from pipeline.claims_table import findings_table
+from pipeline.markdown_blocks import Table, blocks_of
 from pipeline.report_content import read_json
 
 
@@ -51,13 +51,14 @@ def claim_reports(own: Sequence[Path], published: Path) -> list[ClaimReport]:
             reports.append(ClaimReport(text, experiment, more, None, None, [], "", False))
             continue
         content = contents[path]
-        # A table of verdicts, the claim's heading and what it says; then what is shown here.
-        blocks = blocks_of(claims_table([content], list(contents.values())))[3:]
-        findings = next(block for block in blocks if isinstance(block, Table))
-        notes = [block.text for block in blocks if isinstance(block, Paragraph)]
+        findings, *notes = blocks_of(findings_table(content, list(contents.values())))
         figure = path.with_suffix(".png")
         uri = figure_uri(figure) if figure.is_file() else ""
-        reports.append(ClaimReport(text, experiment, more, content, findings, notes, uri, path.parent == published))
+        reports.append(
+            ClaimReport(
+                text, experiment, more, content, findings, [note.text for note in notes], uri, path.parent == published
+            )
+        )
     return reports
 
 
