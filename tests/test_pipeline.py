@@ -16,7 +16,7 @@ from pipeline.curves import scalar_curves
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.scores import score_pairs
-from pipeline.metrics import teacher_forced
+from pipeline.metrics import SentenceScore, by_length, corpus_score, teacher_forced, translated
 from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
@@ -262,7 +262,7 @@ def test_a_training_learns_at_the_rate_of_each_step_and_its_best_weights_are_wha
     options = ["--trainer.max_epochs", "12", "--model.lr", "0.03", "--model.warmup_steps", "10"]
     fit(corpus, tmp_path, "gru_attention", *large, *options)
     folder = tmp_path / "runs/little/gru_attention/seed1"
-    curves = scalar_curves(folder, ("loss/train", "loss/val", "lr"))
+    curves = scalar_curves(folder, ("loss/train", "loss/val", "bleu/val", "lr"))
     steps, rates = zip(*curves["lr"], strict=True)
     assert steps == tuple(range(1, steps[-1] + 1))
     falling = [0.03 * (steps[-1] - step) / (steps[-1] - 10) for step in range(10, steps[-1])]
@@ -275,11 +275,24 @@ def test_a_training_learns_at_the_rate_of_each_step_and_its_best_weights_are_wha
     assert best_step < steps[-1]  # or the last weights could not be told from the best
     assert results["best_step"] == best_step
     assert results["nats_per_token"]["val"] == pytest.approx(lowest, abs=1e-3)
-    pairs = load_corpus(str(corpus), "en", "de", tmp_path).test
-    scores = score_pairs(Translator.load(folder / "checkpoints" / "best.ckpt"), pairs, GREEDY)
+    text = load_corpus(str(corpus), "en", "de", tmp_path)
+    best = Translator.load(folder / "checkpoints" / "best.ckpt")
+    scores = score_pairs(best, text.test, GREEDY)
     assert results["nats_per_token"]["test"] == pytest.approx(teacher_forced(scores).nats_per_token, abs=1e-4)
     rows = read_translations(folder / "translations.jsonl")
     assert [row["hypothesis"] for row in rows] == [score.hypothesis for score in scores]
+
+    sources, references = [pair.src for pair in text.test], [pair.tgt for pair in text.test]
+    free = translated([score.hypothesis for score in scores], references)
+    assert free.bleu > 0
+    assert {name: results["test"][name] for name in free._fields} == free._asdict()
+    kept = [SentenceScore(*(row[name] for name in SentenceScore._fields)) for row in rows]
+    bands = [band._asdict() for band in by_length(kept, sources, references)]
+    assert results["test"]["by_source_length"] == bands
+    validated = [score.hypothesis for score in score_pairs(best, text.val, GREEDY)]
+    bleu = corpus_score("bleu", validated, [pair.tgt for pair in text.val])
+    assert bleu > 0
+    assert dict(curves["bleu/val"])[best_step] == pytest.approx(bleu, rel=1e-4)
 
 
 def test_a_training_without_maps_is_deterministic_and_does_not_pay_for_overwriting_new_memory(corpus, tmp_path):
