@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -18,6 +19,9 @@ SMALL = [
 ]
 GRU_SIZES = ["--model.network.init_args.d_embed", "8", "--model.network.init_args.d_model", "12"]
 TRANSFORMER_SIZES = ["--model.network.init_args.d_model", "8", "--model.network.init_args.d_ff", "12"]
+# In the place of trainings.
+SLOW = [sys.executable, "-c", "import time; time.sleep(600)"]
+FAILING = [sys.executable, "-c", "print('it failed'); raise SystemExit(3)"]
 
 
 def write_corpus(folder: Path) -> Path:

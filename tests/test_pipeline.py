@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
 from scripts import compare, train, train_all
-from tests.commands import GRU_SIZES, SMALL, files_of, fit, fit_arguments, run, weights_of, write_corpus
+from tests.commands import FAILING, GRU_SIZES, SLOW, SMALL, files_of, fit, fit_arguments, run, weights_of, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -241,13 +242,10 @@ def test_a_gpu_that_is_not_there_is_said_at_once(corpus, tmp_path, refuse):
     )
 
 
-def test_models_can_be_trained_side_by_side_and_one_that_fails_ends_the_others(corpus, tmp_path):
+def test_models_can_be_trained_side_by_side(corpus, tmp_path):
     side_by_side = ["--corpus", str(corpus), "--runs_dir", str(tmp_path / "runs"), "--jobs", "2"]
     small = [*SMALL, "--data.cache_dir", str(tmp_path / "cache")]
-    models = ["--models", "gru gru_attention", "--"]
-    failed = run(*side_by_side, *models, *small, "--data.max_len", "1", module="scripts.train_all", expect=2)
-    assert "no training pair has both sides within 1 pieces" in failed.stdout
-    done = run(*side_by_side, *models, *small, module="scripts.train_all")
+    done = run(*side_by_side, "--models", "gru gru_attention", "--", *small, module="scripts.train_all")
     assert "Training 2 models, 2 at once." in done.stdout
     little = tmp_path / "runs" / "little"
     for model in ("gru", "gru_attention"):
@@ -408,6 +406,20 @@ def test_a_seed_is_of_weights_batches_and_dropout(tmp_path):
     assert (one["seed"], other["seed"]) == (1, 2)  # that of the dropout masks
     for key in ("initial_weights_hash", "batch_order_hash"):
         assert one[key] != other[key]
+
+
+def test_a_training_that_fails_ends_those_beside_it():
+    started = time.monotonic()
+    with pytest.raises(SystemExit, match=r"^3$"):
+        train_all._side_by_side([SLOW, FAILING], 2)
+    assert time.monotonic() - started < 60
+
+
+def test_a_training_that_fails_is_the_last(tmp_path):
+    next_one = [sys.executable, "-c", "import sys; open(sys.argv[1], 'w')", str(tmp_path / "trained")]
+    with pytest.raises(SystemExit, match=r"^3$"):
+        train_all._one_after_the_other([FAILING, next_one])
+    assert not (tmp_path / "trained").exists()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -18,9 +18,14 @@ from pipeline.data.probes import translation
 def verdict_of(page, answer: Callable[[str, dict[str, Any]], dict[str, Any] | None], profile: str = "quick") -> str:
     """The verdict of a page whose every job gave `answer(name of the job's function, its settings)`; None is a job
     that failed."""
+    return verdict.judge(findings_of(page, answer, profile)).verdict
+
+
+def findings_of(page, answer: Callable[[str, dict[str, Any]], dict[str, Any] | None], profile: str = "quick"):
+    """The findings that `verdict_of` judges."""
     findings, numbers = page.judge(results_of(page.jobs(profile), answer), profile)
     page.draw(numbers)  # whatever the numbers are, they can be drawn
-    return verdict.judge(findings).verdict
+    return findings
 
 
 def results_of(jobs: Iterable[Job], answer: Callable[[str, dict[str, Any]], dict[str, Any] | None]) -> Results:
