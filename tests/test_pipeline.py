@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import time
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,19 @@ from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
 from scripts import compare, train, train_all
-from tests.commands import FAILING, GRU_SIZES, SLOW, SMALL, files_of, fit, fit_arguments, run, weights_of, write_corpus
+from tests.commands import (
+    FAILING,
+    GRU_SIZES,
+    ROOT,
+    SLOW,
+    SMALL,
+    files_of,
+    fit,
+    fit_arguments,
+    run,
+    weights_of,
+    write_corpus,
+)
 
 
 @pytest.fixture(scope="module")
@@ -368,12 +380,39 @@ def test_left_out_pairs_and_a_small_vocabulary_are_said(corpus, tmp_path):
     assert re.search(r"the corpus holds \d+ pieces, fewer than vocab_size 5000", said.stdout)
 
 
-@pytest.mark.parametrize("fast", ["false", "true"])
-@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
-@pytest.mark.parametrize("model", ["gru_attention", "transformer"])
-def test_every_precision_trains(corpus, tmp_path, model, precision, fast):
-    more = ("--trainer.fast_dev_run", "true", "--trainer.precision", precision, "--model.fast", fast)
-    fit(corpus, tmp_path, model, *more)
+@pytest.fixture(scope="module")
+def loss_of(corpus, tmp_path_factory):
+    """The validation loss after an epoch in this process, by model, precision and path; each is trained once."""
+
+    @cache
+    def loss_of(model: str, precision: str, fast: str) -> float:
+        folder = tmp_path_factory.mktemp("precisions")
+        more = ("--trainer.precision", precision, "--model.fast", fast, "--dropout", "0", "--trainer.max_epochs", "1")
+        words = fit_arguments(corpus, folder, model, *more, "--score_test", "false")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(ROOT)
+            patch.setattr(sys, "argv", ["train", *words])
+            train.main()
+        [(_, loss)] = scalar_curves(folder / "runs/little" / model / "seed1", ("loss/val",))["loss/val"]
+        return loss
+
+    return loss_of
+
+
+@pytest.mark.parametrize(
+    ("model", "precision", "fast"),
+    [
+        ("gru_attention", "bf16-mixed", "false"),
+        ("transformer", "bf16-mixed", "true"),
+        ("transformer", "bf16-true", "false"),
+        ("gru_attention", "bf16-true", "true"),
+        ("gru_attention", "64-true", "false"),
+        ("transformer", "64-true", "true"),
+    ],
+)
+def test_every_precision_trains_to_about_the_same_loss(loss_of, model, precision, fast):
+    expected = loss_of(model, "32-true", "false")
+    assert loss_of(model, precision, fast) == pytest.approx(expected, rel=1e-4 if precision == "64-true" else 0.02)
 
 
 def test_with_batches_accumulated_each_line_of_the_log_is_of_whole_steps(corpus, tmp_path):
