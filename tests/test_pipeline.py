@@ -412,7 +412,7 @@ def loss_of(corpus, tmp_path_factory):
 )
 def test_every_precision_trains_to_about_the_same_loss(loss_of, model, precision, fast):
     expected = loss_of(model, "32-true", "false")
-    assert loss_of(model, precision, fast) == pytest.approx(expected, rel=1e-4 if precision == "64-true" else 0.02)
+    assert loss_of(model, precision, fast) == pytest.approx(expected, rel=1e-4 if precision == "64-true" else 0.006)
 
 
 def test_with_batches_accumulated_each_line_of_the_log_is_of_whole_steps(corpus, tmp_path):
