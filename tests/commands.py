@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,6 +20,9 @@ SMALL = [
 ]
 GRU_SIZES = ["--model.network.init_args.d_embed", "8", "--model.network.init_args.d_model", "12"]
 TRANSFORMER_SIZES = ["--model.network.init_args.d_model", "8", "--model.network.init_args.d_ff", "12"]
+# In the place of trainings.
+SLOW = [sys.executable, "-c", "import time; time.sleep(600)"]
+FAILING = [sys.executable, "-c", "print('it failed'); raise SystemExit(3)"]
 
 
 def write_corpus(folder: Path) -> Path:
@@ -40,6 +45,22 @@ def run(
     done = run_module(module, arguments, environment, stdin)
     assert expect is None or done.returncode == expect, f"{done.stdout}\n{done.stderr}"
     return done
+
+
+def said_by_a_child(action: Callable[[], None]) -> str:
+    """What a call raises in a process of its own that this one forks, as text; "" where it raises nothing."""
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        try:
+            action()
+        except Exception as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with open(read, encoding="utf-8") as pipe:
+        return pipe.read()
 
 
 def fit(corpus: Path, tmp_path: Path, model: str, *more: str, expect: int | None = 0) -> subprocess.CompletedProcess:

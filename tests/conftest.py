@@ -43,6 +43,15 @@ NETWORKS = {
 }
 
 
+class WithoutMatrix(GRUSeq2Seq):
+    """A model whose logits are no product with one matrix."""
+
+    output_matrix = None
+
+    def decode(self, tgt, memory, state=None, *, need_alignment=False):
+        return super().decode(tgt, memory, state, need_alignment=need_alignment)._replace(output=None)
+
+
 @pytest.fixture(params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> Seq2Seq:
     """Each model in turn, in evaluation mode."""

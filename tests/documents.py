@@ -55,6 +55,11 @@ def commands_of(page: Path) -> list[Command]:
     return commands
 
 
+def cells(row: str) -> list[str]:
+    """Of a row of a Markdown table."""
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
 def _lines(block: str) -> list[str]:
     return block.replace("\\\n", " ").splitlines()
 

@@ -7,6 +7,7 @@ import pytest
 from pipeline.ablation_table import WHOLE, ablation_table, together
 from pipeline.errors import UserError
 from scripts import publish
+from tests.documents import cells
 
 PROVENANCE = {
     "command": "python -m scripts.ablate …",
@@ -65,10 +66,6 @@ def content() -> dict:
             )
         },
     }
-
-
-def cells(row: str) -> list[str]:
-    return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 def test_each_row_is_the_difference_from_the_whole_recipe():

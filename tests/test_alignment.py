@@ -66,11 +66,11 @@ def test_the_strongest_source_word_of_each_target_word_is_linked():
 
 
 def test_scores_are_those_of_a_hand_computation():
-    # Proposed: the article by its noun (possible), the adjective right, the noun wrong.
-    counts = total(count_links({(2, 0), (1, 1), (0, 2)}, GOLD))
-    assert counts == AlignmentCounts(proposed=3, sure=3, proposed_sure=1, proposed_possible=2)
-    assert counts.error_rate == pytest.approx(1 - (1 + 2) / (3 + 3))
-    assert counts.precision == pytest.approx(2 / 3)
+    # Proposed: the article by its noun (possible), the adjective right, the noun wrong, and a word that has no link.
+    counts = total(count_links({(2, 0), (1, 1), (0, 2), (1, 3)}, GOLD))
+    assert counts == AlignmentCounts(proposed=4, sure=3, proposed_sure=1, proposed_possible=2)
+    assert counts.error_rate == pytest.approx(1 - (1 + 2) / (4 + 3))
+    assert counts.precision == pytest.approx(2 / 4)
     assert counts.recall == pytest.approx(1 / 3)
 
 

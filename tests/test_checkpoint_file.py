@@ -3,8 +3,8 @@ import errno
 import hashlib
 import pickle
 import random
-import subprocess
-import sys
+import resource
+import signal
 import warnings
 
 import pytest
@@ -19,6 +19,7 @@ from pipeline.checkpoint_file import (
     write_checkpoint,
 )
 from pipeline.errors import UserError
+from tests.commands import said_by_a_child
 
 ORIGIN = {"class_path": "pipeline.models.GRUSeq2Seq", "init_args": {"d_model": 8}}
 DATA = {"tokenizer": b"proto", "src": "en", "tgt": "de", "content_hash": "0"}
@@ -75,18 +76,15 @@ def test_a_checkpoint_that_cannot_be_written_keeps_the_last_good_one(path, monke
     assert read_checkpoint(path)["step"] == 1
 
 
-def test_where_the_system_takes_no_more_bytes_it_says_so_itself(path, tmp_path):
+def test_where_the_system_takes_no_more_bytes_it_says_so_itself(path):
     """torch's own writer would hide the reason behind "unexpected pos"."""
-    code = (
-        "import resource, signal, sys; from pathlib import Path\n"
-        "from pipeline.checkpoint_file import write_checkpoint\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "import torch\n"
-        "try: write_checkpoint({'weights': torch.zeros(10_000)}, Path(sys.argv[1]))\n"
-        "except OSError as error: print(error.strerror)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
-    assert done.stdout == "File too large\n"
+
+    def write_too_much():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        write_checkpoint(content(2), path)
+
+    assert "File too large" in said_by_a_child(write_too_much)
     assert read_checkpoint(path)["step"] == 1
 
 

@@ -13,6 +13,7 @@ from pipeline.korean import CELLS, SAYS, SENTENCES, TITLES, in_korean
 from pipeline.plots import MODEL_LABELS
 from pipeline.published_scores import published_scores
 from tests.commands import ROOT
+from tests.documents import cells
 from tests.test_report import claim, results
 
 
@@ -59,7 +60,7 @@ def test_each_mark_has_its_table_and_what_is_outside_stays(mark, row, published)
     assert text.startswith(f"before\n<!-- {mark} -->\n\n|")
     assert text.endswith("\n\n<!-- end -->\nafter")
     assert "stale" not in text
-    lines = [[cell.strip() for cell in line.replace("\\|", "¦").split("|")] for line in text.splitlines()]
+    lines = [cells(line.replace("\\|", "¦")) for line in text.splitlines()]
     assert any({cell.replace("\\|", "¦") for cell in row} <= set(line) for line in lines), text
 
 
@@ -89,11 +90,10 @@ def test_times_are_means_per_machine_and_say_whether_there_was_a_gpu():
     of_three = [run("gru", 60), run("gru", 120), run("gru_attention", 30), run("transformer", 6)]
     of_three[1]["epochs"] = 2
     table = times([*of_three, run("of my own", 600)])
-    assert table.splitlines()[2].split("|")[3].strip() == "1–2"
-    assert [cell.strip() for cell in table.splitlines()[2].split("|")[4:-1]] == ["1.5", "0.5", "0.1", "2.1"]
+    assert cells(table.splitlines()[2])[2:] == ["1–2", "1.5", "0.5", "0.1", "2.1"]
     assert table.endswith(NO_GPU)
     table = times([run("gru", 60), run("transformer", 6, gpu="a GPU")])
-    assert [cell.strip() for cell in table.splitlines()[3].split("|")[2:-1]] == ["a GPU", "1", "–", "–", "0.1", "–"]
+    assert cells(table.splitlines()[3])[1:] == ["a GPU", "1", "–", "–", "0.1", "–"]
     assert NO_GPU not in table
 
 
@@ -127,7 +127,7 @@ def test_verdicts_count_findings_by_their_outcome():
     finding = content["findings"][0]
     outcomes = ["passes", "passes", "passes", "undecided", "undecided", "fails"]
     table = verdicts([content | {"findings": [finding | {"outcome": outcome} for outcome in outcomes]}])
-    assert [cell.strip() for cell in table.splitlines()[2].split("|")[4:-1]] == ["3", "1", "2"]
+    assert cells(table.splitlines()[2])[3:] == ["3", "1", "2"]
 
 
 def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluation_adds_its_own():
@@ -140,7 +140,7 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     runs = [run("transformer", 60, seed=2), run("gru", 60), run("transformer", 60, seed=1)]
     runs[0]["test"] = runs[0]["test"] | {"bleu": 93.24}
     table = published_scores(others | {"systems": []}, runs, [evaluation])
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:5]]
+    rows = [cells(line) for line in table.splitlines()[2:5]]
     assert rows[0][:4] == ["**this project: GRU, no attention**", "", "**91.2**", "13a"]
     assert rows[0][4] == "`make train`: greedy search, seed 1"
     assert rows[1][0] == "**this project: Transformer**"

@@ -71,14 +71,14 @@ def test_a_run_that_was_stopped_early_is_not_trained_on(corpus, tmp_path):
     assert results["earlier_commits"] == ["one after the best checkpoint"]
 
 
-def test_two_and_three_processes_train_like_one(corpus, tmp_path):
+def test_three_processes_train_like_one(corpus, tmp_path):
     """Global batches, the mean over their tokens, and every sentence scored once; only one process writes."""
     exact = ["--dropout", "0", "--trainer.max_epochs", "1"]
     path = Path("runs/little/gru_attention/seed1")
     weights, results = {}, {}
-    for n in (1, 2, 3):
+    for n in (1, 3):
         ddp = ["--trainer.devices", str(n), "--trainer.strategy", "ddp"] if n > 1 else []
-        ddp += ["--alignment_maps", str(n == 2).lower()]
+        ddp += ["--alignment_maps", str(n == 3).lower()]
         fit(corpus, tmp_path / str(n), "gru_attention", *exact, *ddp)
         weights[n] = weights_of(tmp_path / str(n) / path / "checkpoints/last.ckpt")
         results[n] = json.loads((tmp_path / str(n) / path / "results.json").read_text())
@@ -86,12 +86,11 @@ def test_two_and_three_processes_train_like_one(corpus, tmp_path):
         assert [json.loads(row)["index"] for row in rows] == list(range(11))
         writers = {events.name.split(".")[-2] for events in (tmp_path / str(n) / path).glob("events.out.*")}
         assert len(writers) == 1  # by their process ids
-    for n in (2, 3):
-        for key in weights[1]:
-            torch.testing.assert_close(weights[1][key], weights[n][key], atol=2e-4, rtol=1e-3)
-        for split in ("val", "test"):
-            assert results[n]["nats_per_token"][split] == pytest.approx(results[1]["nats_per_token"][split], rel=1e-4)
-        assert results[n]["target_tokens_seen"] == results[1]["target_tokens_seen"]
+    for key in weights[1]:
+        torch.testing.assert_close(weights[1][key], weights[3][key], atol=2e-4, rtol=1e-3)
+    for split in ("val", "test"):
+        assert results[3]["nats_per_token"][split] == pytest.approx(results[1]["nats_per_token"][split], rel=1e-4)
+    assert results[3]["target_tokens_seen"] == results[1]["target_tokens_seen"]
 
 
 def test_when_one_process_dies_the_others_end_with_an_error_and_the_run_can_go_on(corpus, tmp_path, refuse):

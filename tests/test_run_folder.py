@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -10,6 +8,7 @@ from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
 from pipeline.run_folder import RunFolder, find_runs, settings_of
+from tests.commands import said_by_a_child
 
 
 @pytest.fixture
@@ -72,13 +71,11 @@ def test_another_text_is_refused(folder):
         folder.refuse_other_text("b", "toy")
 
 
-def test_two_processes_never_train_one_run(folder):
+def test_two_processes_never_train_one_run(folder, tmp_path):
     folder.lock()
-    code = "import sys; from pipeline.run_folder import RunFolder; RunFolder(sys.argv[1], 'toy', 'gru', 3).lock()"
-    command = [sys.executable, "-c", code, str(folder.path.parent.parent.parent)]
-    other = subprocess.run(command, capture_output=True, text=True)
-    assert "seed3 is being trained by another process; wait for it" in other.stderr
-    assert subprocess.run([*command[:-1], str(folder.path / "elsewhere")]).returncode == 0
+    same, another = RunFolder(tmp_path, "toy", "gru", 3), RunFolder(tmp_path, "toy", "gru", 4)
+    assert "seed3 is being trained by another process; wait for it" in said_by_a_child(same.lock)
+    assert said_by_a_child(another.lock) == ""
 
 
 def test_what_another_process_trained_since_is_noticed(folder):

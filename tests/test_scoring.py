@@ -1,13 +1,20 @@
-"""What a batch of sentences gives, computed by hand."""
+"""What a batch of sentences gives, computed by hand, and what is asked of the search."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from pipeline import decoding
 from pipeline.data.batching import Batch
-from pipeline.scoring import score_batch
+from pipeline.data.tokenizer import PAD
+from pipeline.fast import search as fast_search
+from pipeline.scoring import Search, score_batch, translate_batch
+from tests.conftest import VOCAB_SIZE, make_network
+
+TOKENIZER = SimpleNamespace(size=VOCAB_SIZE)
 
 
 def test_a_token_is_right_where_it_is_the_most_probable_and_padding_never_is():
@@ -19,3 +26,20 @@ def test_a_token_is_right_where_it_is_the_most_probable_and_padding_never_is():
     assert [(score.index, score.tokens, score.correct) for score in found] == [(4, 3, 2), (0, 2, 2)]
     each = math.log(math.e + 10)
     assert [score.nats for score in found] == pytest.approx([3 * each - 2, 2 * each - 2])
+
+
+@pytest.mark.parametrize(("fast", "path"), [(False, decoding), (True, fast_search)])
+def test_a_search_is_what_was_asked_for_and_takes_the_path_that_was(sentences, monkeypatch, fast, path):
+    src, mask, _ = sentences
+    asked = []
+    monkeypatch.setattr(path, "beam_search", lambda *_, **given: asked.append(given))
+    translate_batch(make_network("gru"), src, mask, TOKENIZER, Search(7, 0.3, 2, fast))
+    assert asked == [{"beam": 7, "alpha": 0.3, "num_best": 2}]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_score_is_the_log_probability_over_the_length_to_the_alpha_that_was_asked_for(sentences, beam):
+    src, mask, _ = sentences
+    found = translate_batch(make_network("gru"), src, mask, TOKENIZER, Search(beam, 0.3))
+    length = (found.ids != PAD).sum(2)
+    torch.testing.assert_close(found.score, found.log_prob / ((5 + length) / 6) ** 0.3)

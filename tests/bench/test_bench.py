@@ -20,6 +20,7 @@ from pipeline.models import GRUSeq2Seq
 from pipeline.objective import objective
 from scripts import bench
 from tests.commands import GRU_SIZES, SMALL, write_corpus
+from tests.documents import cells
 
 
 @pytest.fixture
@@ -194,7 +195,7 @@ def test_the_table_has_a_row_for_each_toolkit_and_says_what_failed():
             "failures": {"joeynmt, transformer": "it is old"},
         }
     )
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| Tr")]
+    rows = [cells(line) for line in table.splitlines() if line.startswith("| Tr")]
     speed, ratio = "2,628 [2,628, 2,628]", "2.03 [2.03, 2.03]"
     assert rows == [
         ["Transformer", "OpenNMT-py", "3.5.1", speed, ratio, "", ""],

@@ -11,14 +11,21 @@ from pipeline.claims import verdict
 from pipeline.claims.jobs import Done, Job, Results
 from pipeline.claims.training import batch_of
 from pipeline.data.batching import Batch, EncodedPair
+from pipeline.data.corpus import SentencePair
+from pipeline.data.probes import translation
 
 
 def verdict_of(page, answer: Callable[[str, dict[str, Any]], dict[str, Any] | None], profile: str = "quick") -> str:
     """The verdict of a page whose every job gave `answer(name of the job's function, its settings)`; None is a job
     that failed."""
+    return verdict.judge(findings_of(page, answer, profile)).verdict
+
+
+def findings_of(page, answer: Callable[[str, dict[str, Any]], dict[str, Any] | None], profile: str = "quick"):
+    """The findings that `verdict_of` judges."""
     findings, numbers = page.judge(results_of(page.jobs(profile), answer), profile)
     page.draw(numbers)  # whatever the numbers are, they can be drawn
-    return verdict.judge(findings).verdict
+    return findings
 
 
 def results_of(jobs: Iterable[Job], answer: Callable[[str, dict[str, Any]], dict[str, Any] | None]) -> Results:
@@ -31,6 +38,27 @@ def ran(job: Job) -> dict[str, Any]:
     """What a job really gives, without the cache."""
     module, _, name = job.function.partition(":")
     return getattr(importlib.import_module(module), name)(**job.options)
+
+
+def assert_no_test_sentence_is_trained_on(run: Callable[[], Any], monkeypatch) -> None:
+    """Of a measurement on sentences of the toy grammar: what is drawn for training is kept apart from its tests."""
+    unseen, test_sentences = translation.unseen, translation.test_sentences
+    kept_apart: list[set[str]] = []
+    tests: list[SentencePair] = []
+
+    def watched_unseen(rng, longest, apart):
+        kept_apart.append(apart)
+        return unseen(rng, longest, apart)
+
+    def watched_test_sentences(*arguments):
+        tests.extend(test_sentences(*arguments))
+        return tests
+
+    monkeypatch.setattr(translation, "unseen", watched_unseen)
+    monkeypatch.setattr(translation, "test_sentences", watched_test_sentences)
+    run()
+    assert kept_apart
+    assert all(apart == {pair.src for pair in tests} for apart in kept_apart)
 
 
 class Oracle:

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.claims import c0_order as page
 from pipeline.metrics import sacrebleu_score
-from tests.claims.synthetic import ran, verdict_of
+from tests.claims.synthetic import assert_no_test_sentence_is_trained_on, ran, verdict_of
 
 REFERENCES = [" ".join(f"w{(7 * n + place) % 90}" for place in range(8)) for n in range(60)]
 
@@ -96,3 +96,7 @@ def test_a_run_gives_what_the_page_reads(model):
     result = ran(small(job))
     assert len(result["nats"]) == len(result["bleu"]) == len(result["exact"]) == 4
     assert page.sums_of(result)["bleu"].value >= 0
+
+
+def test_no_test_sentence_is_trained_on(monkeypatch):
+    assert_no_test_sentence_is_trained_on(lambda: ran(small(page.jobs("quick")[0])), monkeypatch)

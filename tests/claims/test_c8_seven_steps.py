@@ -1,6 +1,7 @@
 """C8 with made-up results on every side of its criterion, the exact part, and one real run of each job."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from pipeline.claims import c8_seven_steps as page
 from pipeline.claims import seven_steps
 from pipeline.models import TransformerSeq2Seq
-from tests.claims.synthetic import results_of, verdict_of
+from tests.claims.synthetic import assert_no_test_sentence_is_trained_on, results_of, verdict_of
 
 WORKED = seven_steps.order_run()["worked"]
 
@@ -27,7 +28,7 @@ def answer(error=1e-9, growth=0.5, lost=0.3, at_16=0.0, small=0.1, real=1.0, sma
             level = [1.0] * len(page.WIDTHS)
             std = [d_k**growth for d_k in page.WIDTHS]
             scaled = [value / math.sqrt(d_k) for value, d_k in zip(std, page.WIDTHS, strict=True)]
-            falls = {"std": std, "entropy": level, "largest": level, "jacobian": [0.1 + 0 * value for value in level]}
+            falls = {"std": std, "entropy": level, "largest": level, "jacobian": [0.1] * len(level)}
             return falls | {
                 "scaled_std": scaled,
                 **{f"scaled_{key}": level for key in ("entropy", "largest", "jacobian")},
@@ -150,6 +151,11 @@ def test_a_run_with_heads_gives_what_the_page_reads():
     assert outside.shape == (3, 8)
     assert (outside >= 0).all()
     assert (outside <= linked[:, np.newaxis] + 1e-5).all()
+
+
+def test_no_test_sentence_is_trained_on(monkeypatch):
+    run = partial(seven_steps.heads_run, d_model=8, steps=1, longest=8, sentences=3, seed=1)
+    assert_no_test_sentence_is_trained_on(run, monkeypatch)
 
 
 def test_the_deviation_is_that_of_what_softmax_gets():

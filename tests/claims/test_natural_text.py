@@ -9,6 +9,8 @@ from pipeline.claims import natural_text as page
 from pipeline.claims import natural_text_findings
 from pipeline.claims.matched_models import num_parameters
 from pipeline.data.grammar import ToyGrammar
+from pipeline.data.loading import load_corpus
+from pipeline.data.probes.concatenated import plain
 from pipeline.errors import UserError
 from pipeline.metrics import sacrebleu_score
 from tests.claims.synthetic import results_of
@@ -118,6 +120,16 @@ def test_a_run_gives_what_is_read_and_no_text(model, folder, small):
         assert np.shape(result["bleu"][str(k)]) == (5, 10)
     assert result["tokens"]["1"] > result["tokens"]["4"]  # four of six sentences are left
     assert not any(character.isalpha() for character in json.dumps(list(result["bleu"].values())))
+
+
+def test_the_test_split_is_what_is_measured_and_the_training_split_what_is_trained_on(folder, small, monkeypatch):
+    measured, trained_on, measure, join = [], [], page._measure, page.join
+    monkeypatch.setattr(page, "_measure", lambda n, pairs, t: measured.append(pairs) or measure(n, pairs, t))
+    monkeypatch.setattr(page, "join", lambda pairs, rng: trained_on.extend(pairs) or join(pairs, rng))
+    page.text_run(**job_of("all", folder).options)
+    corpus = load_corpus(str(folder), "en", "de", folder)
+    assert set(measured[0]) <= set(plain(corpus.test))
+    assert set(trained_on) <= set(plain(corpus.train))
 
 
 def test_a_run_is_known_by_what_is_in_the_folder_not_by_where_it_lies(folder, small, tmp_path):

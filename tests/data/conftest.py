@@ -1,5 +1,6 @@
 """The tests of this folder reach no network and no folder but their own; the full toy corpus is drawn once."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from pipeline.data.corpus import Corpus
 from pipeline.data.toy import toy_corpus
+from tests.commands import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +47,9 @@ def closed_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def published_hashes(name: str) -> set[str]:
+    """The content hash of a corpus in each published result on it."""
+    paths = (ROOT / "results" / name).glob("*-seed*.json")
+    return {json.loads(path.read_text(encoding="utf-8"))["corpus"]["content_hash"] for path in paths}

@@ -64,12 +64,6 @@ def test_every_table_format_gives_the_same_pairs(tmp_path, ending, gz):
     assert files.read_table(path, "en", "de") == PAIRS
 
 
-def test_parquet_gives_the_same_pairs(tmp_path):
-    path = tmp_path / "train.parquet"
-    datasets.Dataset.from_dict({"en": [s for s, _ in ROWS], "de": [t for _, t in ROWS]}).to_parquet(path)
-    assert files.read_table(path, "en", "de") == PAIRS
-
-
 def test_the_keys_of_a_translation_column_are_languages(tmp_path):
     rows = [{"id": "7", "translation": {"fr": "non", "de": t, "en": s}} for s, t in ROWS]
     path = tmp_path / "train.jsonl"

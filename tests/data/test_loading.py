@@ -7,6 +7,7 @@ import pytest
 from pipeline.data import loading, toy
 from pipeline.data.corpus import SPLITS, SentencePair
 from pipeline.errors import UserError
+from tests.data.conftest import published_hashes
 
 ROWS = {"train": [("one", "eins"), ("two", "zwei")], "val": [("three", "drei")], "test": [("vier", "four")]}
 
@@ -80,8 +81,8 @@ def test_multi30k_is_read_from_its_owner_and_a_changed_text_is_noted(tmp_path, m
     assert capsys.readouterr().out == ""
 
 
-def test_the_pinned_content_of_multi30k_is_a_sha_256():
-    assert len(bytes.fromhex(loading.MULTI30K_CONTENT)) == 32
+def test_the_published_results_are_of_the_pinned_content_of_multi30k():
+    assert published_hashes("multi30k") == {loading.MULTI30K_CONTENT}
 
 
 @pytest.mark.parametrize("unknown", ["tyo", "./nowhere", "/no/where", "~/nowhere", "a/b/c"])

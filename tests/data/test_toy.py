@@ -6,6 +6,7 @@ from pipeline.data import toy
 from pipeline.data.corpus import SPLITS
 from pipeline.data.lexicon import NOUNS
 from pipeline.data.phrases import PHENOMENA
+from tests.data.conftest import published_hashes
 
 BANDS = [(1, 10), (11, 20), (21, 30), (31, 40), (41, 50), (51, 60)]
 
@@ -71,6 +72,10 @@ def test_every_noun_is_used_and_capitalised_in_german_only(corpus):
 
 def test_the_corpus_says_what_it_is(corpus):
     assert (corpus.name, corpus.src, corpus.tgt, corpus.is_synthetic) == ("toy", "en", "de", True)
+
+
+def test_the_published_results_are_of_this_corpus(corpus):
+    assert published_hashes("toy") == {corpus.content_hash()}
 
 
 def test_the_same_seed_gives_the_same_corpus_with_the_same_links(small):

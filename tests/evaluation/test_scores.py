@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
@@ -7,12 +8,14 @@ from pipeline.evaluation.scores import (
     Band,
     EvaluationSet,
     Run,
+    ScoredRun,
     bands_of,
     compare_models,
     concatenated,
     score_models,
     score_pairs,
 )
+from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 
 
@@ -61,6 +64,16 @@ def test_a_handful_of_sentences_has_values_without_intervals(translators, pairs)
     (difference,) = compare_models(scored, EvaluationSet(enough, True, 12))["differences"]
     assert difference["nats_per_token"]["low"] <= difference["nats_per_token"]["value"]
     assert difference["nats_per_token"]["p_value"] is not None
+
+
+def test_a_single_seed_beside_several_is_compared_by_how_far_these_are_apart():
+    def runs_of(*nats):
+        return [ScoredRun(seed, [SentenceScore(i, n, 1, 1, "der") for i in range(20)]) for seed, n in enumerate(nats)]
+
+    test = EvaluationSet([SentencePair("the", "der")] * 20, True, None)
+    (difference,) = compare_models({"gru": runs_of(0), "transformer": runs_of(1, 2, 4)}, test)["differences"]
+    expected = stats.ttest_ind((1, 2, 4), (0,)).pvalue
+    assert difference["nats_per_token"]["p_value"] == pytest.approx(expected)
 
 
 def test_models_with_other_tokens_are_not_compared_per_token(translators, pairs):

@@ -8,8 +8,7 @@ from pipeline.decoding import Hypotheses, SearchLimits, Symbols
 from pipeline.fast import search as fast
 from pipeline.fast.product import CHUNK_SIZE
 from pipeline.fast.search import Vocabulary
-from pipeline.models import GRUSeq2Seq
-from tests.conftest import D_MODEL, VOCAB_SIZE, make_network
+from tests.conftest import D_MODEL, VOCAB_SIZE, WithoutMatrix, make_network
 
 BOS, EOS, PAD = 2, 3, 0
 SYMBOLS = Symbols(BOS, EOS, PAD, torch.arange(VOCAB_SIZE) < 3)
@@ -88,15 +87,6 @@ def test_what_is_over_is_soon_not_computed(monkeypatch):
     assert all(few <= many for few, many in zip(wanted, rows, strict=True))
     assert sum(wanted) < sum(rows)
     assert rows[-1] < rows[1] / 2
-
-
-class WithoutMatrix(GRUSeq2Seq):
-    """A model whose logits are no product with one matrix."""
-
-    output_matrix = None
-
-    def decode(self, tgt, memory, state=None, *, need_alignment=False):
-        return super().decode(tgt, memory, state, need_alignment=need_alignment)._replace(output=None)
 
 
 @pytest.mark.parametrize("beam", [1, 3])

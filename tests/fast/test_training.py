@@ -7,7 +7,7 @@ from pipeline.data.batching import Batch
 from pipeline.models import GRUSeq2Seq
 from pipeline.task import TranslationTask
 from tests.commands import fit, weights_of, write_corpus
-from tests.conftest import D_MODEL, VOCAB_SIZE
+from tests.conftest import D_MODEL, VOCAB_SIZE, WithoutMatrix
 
 STEPS = 20
 
@@ -23,15 +23,6 @@ def test_twenty_fast_steps_lead_to_the_same_weights(model, tmp_path):
     readable, fast = weights
     for name, expected in readable.items():
         torch.testing.assert_close(fast[name], expected, atol=2e-4, rtol=1e-3)
-
-
-class WithoutMatrix(GRUSeq2Seq):
-    """A model whose logits are no product with one matrix."""
-
-    output_matrix = None
-
-    def decode(self, tgt, memory, state=None, *, need_alignment=False):
-        return super().decode(tgt, memory, state, need_alignment=need_alignment)._replace(output=None)
 
 
 def test_a_model_whose_logits_are_no_product_takes_the_readable_objective(sentences):

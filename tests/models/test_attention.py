@@ -33,14 +33,16 @@ def test_scaling_comes_before_the_softmax():
 
 
 @pytest.mark.parametrize("is_causal", [False, True])
-def test_the_fused_path_equals_the_spelled_out_one(is_causal):
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.bfloat16, 1e-2)])
+def test_the_fused_path_equals_the_spelled_out_one(dtype, tolerance, is_causal):
     torch.manual_seed(0)
-    query, key, value = (torch.randn(3, 2, 5, 4, dtype=torch.float64) for _ in range(3))
-    mask = torch.ones(5, 5).tril().bool() if is_causal else torch.rand(3, 1, 1, 5) > 0.3
-    mask[..., 0] = True
-    plain = dot_product_attention(query, key, value, mask, 0.5).context
-    fused = fused_attention(query, key, value, None if is_causal else mask, is_causal, 0.5).context
-    torch.testing.assert_close(fused, plain, atol=1e-12, rtol=1e-10)
+    inputs = [torch.randn(3, 2, 5, 4, dtype=torch.float64).to(dtype) for _ in range(3)]
+    lengths = torch.tensor([5, 3, 1]).view(3, 1, 1, 1)
+    mask = torch.ones(5, 5).tril().bool() if is_causal else torch.arange(5) < lengths
+    plain = dot_product_attention(*(values.double() for values in inputs), mask, 0.5).context
+    fused = fused_attention(*inputs, None if is_causal else mask, is_causal, 0.5).context
+    assert fused.dtype == dtype
+    torch.testing.assert_close(fused.double(), plain, atol=tolerance, rtol=tolerance)
 
 
 @pytest.mark.parametrize("is_causal", [False, True])

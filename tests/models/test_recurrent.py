@@ -26,23 +26,6 @@ def test_the_mechanism_equals_a_computation_in_numpy(sentences):
     np.testing.assert_allclose(output.logits.detach().numpy(), logits, atol=1e-5)
 
 
-def test_without_attention_the_context_is_the_last_state_at_every_step(sentences):
-    src, mask, tgt = sentences
-    network = make_network("gru")
-    memory = network.encode(src, mask)
-    all_states = make_network("gru_attention").encode(src, mask).states
-    for row, length in enumerate(mask.sum(1).tolist()):
-        torch.testing.assert_close(memory.states[row, 0], all_states[row, length - 1])
-    assert (network.decode(tgt, memory, need_alignment=True).alignment == 1).all()
-
-
-def test_the_mean_is_over_real_states_only(sentences):
-    src, mask, _ = sentences
-    states = make_network("gru_attention").encode(src, mask).states
-    mean = make_network("gru_mean").encode(src, mask).states
-    torch.testing.assert_close(mean[1, 0], states[1, :4].mean(0))
-
-
 def test_reverse_order_turns_each_row_within_its_own_length():
     mask = torch.tensor([[True, True, True, False, False], [True, False, False, False, False]])
     assert reverse_order(mask).tolist() == [[2, 1, 0, 3, 4], [0, 1, 2, 3, 4]]

@@ -15,7 +15,7 @@ import yaml
 from pipeline.ablation_table import WHOLE
 from pipeline.run_folder import RunFolder
 from scripts import ablate, train_all
-from tests.commands import ROOT, run, write_corpus
+from tests.commands import FAILING, ROOT, SLOW, run, write_corpus
 
 RECIPE = {
     "dropout": 0.1,
@@ -130,29 +130,30 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(
     assert {path: path.stat().st_mtime_ns for path in checkpoints.values()} == before
 
 
-def test_scores_of_other_models_are_not_written_over(tmp_path, configs, monkeypatch, capsys):
+def test_scores_of_other_models_are_not_written_over(tmp_path, configs, refuse):
     write_corpus(tmp_path / "little")
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "ablation.json").write_text('{"models": {"gru": {}, "transformer": {}}}')
-    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path)])
-    with pytest.raises(SystemExit):
-        ablate.main()
-    assert "r/ablation.json has transformer as well; publish and remove it" in capsys.readouterr().err
+    assert "r/ablation.json has transformer as well; publish and remove it" in refuse(ablate.main, *arguments(tmp_path))
 
 
-def test_no_models_is_an_error(tmp_path, configs, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, "--models", " ")])
-    with pytest.raises(SystemExit):
-        ablate.main()
-    assert "no models are named" in capsys.readouterr().err
+def test_no_models_is_an_error(tmp_path, configs, refuse):
+    assert "no models are named" in refuse(ablate.main, *arguments(tmp_path, "--models", " "))
 
 
-def test_a_training_that_fails_is_shown(tmp_path, configs, quick_start, monkeypatch, capsys):
+def test_a_training_that_fails_is_shown(tmp_path, configs, quick_start, refuse):
     write_corpus(tmp_path / "little")
-    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, "--", "--data.max_len=1")])
-    with pytest.raises(SystemExit):
-        ablate.main()
-    assert "no training pair has both sides within 1 pieces" in capsys.readouterr().err
+    assert "no training pair has both sides within 1 pieces" in refuse(
+        ablate.main, *arguments(tmp_path, "--", "--data.max_len=1")
+    )
+
+
+def test_a_training_that_fails_ends_those_beside_it(tmp_path, configs, monkeypatch, refuse):
+    wanted = [ablate.Training("gru", None, command, None) for command in (SLOW, FAILING)]
+    monkeypatch.setattr(ablate, "trainings", lambda options: wanted)
+    started = time.monotonic()
+    assert "it failed" in refuse(ablate.main, *arguments(tmp_path, "--jobs=2"))
+    assert time.monotonic() - started < 60
 
 
 def test_when_it_is_ended_so_are_its_trainings(tmp_path):
@@ -183,13 +184,10 @@ def test_when_it_is_ended_so_are_its_trainings(tmp_path):
         ("smoothing: {", "is not YAML"),
     ],
 )
-def test_a_recipe_without_usable_parts_is_an_error(tmp_path, configs, monkeypatch, capsys, text, message):
+def test_a_recipe_without_usable_parts_is_an_error(tmp_path, configs, refuse, text, message):
     path = configs / "little" / "ablation.yaml"
     path.write_text(text) if text else path.unlink()
-    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path)])
-    with pytest.raises(SystemExit):
-        ablate.main()
-    assert message in capsys.readouterr().err
+    assert message in refuse(ablate.main, *arguments(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -205,12 +203,9 @@ def test_a_recipe_without_usable_parts_is_an_error(tmp_path, configs, monkeypatc
         ),
     ],
 )
-def test_a_wrong_option_is_an_error_before_anything_is_trained(tmp_path, configs, monkeypatch, capsys, given, message):
+def test_a_wrong_option_is_an_error_before_anything_is_trained(tmp_path, configs, refuse, given, message):
     write_corpus(tmp_path / "little")
-    monkeypatch.setattr("sys.argv", ["ablate", *arguments(tmp_path, *given)])
-    with pytest.raises(SystemExit):
-        ablate.main()
-    assert message in capsys.readouterr().err
+    assert message in refuse(ablate.main, *arguments(tmp_path, *given))
     assert not (tmp_path / "r").exists()
 
 

@@ -26,6 +26,7 @@ from pipeline.terminal import map_text
 from pipeline.translator import LONGEST_SOURCE, Translator
 from scripts import align, evaluate, prompt
 from scripts.translate import translate_lines
+from tests.commands import run
 from tests.nasty import BLANK, INVISIBLE, NO_TEXT, SENTENCES, TEN_THOUSAND_WORDS
 from tests.tiny_runs import write_corpus, write_run
 
@@ -57,17 +58,13 @@ def translator(checkpoint) -> Translator:
 # The filter
 
 
-def translate(run: Path, text: bytes, *options: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "scripts.translate", str(run), "--beam", "1", *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, env=environment, timeout=120)
-
-
 def test_a_line_for_every_line_whatever_is_in_it(runs):
     lines = [*SENTENCES.values(), *NOTHING, NO_TEXT["NUL"]]
     text = ("\ufeff" + "".join(f"{line}\r\n" for line in lines)).encode()
+    command = [sys.executable, "-m", "scripts.translate", str(runs / "transformer" / "seed1"), "--beam", "1", "--json"]
     # A locale that cannot write what is translated.
-    done = translate(runs / "transformer" / "seed1", text, "--json", PYTHONIOENCODING="ascii")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, env=environment, timeout=120)
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
     written = done.stdout.decode()
     assert {letter for letter in written if printable(letter) != letter} == {"\n"}
@@ -82,12 +79,12 @@ def test_a_line_for_every_line_whatever_is_in_it(runs):
 
 def test_what_cannot_be_split_is_refused_with_its_line_after_those_before_it(runs):
     text = f"the dog .\n{'the dog . ' * 300}\n{'a' * 2000}\nthe dog .\n".encode()
-    done = translate(runs / "transformer" / "seed1", text, "--long", "split")
-    assert done.returncode == 2
-    assert done.stdout.count(b"\n") == 2
-    assert f"standard input, line 3: the word 'aaaaaaaaaaaaaaaaaaaa'… alone is longer than {LONGEST_SOURCE}" in (
-        done.stderr.decode()
-    )
+    run_folder = str(runs / "transformer" / "seed1")
+    options = ("--beam", "1", "--long", "split")
+    done = run(run_folder, *options, module="scripts.translate", stdin=text, expect=2)
+    assert done.stdout.count("\n") == 2
+    said = f"standard input, line 3: the word 'aaaaaaaaaaaaaaaaaaaa'… alone is longer than {LONGEST_SOURCE}"
+    assert said in done.stderr
 
 
 @FEW

@@ -151,6 +151,18 @@ def test_parts_of_a_long_line_fit_and_are_all_of_it(runs):
     assert " ".join(no_stops) == ("the dog " * 100).strip()
 
 
+def test_a_split_line_has_the_translations_of_its_parts_one_after_the_other(runs, monkeypatch):
+    monkeypatch.setattr("scripts.translate.LONGEST_SOURCE", 12)
+    model, search = translator(runs), Search(beam=2)
+    line = "the dog sleeps . a cat sees the dog . " * 2
+    parts = [best for best, *_ in translate_lines(model, model.split(line, 12), search)]
+    assert len(parts) > 1
+    ((joined,),) = translate_lines(model, [line], search, "split")
+    assert joined.text == " ".join(part.text for part in parts)
+    assert joined.ids == [token for part in parts for token in part.ids]
+    assert joined.log_prob == pytest.approx(sum(part.log_prob for part in parts))
+
+
 def test_lines_are_translated_as_each_alone(runs):
     model, search = translator(runs), Search(beam=2)
     lines = ["the dog sleeps .", "", "a small cat sees the dog that sleeps .", "the dog ."]
