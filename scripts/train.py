@@ -25,6 +25,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from pipeline.callbacks.settings import log_hyperparameters
 from pipeline.circumstances import circumstances, limit_threads
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
@@ -237,31 +238,9 @@ class TranslationCLI(LightningCLI):
             device=trainer.strategy.root_device,
         )
         write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
-        self._log_hyperparameters(results)
+        log_hyperparameters(self._logger, settings_of(self._dumped()), results)
         write_json(self.folder.results_json, results)  # last: it marks the run as finished
         print(results_table([results]))
-
-    def _log_hyperparameters(self, results: dict) -> None:
-        settings = settings_of(self._dumped())
-        shown = {key: value for key, value in settings.items() if key.startswith(("model.", "data.", "dropout"))}
-        final = {
-            "final/nats_per_token_test": results["nats_per_token"]["test"],
-            "final/bleu_test": results["test"]["bleu"],
-            "final/chrf_test": results["test"]["chrf"],
-            "final/exact_match_test": results["test"]["exact_match"],
-        }
-        self._logger.log_hyperparams(shown, final, step=results["steps"])
-        self._logger.experiment.add_custom_scalars(
-            {
-                "The three models": {
-                    "validation loss (nats per target token)": ["Multiline", ["loss/val"]],
-                    "training loss (nats per target token)": ["Multiline", ["loss/train"]],
-                    "BLEU, validation, greedy search": ["Multiline", ["bleu/val"]],
-                    "tokens right, validation, teacher-forced": ["Multiline", ["accuracy/val"]],
-                }
-            }
-        )
-        self._logger.experiment.flush()
 
 
 def main() -> None:
