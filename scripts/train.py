@@ -36,6 +36,7 @@ from pipeline.run_folder import RunFolder, settings_of
 from pipeline.task import TranslationTask
 from scripts.train_options import (
     chosen_accelerator,
+    refuse_another_place,
     refuse_other_monitors,
     refuse_other_strategies,
     refuse_to_end_unvalidated,
@@ -65,6 +66,7 @@ class TranslationCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         super().parse_arguments(parser, args)
         refuse_values_out_of_range(self.config.fit)
+        self.config.fit.runs_dir = os.path.expanduser(self.config.fit.runs_dir)  # not every shell does
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders are.")
@@ -133,6 +135,7 @@ class TranslationCLI(LightningCLI):
             default_hp_metric=False,
             purge_step=self._last["global_step"] + 1 if self._last else None,
         )
+        refuse_another_place(self._logger, self.folder.path)
 
     def _report_if_finished(self) -> None:
         """Reports a finished run and ends: every process, since nobody waits for one that ends alone."""
