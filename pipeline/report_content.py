@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from pipeline import evaluation_tables, report
 from pipeline.charts import Chart, StepLine, length_chart, loss_chart
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
 from pipeline.plots import model_colour, model_label, model_order
+from pipeline.settings import run_settings
 
 # Measure → (heading, how it is obtained, whether it is a share).
 _MEASURES = {
@@ -169,15 +168,19 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _settings(runs: Sequence[Path]) -> list[Setting]:
-    models = [yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"] for run in runs]
-    networks = [
-        {"class": model["network"]["class_path"].rpartition(".")[2], **model["network"]["init_args"]}
-        | {name: value for name, value in model.items() if name not in ("network", "name")}
-        for model in models
-    ]
+    networks = [_network(run) for run in runs]
     names = list(dict.fromkeys(name for network in networks for name in network))
     rows = [(name, [str(network.get(name, "–")) for network in networks]) for name in names]
     return [Setting(name, values, len(set(values)) == 1) for name, values in rows]
+
+
+def _network(run: Path) -> dict[str, Any]:
+    try:
+        model = run_settings(run)["model"]
+        network = {"class": model["network"]["class_path"].rpartition(".")[2], **model["network"]["init_args"]}
+        return network | {name: value for name, value in model.items() if name not in ("network", "name")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{run / 'config.yaml'} does not describe a model ({error!r}); bring it back") from error
 
 
 def _losses(runs: Sequence[dict[str, Any]]) -> list[Chart]:

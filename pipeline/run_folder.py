@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from torch import Tensor
 
 from pipeline.atomic import remove_partial_files
@@ -17,28 +16,7 @@ from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights, sett
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
-
-# Settings that say where a run is computed and how it is shown, not what it computes.
-_NOT_OF_THE_RUN = (
-    "ckpt_path",
-    "weights_only",
-    "retrain",
-    "inexact",
-    "score_test",
-    "alignment_maps",
-    "runs_dir",
-    "data.cache_dir",
-    "data.corpus",  # compared by its text
-    "trainer.logger",
-    "trainer.plugins",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.default_root_dir",
-    "trainer.enable_progress_bar",
-)
-
+from pipeline.settings import deciding, run_settings
 
 # Of a checkpoint, besides what translating needs.
 _NEEDED_TO_GO_ON = (
@@ -127,12 +105,9 @@ class RunFolder:
         """Compares flat `settings` (see `settings_of`) with those that the run here was started with.
 
         Raises:
-            UserError: They differ in what the run computes; the differences are named.
+            UserError: They differ in what the run computes; the differences are named. Or nobody knows what those were.
         """
-        saved = self.path / "config.yaml"
-        if not saved.is_file():
-            return
-        before = settings_of(saved.read_text(encoding="utf-8"))
+        before = deciding(run_settings(self.path))
         differing = [
             f"{key}: {before.get(key)} → {settings.get(key)}"
             for key in sorted(before.keys() | settings.keys())
@@ -237,7 +212,7 @@ def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
     Runs that were set aside are found only by their own name.
 
     Raises:
-        UserError: A path holds no run.
+        UserError: A path holds no run, or one whose settings are gone or damaged.
     """
     runs = []
     for path in paths:
@@ -257,31 +232,7 @@ def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
 def _trained_run(checkpoint: Path, folder: Path | None) -> TrainedRun:
     if folder is None:
         return TrainedRun(checkpoint, None, 0, {})
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    if not (isinstance(config, dict) and {"seed_everything", "data"} <= config.keys()):
+    config = run_settings(folder)
+    if not (isinstance(config.get("seed_everything"), int) and isinstance(config.get("data"), dict)):
         return TrainedRun(checkpoint, None, 0, {})  # another program's
-    return TrainedRun(checkpoint, folder, int(config["seed_everything"]), config["data"])
-
-
-# Callbacks that only show or keep what is computed.
-_ONLOOKERS = ("RunProgress", "AlignmentMaps", "SampleTranslations", "MemoryAdvice", "Checkpoints")
-
-
-def settings_of(config: str) -> dict[str, Any]:
-    """The settings of a YAML configuration that decide what a run computes: `{"model.lr": 0.002, …}`."""
-    flat = _flat(yaml.safe_load(config) or {})
-    callbacks = flat.pop("trainer.callbacks", None) or []
-    deciding = [callback for callback in callbacks if callback["class_path"].rpartition(".")[2] not in _ONLOOKERS]
-    flat |= _flat({str(number): callback for number, callback in enumerate(deciding, 1)}, "trainer.callbacks.")
-    return {key: value for key, value in flat.items() if value is not None and not key.startswith(_NOT_OF_THE_RUN)}
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} → {"a.b": 1}"""
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    return TrainedRun(checkpoint, folder, config["seed_everything"], config["data"])

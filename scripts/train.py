@@ -32,7 +32,8 @@ from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
-from pipeline.run_folder import RunFolder, settings_of
+from pipeline.run_folder import RunFolder
+from pipeline.settings import settings_of
 from pipeline.task import TranslationTask
 from scripts.train_options import (
     chosen_accelerator,

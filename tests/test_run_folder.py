@@ -9,7 +9,8 @@ import torch
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
-from pipeline.run_folder import RunFolder, find_runs, settings_of
+from pipeline.run_folder import RunFolder, find_runs
+from pipeline.settings import run_settings, settings_of
 
 
 @pytest.fixture
@@ -63,6 +64,23 @@ def test_other_settings_are_refused_by_name(folder):
     folder.refuse_other_settings({"model.lr": 0.1, "model.name": "gru"})
     with pytest.raises(UserError, match=r"model.lr: 0.1 → 0.2"):
         folder.refuse_other_settings({"model.lr": 0.2, "model.name": "gru"})
+
+
+def test_a_run_whose_settings_are_gone_is_neither_gone_on_with_nor_read(folder):
+    with pytest.raises(UserError, match=r"config.yaml is gone.* or RETRAIN=1"):
+        folder.refuse_other_settings({"model.lr": 0.1})
+    folder.best.touch()
+    with pytest.raises(UserError, match=r"config.yaml is gone"):
+        find_runs([folder.path])
+
+
+@pytest.mark.parametrize("text", [b"model:\n\tname: gru", b"name: \xff", b"- model", b"a: [", b"model"])
+def test_settings_that_are_damaged_are_named(folder, text):
+    (folder.path / "config.yaml").write_bytes(text)
+    folder.best.touch()
+    for read in (run_settings, lambda path: find_runs([path])):
+        with pytest.raises(UserError, match=r"config.yaml (cannot be read as YAML in UTF-8|holds (list|str); exp)"):
+            read(folder.path)
 
 
 def test_another_text_is_refused(folder):
