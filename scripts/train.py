@@ -25,7 +25,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pipeline.callbacks.settings import log_hyperparameters
+from pipeline.callbacks.settings import SettingsFile, log_hyperparameters
 from pipeline.circumstances import circumstances, limit_threads
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
@@ -57,7 +57,8 @@ class TranslationCLI(LightningCLI):
             TranslationTask,
             TranslationData,
             args=args,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=SettingsFile,
+            save_config_kwargs={"save_to_log_dir": False},
             seed_everything_default=1,
             auto_configure_optimizers=False,
             # Not abbreviated: what looks for an option among others looks for its whole name.

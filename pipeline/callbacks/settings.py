@@ -1,8 +1,21 @@
-"""The settings of a run where TensorBoard shows them, with its final scores."""
+"""The settings of a run: kept as its config.yaml, and shown by TensorBoard with the final scores."""
 
+from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
+from pytorch_lightning.cli import SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
+
+from pipeline.atomic import write_text
+
+
+class SettingsFile(SaveConfigCallback):
+    """Writes what Lightning would to config.yaml, but whole or not at all, and as UTF-8 in every locale."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        # Not the trainer's log_dir, which all processes would have to ask for.
+        write_text(Path(trainer.logger.log_dir) / "config.yaml", self.parser.dump(self.config, skip_none=False))
 
 
 def log_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any], results: dict[str, Any]) -> None:
