@@ -175,7 +175,14 @@ class RunFolder:
     def clear(self) -> None:
         """Removes what a process that was killed left: of a file that it wrote, the part; of two sums of a
         checkpoint, the other's; of a run that was stopped before its first checkpoint, all, since there is nothing to
-        go on from."""
+        go on from.
+
+        Raises:
+            UserError: Checkpoints are kept elsewhere, and are not to be seen from here.
+        """
+        for place in (self.best.parent, self.best, self.last):
+            if place.is_symlink() and not place.exists():
+                raise UserError(f"{place} is a link to {place.readlink()}, which is not there; mount or remove it")
         remove_partial_files(self.path)
         for checkpoint in (self.best, self.last):
             settle_checksum(checkpoint)

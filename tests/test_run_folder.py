@@ -44,6 +44,20 @@ def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
     assert not list(folder.path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "checkpoints/last.ckpt"])
+def test_a_run_whose_checkpoints_are_on_a_disk_that_is_not_mounted_is_not_cleared(folder, tmp_path, name):
+    link = folder.path / name
+    if name == "checkpoints":
+        link.rmdir()
+    link.symlink_to(tmp_path / "disk")
+    curves = folder.path / "events.out.tfevents.1"
+    curves.touch()
+    with pytest.raises(UserError, match=f"{name} is a link to .*disk, which is not there; mount or remove it"):
+        folder.clear()
+    assert curves.is_file()
+    assert link.is_symlink()
+
+
 def test_a_run_set_aside_keeps_everything_under_another_name(folder):
     folder.last.write_bytes(b"weights")
     kept = folder.set_aside()
