@@ -1,6 +1,8 @@
-"""Files that are whole or not there: whatever a program is killed in, nobody ever sees half of one."""
+"""Files that are whole or not there: whatever a program is killed in, nobody ever sees half of one. And folders that one
+program at a time writes to."""
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -51,6 +53,24 @@ def remove_partial_files(folder: Path) -> None:
     """Removes what writers that were killed left in `folder` and below, where nobody writes now."""
     for left in folder.rglob(f".*{_SUFFIX}"):
         left.unlink(missing_ok=True)
+
+
+def lock(folder: Path) -> int:
+    """Keeps every other process that asks for `folder` out of it until this one closes the handle that is returned, or
+    ends, in whatever way. A file system that knows no locks lets everybody in.
+
+    Raises:
+        BlockingIOError: Another process has it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:
+        pass  # it knows none
+    return handle
 
 
 def _sync(path: Path) -> None:

@@ -1,8 +1,6 @@
 """Run folders, `runs/<corpus>/<model>/seed<k>/`: finished runs are reported, unfinished ones go on, none is lost."""
 
-import fcntl
 import json
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -11,7 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from pipeline.atomic import remove_partial_files
+from pipeline.atomic import lock, remove_partial_files
 from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights, settle_checksum
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
@@ -155,16 +153,12 @@ class RunFolder:
             UserError: Another process trains it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDONLY)  # left open: the system closes it when the process ends
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self.path)  # left locked: the system lets go of it when the process ends
         except BlockingIOError as error:
-            os.close(handle)
             raise UserError(
                 f"{self.path} is being trained by another process; wait for it, or end it and run the same command"
             ) from error
-        except OSError:
-            os.close(handle)  # a file system that knows no locks
 
     def set_aside(self) -> Path:
         """Gives the run another name, with the time in it, and returns that."""

@@ -1,6 +1,7 @@
 """The evaluation of run folders, from the command's arguments to the files it leaves."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import sacrebleu
 import torch
 
-from pipeline.atomic import read_json_lines, write_json_lines
+from pipeline.atomic import lock, read_json_lines, write_json_lines
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import STAGED, settle
@@ -202,6 +203,21 @@ def test_an_evaluation_that_is_cut_off_leaves_the_one_before_as_it_was(runs, tmp
     evaluate(run_folder, "--beam", 1, "--out", tmp_path)
     assert before.keys() == {path.name for path in tmp_path.iterdir()}
     assert json.loads((tmp_path / "evaluation.json").read_text())["search"]["beam"] == 1
+
+
+def test_where_nothing_can_be_written_nothing_is_scored(runs, tmp_path, monkeypatch):
+    (tmp_path / STAGED).touch()  # as good as a folder that is read-only, which nothing is for root
+    monkeypatch.setattr("scripts.evaluate.evaluate_models", Mock(side_effect=AssertionError))
+    with pytest.raises(OSError, match=STAGED):
+        evaluate(runs / "runs/little/gru/seed1", "--out", tmp_path)
+
+
+def test_two_evaluations_are_not_mixed_in_one_folder(runs, tmp_path):
+    handle = lock(tmp_path)
+    with pytest.raises(UserError, match="another evaluation is writing to"):
+        evaluate(runs / "runs/little/gru/seed1", "--beam", 1, "--out", tmp_path)
+    os.close(handle)
+    evaluate(runs / "runs/little/gru/seed1", "--beam", 1, "--out", tmp_path)
 
 
 def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_path):
