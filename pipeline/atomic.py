@@ -1,5 +1,5 @@
-"""Files that are whole or not there: whatever a program is killed in, nobody ever sees half of one. And folders that one
-program at a time writes to."""
+"""Files that are whole or not there: whatever a program is killed in, nobody ever sees half of one; and folders that
+one program at a time writes to."""
 
 import contextlib
 import fcntl
