@@ -44,9 +44,15 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """What `write_json_lines` wrote."""
+    """What `write_json_lines` wrote. Raises ValueError, with the line, where it is damaged."""
+    rows = []
     # Not splitlines, which also cuts at separators inside a sentence.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        try:
+            rows += [json.loads(line)] if line else []
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+    return rows
 
 
 def remove_partial_files(folder: Path) -> None:

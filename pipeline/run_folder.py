@@ -71,10 +71,13 @@ class RunFolder:
             raise UserError(f"{self.path} was trained by another process meanwhile; run the same command again")
 
     def results(self) -> dict[str, Any]:
-        """The content of results.json."""
+        """The content of results.json. Raises UserError where it is damaged."""
         try:
-            return json.loads(self.results_json.read_text(encoding="utf-8"))
-        except ValueError as error:
+            results = json.loads(self.results_json.read_text(encoding="utf-8"))
+            if "content_hash" not in results["corpus"]:
+                raise KeyError("corpus.content_hash")
+            return results
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.results_json} is broken ({error}); RETRAIN=1 trains the run anew") from error
 
     def read_last(self) -> dict[str, Any]:

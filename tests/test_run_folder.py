@@ -9,6 +9,8 @@ import torch
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
+from pipeline.report_content import read_results
+from pipeline.results import read_translations
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.settings import run_settings, settings_of
 
@@ -42,6 +44,23 @@ def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
     folder.best.unlink()
     folder.clear()
     assert not list(folder.path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["[]", "7", "{", "{}", '{"corpus": "toy"}', '{"corpus": null}'])
+def test_results_that_are_damaged_are_named(folder, content):
+    folder.results_json.write_text(content)
+    with pytest.raises(UserError, match=r"results.json is broken .*; RETRAIN=1"):
+        folder.results()
+    with pytest.raises(UserError, match=r"results.json (is broken|lacks model, seed, )"):
+        read_results(folder.path)
+
+
+@pytest.mark.parametrize("row", ["{", "[]", "{}", "7"])
+def test_a_damaged_line_of_the_translations_is_named(tmp_path, row):
+    path = tmp_path / "translations.jsonl"
+    path.write_text(f'{{"index": 0}}\n{row}\n')
+    with pytest.raises(UserError, match="line 2: " if row == "{" else "translations.jsonl is broken .*; bring it back"):
+        read_translations(path)
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "checkpoints/last.ckpt"])
