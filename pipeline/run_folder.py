@@ -84,7 +84,7 @@ class RunFolder:
         """The checkpoint that an unfinished run goes on from.
 
         Raises:
-            UserError: It is broken, or lacks what training needs.
+            UserError: It is broken, or lacks what training needs, or so is the best one.
         """
         checkpoint = read_checkpoint(self.last)
         missing = [name for name in _NEEDED_TO_GO_ON if name not in checkpoint]
@@ -93,8 +93,10 @@ class RunFolder:
                 f"{self.last} cannot be gone on from: it lacks {', '.join(missing)}, so it was made by another version "
                 "of this project or for translating only; RETRAIN=1 trains anew and keeps the earlier run"
             )
-        if _best_loss(checkpoint) is not None and not self.best.is_file():
-            raise UserError(f"{self.best} is gone, which would be scored in the end; bring it back, or RETRAIN=1")
+        if _best_loss(checkpoint) is not None:
+            if not self.best.is_file():
+                raise UserError(f"{self.best} is gone, which would be scored in the end; bring it back, or RETRAIN=1")
+            read_checkpoint(self.best)
         return checkpoint
 
     def best_step_and_loss(self) -> tuple[int, float]:

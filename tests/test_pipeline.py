@@ -167,7 +167,10 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
     shutil.copyfile(trained / "gru" / "seed1" / "checkpoints" / "last.ckpt", last)
     best = last.with_name("best.ckpt").rename(tmp_path / "elsewhere.ckpt")
     assert "best.ckpt is gone, which would be scored" in refuse(train.main, "fit", *files, *folders)
+    best.write_bytes(best.read_bytes()[:-100])
     best.rename(last.with_name("best.ckpt"))
+    assert "best.ckpt was changed or damaged after it was written" in refuse(train.main, "fit", *files, *folders)
+    shutil.copyfile(trained / "gru" / "seed1" / "checkpoints" / "best.ckpt", last.with_name("best.ckpt"))
     shutil.copyfile(trained / "transformer" / "seed1" / "checkpoints" / "last.ckpt", last)
     assert "holds the weights of another model" in refuse(train.main, "fit", *files, *folders)
 
