@@ -15,6 +15,9 @@ RUNS ?= runs
 PORT ?= 6006
 EXAMPLES ?= 1000
 
+# Not every shell replaces a ~ behind the =, and none in quotes.
+override RUNS := $(patsubst ~/%,$(HOME)/%,$(RUNS))
+
 PYTHON ?= python3
 TORCH ?= 2.13.0
 VENV := .venv

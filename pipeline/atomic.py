@@ -1,6 +1,8 @@
-"""Files that are whole or not there: whatever a program is killed in, nobody ever sees half of one."""
+"""Files that are whole or not there: whatever a program is killed in, nobody ever sees half of one; and folders that
+one program at a time writes to."""
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -42,15 +44,39 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """What `write_json_lines` wrote."""
+    """What `write_json_lines` wrote. Raises ValueError, with the line, where it is damaged."""
+    rows = []
     # Not splitlines, which also cuts at separators inside a sentence.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        try:
+            rows += [json.loads(line)] if line else []
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+    return rows
 
 
 def remove_partial_files(folder: Path) -> None:
     """Removes what writers that were killed left in `folder` and below, where nobody writes now."""
     for left in folder.rglob(f".*{_SUFFIX}"):
         left.unlink(missing_ok=True)
+
+
+def lock(folder: Path) -> int:
+    """Keeps every other process that asks for `folder` out of it until this one closes the handle that is returned, or
+    ends, in whatever way. A file system that knows no locks lets everybody in.
+
+    Raises:
+        BlockingIOError: Another process has it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:
+        pass  # it knows none
+    return handle
 
 
 def _sync(path: Path) -> None:

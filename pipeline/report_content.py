@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from pipeline import evaluation_tables, report
 from pipeline.charts import Chart, StepLine, length_chart, loss_chart
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
 from pipeline.plots import model_colour, model_label, model_order
+from pipeline.settings import run_settings
 
 # Measure → (heading, how it is obtained, whether it is a share).
 _MEASURES = {
@@ -22,6 +21,8 @@ _MEASURES = {
     "chrf": ("chrF2", "translated freely; higher is better", False),
     "exact_match": ("Exact match (%)", "translated freely; higher is better", True),
 }
+# Of every results.json.
+_NEEDED = ("model", "seed", "corpus", "parameters", "nats_per_token", "test")
 
 
 class Score(NamedTuple):
@@ -104,7 +105,7 @@ def find_corpora(folder: Path) -> dict[Path, list[Path]]:
 
 def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
     """Reads what the `runs` of one corpus left, the explorer's data, and the evaluation where there is one."""
-    results = report.in_order([read_json(run / "results.json") | {"run": run} for run in runs])
+    results = report.in_order([read_results(run) | {"run": run} for run in runs])
     synthetic = results[0]["corpus"]["is_synthetic"]
     explorer = read_json(folder / "explorer.json")
     evaluated = folder / "evaluation" / "test" / "evaluation.json"
@@ -152,7 +153,10 @@ def read_results(run: Path) -> dict[str, Any]:
     path = run / "results.json"
     if not path.is_file():
         raise UserError(f"{run} has no results.json: it is not finished; train it with make train")
-    return read_json(path)
+    results = read_json(path)
+    if missing := [key for key in _NEEDED if key not in results]:
+        raise UserError(f"{path} lacks {', '.join(missing)}, which a training leaves there; restore it, or RETRAIN=1")
+    return results
 
 
 def results_hashes(runs: Sequence[Path]) -> list[str]:
@@ -161,23 +165,30 @@ def results_hashes(runs: Sequence[Path]) -> list[str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file."""
+    """The content of a JSON file. Raises UserError where it is no object, or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}, not names and values")
+        return content
     except ValueError as error:
         raise UserError(f"{path} is broken ({error}); restore it, or remove it and make it again") from error
 
 
 def _settings(runs: Sequence[Path]) -> list[Setting]:
-    models = [yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["model"] for run in runs]
-    networks = [
-        {"class": model["network"]["class_path"].rpartition(".")[2], **model["network"]["init_args"]}
-        | {name: value for name, value in model.items() if name not in ("network", "name")}
-        for model in models
-    ]
+    networks = [_network(run) for run in runs]
     names = list(dict.fromkeys(name for network in networks for name in network))
     rows = [(name, [str(network.get(name, "–")) for network in networks]) for name in names]
     return [Setting(name, values, len(set(values)) == 1) for name, values in rows]
+
+
+def _network(run: Path) -> dict[str, Any]:
+    try:
+        model = run_settings(run)["model"]
+        network = {"class": model["network"]["class_path"].rpartition(".")[2], **model["network"]["init_args"]}
+        return network | {name: value for name, value in model.items() if name not in ("network", "name")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{run / 'config.yaml'} does not describe a model ({error!r}); bring it back") from error
 
 
 def _losses(runs: Sequence[dict[str, Any]]) -> list[Chart]:

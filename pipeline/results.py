@@ -20,6 +20,7 @@ from pipeline.atomic import read_json_lines, write_json_lines, write_text
 from pipeline.circumstances import commit
 from pipeline.data.corpus import SentencePair
 from pipeline.data.datamodule import TranslationData
+from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore, by_length, teacher_forced, translated
 
 _PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "numpy", "datasets")
@@ -129,8 +130,11 @@ def write_translations(path: Path, pairs: Sequence[SentencePair], scores: Sequen
 
 
 def read_translations(path: Path) -> list[dict[str, Any]]:
-    """What `write_translations` wrote, in the order of the test set."""
-    return sorted(read_json_lines(path), key=lambda row: row["index"])
+    """What `write_translations` wrote, in the order of the test set. Raises UserError where it is damaged."""
+    try:
+        return sorted(read_json_lines(path), key=lambda row: row["index"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is broken ({type(error).__name__}: {error}); bring it back, or RETRAIN=1") from error
 
 
 def weights_hash(network: nn.Module) -> str:

@@ -1,44 +1,20 @@
 """Run folders, `runs/<corpus>/<model>/seed<k>/`: finished runs are reported, unfinished ones go on, none is lost."""
 
-import fcntl
 import json
-import os
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from torch import Tensor
 
-from pipeline.atomic import remove_partial_files
+from pipeline.atomic import lock, remove_partial_files
 from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights, settle_checksum
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
-
-# Settings that say where a run is computed and how it is shown, not what it computes.
-_NOT_OF_THE_RUN = (
-    "ckpt_path",
-    "weights_only",
-    "retrain",
-    "inexact",
-    "score_test",
-    "alignment_maps",
-    "runs_dir",
-    "data.cache_dir",
-    "data.corpus",  # compared by its text
-    "trainer.logger",
-    "trainer.plugins",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.default_root_dir",
-    "trainer.enable_progress_bar",
-)
-
+from pipeline.settings import deciding, run_settings
 
 # Of a checkpoint, besides what translating needs.
 _NEEDED_TO_GO_ON = (
@@ -95,17 +71,20 @@ class RunFolder:
             raise UserError(f"{self.path} was trained by another process meanwhile; run the same command again")
 
     def results(self) -> dict[str, Any]:
-        """The content of results.json."""
+        """The content of results.json. Raises UserError where it is damaged."""
         try:
-            return json.loads(self.results_json.read_text(encoding="utf-8"))
-        except ValueError as error:
+            results = json.loads(self.results_json.read_text(encoding="utf-8"))
+            if "content_hash" not in results["corpus"]:
+                raise KeyError("corpus.content_hash")
+            return results
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.results_json} is broken ({error}); RETRAIN=1 trains the run anew") from error
 
     def read_last(self) -> dict[str, Any]:
         """The checkpoint that an unfinished run goes on from.
 
         Raises:
-            UserError: It is broken, or lacks what training needs.
+            UserError: It is broken, or lacks what training needs, or so is the best one.
         """
         checkpoint = read_checkpoint(self.last)
         missing = [name for name in _NEEDED_TO_GO_ON if name not in checkpoint]
@@ -114,8 +93,10 @@ class RunFolder:
                 f"{self.last} cannot be gone on from: it lacks {', '.join(missing)}, so it was made by another version "
                 "of this project or for translating only; RETRAIN=1 trains anew and keeps the earlier run"
             )
-        if _best_loss(checkpoint) is not None and not self.best.is_file():
-            raise UserError(f"{self.best} is gone, which would be scored in the end; bring it back, or RETRAIN=1")
+        if _best_loss(checkpoint) is not None:
+            if not self.best.is_file():
+                raise UserError(f"{self.best} is gone, which would be scored in the end; bring it back, or RETRAIN=1")
+            read_checkpoint(self.best)
         return checkpoint
 
     def best_step_and_loss(self) -> tuple[int, float]:
@@ -127,12 +108,9 @@ class RunFolder:
         """Compares flat `settings` (see `settings_of`) with those that the run here was started with.
 
         Raises:
-            UserError: They differ in what the run computes; the differences are named.
+            UserError: They differ in what the run computes; the differences are named. Or nobody knows what those were.
         """
-        saved = self.path / "config.yaml"
-        if not saved.is_file():
-            return
-        before = settings_of(saved.read_text(encoding="utf-8"))
+        before = deciding(run_settings(self.path))
         differing = [
             f"{key}: {before.get(key)} → {settings.get(key)}"
             for key in sorted(before.keys() | settings.keys())
@@ -180,16 +158,12 @@ class RunFolder:
             UserError: Another process trains it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDONLY)  # left open: the system closes it when the process ends
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self.path)  # left locked: the system lets go of it when the process ends
         except BlockingIOError as error:
-            os.close(handle)
             raise UserError(
                 f"{self.path} is being trained by another process; wait for it, or end it and run the same command"
             ) from error
-        except OSError:
-            os.close(handle)  # a file system that knows no locks
 
     def set_aside(self) -> Path:
         """Gives the run another name, with the time in it, and returns that."""
@@ -200,7 +174,14 @@ class RunFolder:
     def clear(self) -> None:
         """Removes what a process that was killed left: of a file that it wrote, the part; of two sums of a
         checkpoint, the other's; of a run that was stopped before its first checkpoint, all, since there is nothing to
-        go on from."""
+        go on from.
+
+        Raises:
+            UserError: Checkpoints are kept elsewhere, and are not to be seen from here.
+        """
+        for place in (self.best.parent, self.best, self.last):
+            if place.is_symlink() and not place.exists():
+                raise UserError(f"{place} is a link to {place.readlink()}, which is not there; mount or remove it")
         remove_partial_files(self.path)
         for checkpoint in (self.best, self.last):
             settle_checksum(checkpoint)
@@ -237,7 +218,7 @@ def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
     Runs that were set aside are found only by their own name.
 
     Raises:
-        UserError: A path holds no run.
+        UserError: A path holds no run, or one whose settings are gone or damaged.
     """
     runs = []
     for path in paths:
@@ -257,31 +238,7 @@ def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
 def _trained_run(checkpoint: Path, folder: Path | None) -> TrainedRun:
     if folder is None:
         return TrainedRun(checkpoint, None, 0, {})
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    if not (isinstance(config, dict) and {"seed_everything", "data"} <= config.keys()):
+    config = run_settings(folder)
+    if not (isinstance(config.get("seed_everything"), int) and isinstance(config.get("data"), dict)):
         return TrainedRun(checkpoint, None, 0, {})  # another program's
-    return TrainedRun(checkpoint, folder, int(config["seed_everything"]), config["data"])
-
-
-# Callbacks that only show or keep what is computed.
-_ONLOOKERS = ("RunProgress", "AlignmentMaps", "SampleTranslations", "MemoryAdvice", "Checkpoints")
-
-
-def settings_of(config: str) -> dict[str, Any]:
-    """The settings of a YAML configuration that decide what a run computes: `{"model.lr": 0.002, …}`."""
-    flat = _flat(yaml.safe_load(config) or {})
-    callbacks = flat.pop("trainer.callbacks", None) or []
-    deciding = [callback for callback in callbacks if callback["class_path"].rpartition(".")[2] not in _ONLOOKERS]
-    flat |= _flat({str(number): callback for number, callback in enumerate(deciding, 1)}, "trainer.callbacks.")
-    return {key: value for key, value in flat.items() if value is not None and not key.startswith(_NOT_OF_THE_RUN)}
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} → {"a.b": 1}"""
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    return TrainedRun(checkpoint, folder, config["seed_everything"], config["data"])

@@ -31,7 +31,7 @@ from pipeline.results import provenance, write_json
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.translator import Translator
-from scripts.train_all import CONFIGS, refuse_options_with_another_name, training_command
+from scripts.train_all import CONFIGS, expanded, refuse_options_with_another_name, training_command
 
 _PARTS = "ablation.yaml"  # in the folder of a recipe
 # What is not taken after `--`, and what it is called before it.
@@ -219,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of weights, batches and dropout")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
     parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search (default: 5)")
-    parser.add_argument("--runs_dir", type=Path, default=Path("runs/ablation"), help="where run folders are")
+    parser.add_argument("--runs_dir", type=expanded, default=Path("runs/ablation"), help="where run folders are")
     parser.add_argument("--out", type=Path, help="where scores are written (default: RUNS_DIR/ablation.json)")
     parser.add_argument("arguments", nargs="*", help="after --: anything that scripts.train takes")
     return parser

@@ -49,7 +49,7 @@ from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.results import provenance, write_json
-from scripts.train_all import config_files, leaves_no_scores
+from scripts.train_all import config_files, expanded, leaves_no_scores
 
 MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
 _TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
@@ -205,7 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipe", help="with --to_score: settings, by the name of a file in configs/corpus")
     parser.add_argument("--seed", type=int, help="with --to_score: of weights, batches and dropout (default: 1)")
     parser.add_argument("--jobs", type=int, default=1, help="with --to_score: models trained at once")
-    parser.add_argument("--runs_dir", type=Path, help="with --to_score: where runs are kept (default: they are not)")
+    parser.add_argument(
+        "--runs_dir", type=expanded, help="with --to_score: where runs are kept (default: they are not)"
+    )
     parser.add_argument("arguments", nargs="*", help="with --to_score, after --: anything that scripts.train takes")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
     return parser

@@ -22,7 +22,6 @@ pipeline/evaluation/content.py (evaluate_models) and in what it names.
 """
 
 import argparse
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -34,7 +33,7 @@ from pipeline.atomic import write_text
 from pipeline.circumstances import commit, limit_threads
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
-from pipeline.evaluation.kept import EVALUATION, STAGED, settle, write_scores
+from pipeline.evaluation.kept import EVALUATION, staging, write_scores
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves, search_name
 from pipeline.plots import curves_figure
 from pipeline.results import provenance, write_json
@@ -44,20 +43,16 @@ from scripts.evaluation_plan import Plan, plans
 def evaluate(plan: Plan, options: argparse.Namespace) -> None:
     """Scores runs, puts the scores of earlier evaluations beside theirs, prints and writes it all."""
     models, kept, sentences, search, out = plan
-    out.mkdir(parents=True, exist_ok=True)
-    content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
-    content |= provenance("scripts.evaluate", options.device)
-    tables = evaluation_tables(content)
-    staged = out / STAGED  # an evaluation before may hold the only scores of its runs: it stays until all is written
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
-    for name, of_runs in scored.items():
-        for run in of_runs:
-            write_scores(staged, name, run.seed, run.scores)
-    write_text(staged / "tables.md", tables)
-    _draw(content, staged)
-    write_json(staged / EVALUATION, content)
-    settle(out)
+    with staging(out) as staged:
+        content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
+        content |= provenance("scripts.evaluate", options.device)
+        tables = evaluation_tables(content)
+        for name, of_runs in scored.items():
+            for run in of_runs:
+                write_scores(staged, name, run.seed, run.scores)
+        write_text(staged / "tables.md", tables)
+        _draw(content, staged)
+        write_json(staged / EVALUATION, content)
     print(f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {out}")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ablation_table import together
-from pipeline.atomic import write_text
+from pipeline.atomic import write_atomically, write_text
 from pipeline.claims_table import claims_table
 from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
@@ -36,8 +36,8 @@ def publish(runs: list[Path], results_folder: Path) -> None:
     """Copies `runs` into `results_folder`/<corpus>/.
 
     Raises:
-        UserError: A run is not finished, does not belong with what is published, or was evaluated before it was trained
-            anew.
+        UserError: A run is not finished, has lost its curves, does not belong with what is published, or was evaluated
+            before it was trained anew.
     """
     # runs/CORPUS/*/seed1 names the figures too; they are copied with the runs
     results_of = {run: read_results(run) for run in runs if run.parent.name != "comparison"}
@@ -45,17 +45,30 @@ def publish(runs: list[Path], results_folder: Path) -> None:
     _refuse_two_recipes(results_of.values(), results_folder)
     evaluations = {run: _evaluation_of(run, results, results_folder) for run, results in results_of.items()}
     _refuse_several(results_of, evaluations)
+    curves = {run: _curves_of(run) for run in results_of}
     for run, results in results_of.items():
         folder = results_folder / results["corpus"]["name"]
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{results['model']}-seed{results['seed']}"
-        shutil.copyfile(run / "results.json", folder / f"{name}.json")
-        write_json(folder / "curves" / f"{name}.json", scalar_curves(run, VALIDATION_CURVES))
+        _copy(run / "results.json", folder / f"{name}.json")
+        write_json(folder / "curves" / f"{name}.json", curves[run])
         if evaluation := evaluations[run]:
             _replace(folder / "evaluation", evaluation)
     for run, results in sorted(results_of.items(), key=lambda item: -item[1]["seed"]):  # the lowest seed's stay
         of_corpus = [made for made in results_of.values() if made["corpus"]["name"] == results["corpus"]["name"]]
         _copy_figures(run, results["corpus"], results_folder, of_corpus)
+
+
+def _curves_of(run: Path) -> dict[str, list[list[float]]]:
+    """The validation curves of a run. Raises UserError where it has none."""
+    curves = scalar_curves(run, VALIDATION_CURVES)
+    if "loss/val" not in curves:
+        raise UserError(f"{run} has no curve of loss/val: copy its event files (events.out.tfevents.…) there as well")
+    return curves
+
+
+def _copy(source: Path, target: Path) -> None:
+    write_atomically(target, lambda temporary: shutil.copyfile(source, temporary))
 
 
 def _copy_figures(run: Path, corpus: dict[str, Any], results_folder: Path, given: Iterable[dict[str, Any]]) -> None:
@@ -68,7 +81,7 @@ def _copy_figures(run: Path, corpus: dict[str, Any], results_folder: Path, given
         if missing and (folder / figure.name).is_file():
             print(f"{folder / figure.name} is kept: {figure} would not show {', '.join(_names(missing))}")
         else:
-            shutil.copyfile(figure, folder / figure.name)
+            _copy(figure, folder / figure.name)
 
 
 def _place(results: dict[str, Any]) -> tuple[str, int]:
@@ -211,13 +224,15 @@ def publish_claims(folder: Path, results_folder: Path) -> None:
     """Copies the claims that `scripts.claims` wrote to `folder`, over what was published of the same claims.
 
     Raises:
-        UserError: There are none, or one has less behind it than the published one.
+        UserError: There are none, or one has no figure, or less behind it than the published one.
     """
     written = sorted(folder.glob("C*.json"))
     if not written:
         raise UserError(f"{folder} holds no claims; test them with make claims")
     kept = results_folder / "claims"
     for path in written:
+        if not path.with_suffix(".png").is_file():
+            raise UserError(f"{path} has no figure beside it, as where make claims was stopped; run that again")
         if lacking := _less_than(read_json(kept / path.name) if (kept / path.name).is_file() else {}, read_json(path)):
             raise UserError(
                 f"{path} would take the place of {kept / path.name}, but {lacking}; test the claim again with that, or "
@@ -225,8 +240,8 @@ def publish_claims(folder: Path, results_folder: Path) -> None:
             )
     kept.mkdir(parents=True, exist_ok=True)
     for path in written:
-        shutil.copyfile(path, kept / path.name)
-        shutil.copyfile(path.with_suffix(".png"), kept / path.with_suffix(".png").name)
+        for source in (path, path.with_suffix(".png")):
+            _copy(source, kept / source.name)
     write_text(kept / "claims.md", claims_table(read_claims(kept)))
 
 

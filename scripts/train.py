@@ -25,16 +25,19 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from pipeline.callbacks.settings import SettingsFile, log_hyperparameters
 from pipeline.circumstances import circumstances, limit_threads
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
-from pipeline.run_folder import RunFolder, settings_of
+from pipeline.run_folder import RunFolder
+from pipeline.settings import settings_of
 from pipeline.task import TranslationTask
 from scripts.train_options import (
     chosen_accelerator,
+    refuse_another_place,
     refuse_other_monitors,
     refuse_other_strategies,
     refuse_to_end_unvalidated,
@@ -54,7 +57,8 @@ class TranslationCLI(LightningCLI):
             TranslationTask,
             TranslationData,
             args=args,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=SettingsFile,
+            save_config_kwargs={"save_to_log_dir": False},
             seed_everything_default=1,
             auto_configure_optimizers=False,
             # Not abbreviated: what looks for an option among others looks for its whole name.
@@ -64,6 +68,7 @@ class TranslationCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         super().parse_arguments(parser, args)
         refuse_values_out_of_range(self.config.fit)
+        self.config.fit.runs_dir = os.path.expanduser(self.config.fit.runs_dir)  # not every shell does
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders are.")
@@ -132,6 +137,7 @@ class TranslationCLI(LightningCLI):
             default_hp_metric=False,
             purge_step=self._last["global_step"] + 1 if self._last else None,
         )
+        refuse_another_place(self._logger, self.folder.path)
 
     def _report_if_finished(self) -> None:
         """Reports a finished run and ends: every process, since nobody waits for one that ends alone."""
@@ -237,31 +243,9 @@ class TranslationCLI(LightningCLI):
             device=trainer.strategy.root_device,
         )
         write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
-        self._log_hyperparameters(results)
+        log_hyperparameters(self._logger, settings_of(self._dumped()), results)
         write_json(self.folder.results_json, results)  # last: it marks the run as finished
         print(results_table([results]))
-
-    def _log_hyperparameters(self, results: dict) -> None:
-        settings = settings_of(self._dumped())
-        shown = {key: value for key, value in settings.items() if key.startswith(("model.", "data.", "dropout"))}
-        final = {
-            "final/nats_per_token_test": results["nats_per_token"]["test"],
-            "final/bleu_test": results["test"]["bleu"],
-            "final/chrf_test": results["test"]["chrf"],
-            "final/exact_match_test": results["test"]["exact_match"],
-        }
-        self._logger.log_hyperparams(shown, final, step=results["steps"])
-        self._logger.experiment.add_custom_scalars(
-            {
-                "The three models": {
-                    "validation loss (nats per target token)": ["Multiline", ["loss/val"]],
-                    "training loss (nats per target token)": ["Multiline", ["loss/train"]],
-                    "BLEU, validation, greedy search": ["Multiline", ["bleu/val"]],
-                    "tokens right, validation, teacher-forced": ["Multiline", ["accuracy/val"]],
-                }
-            }
-        )
-        self._logger.experiment.flush()
 
 
 def main() -> None:

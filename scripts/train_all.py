@@ -5,6 +5,7 @@ the other, or with --jobs side by side.
 """
 
 import argparse
+import os
 import shlex
 import signal
 import subprocess
@@ -192,6 +193,11 @@ def refuse_options_with_another_name(arguments: Sequence[str], names: Mapping[st
             raise UserError(f"{option} would part training from what comes after it; use {names[option]} instead")
 
 
+def expanded(path: str) -> Path:
+    """A path that may begin with ~, which not every shell replaces after a = or in a variable of make."""
+    return Path(os.path.expanduser(path))
+
+
 def _config(kind: str, name: str) -> Path:
     path = CONFIGS / kind / f"{name}.yaml"
     if not path.is_file():
@@ -212,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--models", default="gru gru_attention transformer", help="names of files in configs/model")
     parser.add_argument("--seed", type=int, default=1, help="of weights, batches and dropout")
-    parser.add_argument("--runs_dir", default="runs", help="where run folders are")
+    parser.add_argument("--runs_dir", type=expanded, default=Path("runs"), help="where run folders are")
     parser.add_argument("--jobs", type=int, default=1, help="models trained at once, on a GPU, say (default: 1)")
     parser.add_argument("--retrain", action="store_true", help="train anew; earlier runs are kept under other names")
     parser.add_argument("arguments", nargs="*", help="after --: anything that scripts.train takes")

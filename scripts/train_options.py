@@ -4,10 +4,12 @@ Lightning would take them, and fail late in its own words, lose what was trained
 """
 
 import math
+from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from pipeline.checkpoint_file import checked_name
@@ -92,6 +94,15 @@ def refuse_what_is_not_done(config: Namespace) -> None:
         raise UserError(
             "trainer.plugins lacks pipeline.callbacks.AtomicCheckpointIO, without which no run could go on: a list "
             "takes the place of the one in configs/base.yaml; to add to that, write plugins+"
+        )
+
+
+def refuse_another_place(logger: TensorBoardLogger, folder: Path) -> None:
+    """Raises UserError where Lightning, which fills in variables, would write elsewhere than to the run's `folder`."""
+    if Path(logger.log_dir) != folder:
+        raise UserError(
+            f"{folder} would be written to {logger.log_dir}, since what stands after its $ is the name of a variable; "
+            "give a --runs_dir (RUNS) and a corpus without $"
         )
 
 

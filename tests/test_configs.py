@@ -2,10 +2,12 @@
 
 from itertools import product
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
 from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.cli import SaveConfigCallback
 
 from pipeline.callbacks import Checkpoints
 from pipeline.errors import UserError
@@ -49,6 +51,19 @@ def test_early_stopping_decides_at_validations_by_whatever_path_it_is_named(cli_
     cli = cli_of(*options_of("toy", None, "gru"), *added)
     stopping = [callback for callback in cli.trainer.callbacks if isinstance(callback, EarlyStopping)]
     assert [callback._check_on_train_epoch_end for callback in stopping] == [False, False]
+
+
+def test_the_settings_of_a_run_are_written_as_lightning_would_and_as_a_whole(cli_of, tmp_path, monkeypatch):
+    cli = cli_of(*options_of("toy", None, "gru"), "--data.corpus", "말뭉치")
+    [callback] = [callback for callback in cli.trainer.callbacks if isinstance(callback, SaveConfigCallback)]
+    written = cli.folder.path / "config.yaml"
+    monkeypatch.setattr("builtins.open", Mock(side_effect=AssertionError))  # pathlib has its own
+    callback.setup(cli.trainer, cli.model, "fit")
+    monkeypatch.undo()
+    expected = tmp_path / "expected.yaml"
+    cli._parser("fit").save(cli.config.fit, str(expected), skip_none=False, multifile=False)
+    assert written.read_bytes() == expected.read_bytes()
+    assert [path.name for path in written.parent.iterdir()] == ["config.yaml"]
 
 
 def options_of(corpus: str, recipe: str | None, model: str) -> list[str]:

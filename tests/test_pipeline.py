@@ -21,7 +21,7 @@ from pipeline.metrics import SentenceScore, by_length, corpus_score, teacher_for
 from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
 from pipeline.translator import Translator
-from scripts import compare, train, train_all
+from scripts import ablate, bench, compare, train, train_all
 from scripts.train_options import chosen_accelerator
 from tests.commands import (
     FAILING,
@@ -180,7 +180,10 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
     shutil.copyfile(trained / "gru" / "seed1" / "checkpoints" / "last.ckpt", last)
     best = last.with_name("best.ckpt").rename(tmp_path / "elsewhere.ckpt")
     assert "best.ckpt is gone, which would be scored" in refuse(train.main, "fit", *files, *folders)
+    best.write_bytes(best.read_bytes()[:-100])
     best.rename(last.with_name("best.ckpt"))
+    assert "best.ckpt was changed or damaged after it was written" in refuse(train.main, "fit", *files, *folders)
+    shutil.copyfile(trained / "gru" / "seed1" / "checkpoints" / "best.ckpt", last.with_name("best.ckpt"))
     shutil.copyfile(trained / "transformer" / "seed1" / "checkpoints" / "last.ckpt", last)
     assert "holds the weights of another model" in refuse(train.main, "fit", *files, *folders)
 
@@ -343,6 +346,24 @@ def test_a_training_without_maps_is_deterministic_and_does_not_pay_for_overwriti
 )
 def test_options_of_lightning_that_would_not_do_what_they_say_are_refused(corpus, tmp_path, refuse, option, said):
     assert said in refuse(train.main, *fit_arguments(corpus, tmp_path, "gru", option))
+
+
+def test_a_home_that_the_shell_left_as_a_tilde_is_found(corpus, tmp_path, refuse, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = fit_arguments(corpus, tmp_path, "gru", "--runs_dir", "~/runs")
+    last = tmp_path / "runs/little/gru/seed1/checkpoints/last.ckpt"
+    last.parent.mkdir(parents=True)
+    last.write_bytes(b"somebody's")
+    assert str(last.parents[1]) in refuse(train.main, *place)  # not gone on from: it was found
+    for script in (train_all, ablate, bench):
+        given = ["--runs_dir=~/runs"] + (["--corpus=toy"] if script is ablate else [])
+        assert script._parser().parse_args(given).runs_dir == tmp_path / "runs"
+
+
+def test_a_dollar_in_the_place_of_a_run_which_lightning_would_replace_is_refused(corpus, tmp_path, refuse):
+    said = refuse(train.main, *fit_arguments(corpus, tmp_path, "gru", "--runs_dir", str(tmp_path / "$HOME")))
+    assert "give a --runs_dir (RUNS) and a corpus without $" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_callback_in_the_place_of_all_is_refused(corpus, tmp_path, refuse):

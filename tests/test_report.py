@@ -163,7 +163,36 @@ def finished(folder: Path, content: dict) -> Path:
     run = folder / "runs" / "toy" / content["model"] / "seed1"
     run.mkdir(parents=True)
     (run / "results.json").write_text(json.dumps(content))
+    with SummaryWriter(str(run)) as writer:
+        writer.add_scalar("loss/val", 2.5, 10)
     return run
+
+
+def test_a_run_without_its_curves_replaces_no_published_ones(tmp_path):
+    run = finished(tmp_path, results("gru"))
+    publish([run], tmp_path / "results")
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")}
+    for events in run.glob("events*"):
+        events.unlink()
+    (run / "results.json").write_text(json.dumps(results("gru") | {"steps": 1}))
+    with pytest.raises(UserError, match=r"has no curve of loss/val: copy its event files"):
+        publish([run], tmp_path / "results")
+    assert before == {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")}
+
+
+def test_publishing_that_fails_in_the_middle_of_a_file_leaves_the_one_before(tmp_path, monkeypatch):
+    run = finished(tmp_path, results("gru"))
+    publish([run], tmp_path / "results")
+    before = (tmp_path / "results/toy/gru-seed1.json").read_bytes()
+
+    def fill_the_disk(source: Path, target: Path) -> None:
+        target.write_bytes(b"{")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        publish([run], tmp_path / "results")
+    assert (tmp_path / "results/toy/gru-seed1.json").read_bytes() == before
 
 
 def test_an_evaluation_of_weights_that_are_gone_is_not_published(tmp_path):
@@ -321,6 +350,13 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
         path.write_text(json.dumps(json.loads(path.read_text()) | {"intervals": "by some method"}))
     publish_claims(tmp_path / "claims", tmp_path / "results")
     assert "are older" not in (tmp_path / "results" / "claims" / "claims.md").read_text()
+
+
+def test_a_claim_whose_figure_was_not_drawn_is_not_published(tmp_path):
+    (tmp_path / "C1.json").write_text(json.dumps(claim("C1", "holds")))
+    with pytest.raises(UserError, match=r"C1.json has no figure beside it"):
+        publish_claims(tmp_path, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_primary_finding_that_passes_by_its_own_interval_only_is_called_weak():

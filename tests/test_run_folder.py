@@ -7,7 +7,10 @@ import torch
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
-from pipeline.run_folder import RunFolder, find_runs, settings_of
+from pipeline.report_content import read_results
+from pipeline.results import read_translations
+from pipeline.run_folder import RunFolder, find_runs
+from pipeline.settings import run_settings, settings_of
 from tests.commands import said_by_a_child
 
 
@@ -42,6 +45,37 @@ def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
     assert not list(folder.path.iterdir())
 
 
+@pytest.mark.parametrize("content", ["[]", "7", "{", "{}", '{"corpus": "toy"}', '{"corpus": null}'])
+def test_results_that_are_damaged_are_named(folder, content):
+    folder.results_json.write_text(content)
+    with pytest.raises(UserError, match=r"results.json is broken .*; RETRAIN=1"):
+        folder.results()
+    with pytest.raises(UserError, match=r"results.json (is broken|lacks model, seed, )"):
+        read_results(folder.path)
+
+
+@pytest.mark.parametrize("row", ["{", "[]", "{}", "7"])
+def test_a_damaged_line_of_the_translations_is_named(tmp_path, row):
+    path = tmp_path / "translations.jsonl"
+    path.write_text(f'{{"index": 0}}\n{row}\n')
+    with pytest.raises(UserError, match="line 2: " if row == "{" else "translations.jsonl is broken .*; bring it back"):
+        read_translations(path)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "checkpoints/last.ckpt"])
+def test_a_run_whose_checkpoints_are_on_a_disk_that_is_not_mounted_is_not_cleared(folder, tmp_path, name):
+    link = folder.path / name
+    if name == "checkpoints":
+        link.rmdir()
+    link.symlink_to(tmp_path / "disk")
+    curves = folder.path / "events.out.tfevents.1"
+    curves.touch()
+    with pytest.raises(UserError, match=f"{name} is a link to .*disk, which is not there; mount or remove it"):
+        folder.clear()
+    assert curves.is_file()
+    assert link.is_symlink()
+
+
 def test_a_run_set_aside_keeps_everything_under_another_name(folder):
     folder.last.write_bytes(b"weights")
     kept = folder.set_aside()
@@ -62,6 +96,23 @@ def test_other_settings_are_refused_by_name(folder):
     folder.refuse_other_settings({"model.lr": 0.1, "model.name": "gru"})
     with pytest.raises(UserError, match=r"model.lr: 0.1 → 0.2"):
         folder.refuse_other_settings({"model.lr": 0.2, "model.name": "gru"})
+
+
+def test_a_run_whose_settings_are_gone_is_neither_gone_on_with_nor_read(folder):
+    with pytest.raises(UserError, match=r"config.yaml is gone.* or RETRAIN=1"):
+        folder.refuse_other_settings({"model.lr": 0.1})
+    folder.best.touch()
+    with pytest.raises(UserError, match=r"config.yaml is gone"):
+        find_runs([folder.path])
+
+
+@pytest.mark.parametrize("text", [b"model:\n\tname: gru", b"name: \xff", b"- model", b"a: [", b"model"])
+def test_settings_that_are_damaged_are_named(folder, text):
+    (folder.path / "config.yaml").write_bytes(text)
+    folder.best.touch()
+    for read in (run_settings, lambda path: find_runs([path])):
+        with pytest.raises(UserError, match=r"config.yaml (cannot be read as YAML in UTF-8|holds (list|str); exp)"):
+            read(folder.path)
 
 
 def test_another_text_is_refused(folder):

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import ssl
 import threading
+import urllib.error
 import urllib.request
 from http.client import HTTPException
 
@@ -14,6 +16,7 @@ MULTI30K = "bentrevett/multi30k"
 # SHA-256 of the text this project's published numbers were made on: the corpus is pinned by what is in it.
 MULTI30K_CONTENT = "5f3e6094ceb58d08ca2453beaa2776808a1e08eade34d6bde10f768465862fd1"
 TIMEOUT = 2.0  # seconds
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 def hub_answers() -> bool:
@@ -21,14 +24,19 @@ def hub_answers() -> bool:
 
     The Hub's own client would try for half a minute where connections are refused, and for six where they are dropped.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+    if any(os.environ.get(switch, "").upper() in ("1", "TRUE", "YES", "ON") for switch in _OFFLINE):
         return False
-    request = urllib.request.Request(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), method="HEAD")
     answered = threading.Event()
 
     def ask() -> None:
         with contextlib.suppress(OSError, ValueError, HTTPException):  # refused, unreachable, no address, no HTTP
-            urllib.request.build_opener().open(request, timeout=TIMEOUT).close()
+            request = urllib.request.Request(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), method="HEAD")
+            try:
+                urllib.request.build_opener().open(request, timeout=TIMEOUT).close()
+            except urllib.error.URLError as error:
+                # A Python without certificates, as on Macs: the Hub's own client brings its own.
+                if not isinstance(error.reason, ssl.SSLCertVerificationError):
+                    raise
             answered.set()
 
     # In a thread: looking a name up has no time limit, and a host with several addresses would take one for each.

@@ -5,12 +5,15 @@ So the seeds of a model may be trained on several machines, and none of them has
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.alignment import Sharpness
-from pipeline.atomic import read_json_lines, write_json_lines, write_text
+from pipeline.atomic import lock, read_json_lines, write_json_lines, write_text
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore
@@ -65,12 +68,39 @@ def settle(folder: Path) -> None:
     staged.rmdir()
 
 
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """Where an evaluation is written: it comes into `folder` when all is there. The one before, which may hold the only
+    scores of its runs, stays until then, and no other evaluation is written to `folder` meanwhile.
+
+    Raises:
+        UserError: Another process evaluates into it.
+        OSError: Nothing can be written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = lock(folder)
+    except BlockingIOError as error:
+        raise UserError(
+            f"another evaluation is writing to {folder}; wait for it, or write to another folder (--out)"
+        ) from error
+    try:
+        staged = folder / STAGED
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir()
+        yield staged
+        settle(folder)
+    finally:
+        os.close(handle)
+
+
 class Evaluated(NamedTuple):
-    """What an evaluation is of: `sentences_hash` of its sentences, model and seed of each of its runs, up to how many
-    sentences were joined, and whether links were scored."""
+    """What an evaluation is of: `sentences_hash` of its sentences, model and seed of each of its runs, beam and alpha
+    of its search, up to how many sentences were joined, and whether links were scored."""
 
     sentences: str
     runs: list[tuple[str, int]]
+    search: dict[str, float]
     joined: int
     has_links: bool
 
@@ -89,6 +119,7 @@ def evaluated(folder: Path) -> Evaluated | None:
         return Evaluated(
             content["corpus"]["sentences_hash"],
             [(name, seed) for name in models for seed in models[name]["seeds"]],
+            content["search"],
             max((joined["k"] for joined in content.get("concatenated", [])), default=1),
             "alignment" in content,
         )

@@ -1,7 +1,10 @@
 import http.server
 import socket
+import ssl
 import threading
 import time
+import urllib.error
+from unittest.mock import Mock
 
 import datasets
 import huggingface_hub
@@ -32,6 +35,29 @@ def test_the_hub_does_not_answer_where_it_is_switched_off(monkeypatch, value):
     monkeypatch.setenv("HF_HUB_OFFLINE", value)
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("it tried all the same"))
     assert not hub.hub_answers()
+
+
+@pytest.mark.parametrize("switch", ["HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_the_other_switches_of_the_hub_s_libraries_count_too(monkeypatch, server, switch):
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    monkeypatch.setenv(switch, "1")
+    assert not hub.hub_answers()
+
+
+@pytest.mark.parametrize("address", ["", "huggingface.co", "no scheme"])
+def test_an_address_of_the_hub_that_is_none_is_no_answer(monkeypatch, address):
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    assert not hub.hub_answers()
+
+
+@pytest.mark.parametrize(
+    ("reason", "answers"), [(ssl.SSLCertVerificationError("unable to get issuer"), True), (OSError("refused"), False)]
+)
+def test_a_python_without_certificates_leaves_the_hub_to_its_client(monkeypatch, reason, answers):
+    opener = Mock()
+    opener.open.side_effect = urllib.error.URLError(reason)
+    monkeypatch.setattr("urllib.request.build_opener", lambda: opener)
+    assert hub.hub_answers() is answers
 
 
 class Answer(http.server.BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """The evaluation of run folders, from the command's arguments to the files it leaves."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import sacrebleu
 import torch
 
-from pipeline.atomic import read_json_lines, write_json_lines
+from pipeline.atomic import lock, read_json_lines, write_json_lines
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import STAGED, settle
@@ -204,6 +205,21 @@ def test_an_evaluation_that_is_cut_off_leaves_the_one_before_as_it_was(runs, tmp
     assert json.loads((tmp_path / "evaluation.json").read_text())["search"]["beam"] == 1
 
 
+def test_where_nothing_can_be_written_nothing_is_scored(runs, tmp_path, monkeypatch):
+    (tmp_path / STAGED).touch()  # as good as a folder that is read-only, which nothing is for root
+    monkeypatch.setattr("scripts.evaluate.evaluate_models", Mock(side_effect=AssertionError))
+    with pytest.raises(OSError, match=STAGED):
+        evaluate(runs / "runs/little/gru/seed1", "--out", tmp_path)
+
+
+def test_two_evaluations_are_not_mixed_in_one_folder(runs, tmp_path):
+    handle = lock(tmp_path)
+    with pytest.raises(UserError, match="another evaluation is writing to"):
+        evaluate(runs / "runs/little/gru/seed1", "--beam", 1, "--out", tmp_path)
+    os.close(handle)
+    evaluate(runs / "runs/little/gru/seed1", "--beam", 1, "--out", tmp_path)
+
+
 def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_path):
     write_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
@@ -248,6 +264,16 @@ def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_
     evaluate(*folders, "--beam", 1, "--concatenate", 2)  # all of them again
     evaluate(*folders, "--beam", 1, "--out", out)
     assert not list(out.glob("*joined*"))  # figures of the one before
+
+
+def test_translations_of_another_search_are_not_lost(tmp_path):
+    write_corpus(tmp_path / "little")
+    folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
+    evaluate(folder, "--beam", 2)
+    for other in (["--beam", 1], ["--beam", 2, "--alpha", 0.5]):
+        with pytest.raises(UserError, match=r"another search \(--beam 2 --alpha 1\), which would be lost: .*\(--out\)"):
+            evaluate(folder, *other)
+    evaluate(folder, "--beam", 1, "--out", tmp_path / "greedy")
 
 
 def test_scores_of_links_are_not_lost(runs, tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import report_content
 from pipeline.claim_texts import claim_texts
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
@@ -87,6 +88,12 @@ def test_scores_and_settings_of_the_runs_are_shown(page):
     assert "Same initial weights (abababab): GRU, no attention, GRU + attention, Transformer." in page
     row = re.search(r'<tr class="differs"><th scope="row">memory</th>(.*?)</tr>', page)[1]
     assert re.findall(r"<td>(.*?)</td>", row)[:2] == ["last", "all"]
+
+
+def test_settings_that_describe_no_model_are_named(tmp_path):
+    (tmp_path / "config.yaml").write_text("model: 7")
+    with pytest.raises(UserError, match=r"config.yaml does not describe a model"):
+        report_content._settings([tmp_path])
 
 
 def test_claims_of_this_checkout_come_before_the_published_ones(tmp_path):
