@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from pipeline.models.attention import Attended, KeyValue, MultiHeadAttention, dot_product_attention
+from pipeline.models.attention import KeyValue, MultiHeadAttention, dot_product_attention
 
 # Keys up to which the steps win on two threads (results/LOG.md).
 SHORT = 64
 
 
 class FastMultiHeadAttention(MultiHeadAttention):
-    """A `MultiHeadAttention` that on a CPU goes step by step where there are few keys, in float32 under autocast."""
+    """A `MultiHeadAttention` that on a CPU goes step by step where there are few keys, and in float32 always."""
 
     def keys_values(self, states: Tensor) -> KeyValue:
         """As of the class above; on a CPU each head's stand together, or each step of a search would copy them."""
@@ -19,14 +19,15 @@ class FastMultiHeadAttention(MultiHeadAttention):
             return keys_values
         return KeyValue(*(part.contiguous() for part in keys_values))
 
-    def fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Attended:
-        if query.device.type != "cpu" or key.size(-2) > SHORT:
+    def fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
+        if query.device.type != "cpu":
             return super().fused(query, key, value, mask, is_causal)
-        if is_causal:
-            mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool).tril()
         dtype = query.dtype
-        if dtype == torch.bfloat16:
+        if dtype == torch.bfloat16:  # in which torch's kernel takes several times as long (results/LOG.md)
             query, key, value = query.float(), key.float(), value.float()
         with torch.autocast("cpu", enabled=False):
-            context, _ = dot_product_attention(query, key, value, mask, self.scale)
-        return Attended(context.to(dtype), None)
+            if key.size(-2) > SHORT:
+                return super().fused(query, key, value, mask, is_causal).to(dtype)
+            if is_causal:
+                mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool).tril()
+            return dot_product_attention(query, key, value, mask, self.scale).context.to(dtype)

@@ -40,22 +40,6 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tenso
     return Attended(context, weights)
 
 
-def fused_attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool, scale: float
-) -> Attended:
-    """The same numbers and shapes in one kernel, without the weights.
-
-    `is_causal` needs as many queries as keys and no mask.
-    """
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        # torch's kernel for CPUs takes several times as long in bfloat16 (results/LOG.md).
-        with torch.autocast("cpu", enabled=False):
-            attended = fused_attention(query.float(), key.float(), value.float(), mask, is_causal, scale)
-        return attended._replace(context=attended.context.to(query.dtype))
-    context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal, scale=scale)
-    return Attended(context, None)
-
-
 class KeyValue(NamedTuple):
     """Keys and values of one attention, split into heads: each (batch, num_heads, key_len, d_k)."""
 
@@ -111,13 +95,16 @@ class MultiHeadAttention(nn.Module):
                 mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool, device=query.device).tril()
             context, weights = dot_product_attention(query, key, value, mask, self.scale)
         else:
-            context, weights = self.fused(query, key, value, mask, is_causal)
+            context, weights = self.fused(query, key, value, mask, is_causal), None
         merged = context.transpose(1, 2).flatten(2)  # (batch, query_len, d_model)
         return Attended(self.output(merged), weights)
 
-    def fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Attended:
-        """Without weights; shapes are those of `fused_attention`, which pipeline/fast/attention.py replaces."""
-        return fused_attention(query, key, value, mask, is_causal, self.scale)
+    def fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor:
+        """The context (batch, num_heads, query_len, d_k) in one kernel, which keeps no weights.
+
+        `is_causal` needs as many queries as keys and no mask. pipeline/fast/attention.py replaces this.
+        """
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal, scale=self.scale)
 
     def _split(self, states: Tensor) -> Tensor:
         """(batch, len, d_model) → (batch, num_heads, len, d_k)"""

@@ -61,11 +61,12 @@ def test_contexts_and_gradients_are_those_of_the_kernel(attention, is_causal, le
         torch.testing.assert_close(one, other, atol=1e-11, rtol=1e-9)
 
 
-def test_under_autocast_both_compute_scores_in_float32(attention):
-    states = torch.randn(3, 5, 8)
-    with torch.autocast("cpu", torch.bfloat16):
-        expected = attention(states, attention.keys_values(states)).context
-        with fast_modules(attention):
-            found = attention(states, attention.keys_values(states)).context
-    torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-2)
-    assert found.dtype == expected.dtype
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_bfloat16_is_rounded_once_at_the_end(attention, is_causal, length):
+    query, key, value = (torch.randn(3, 2, length, 4).bfloat16() for _ in range(3))
+    mask = None if is_causal else torch.arange(length) < torch.tensor([length, 3, 1]).view(3, 1, 1, 1)
+    expected = attention.fused(query.float(), key.float(), value.float(), mask, is_causal)
+    with fast_modules(attention), torch.autocast("cpu", torch.bfloat16):
+        found = attention.fused(query, key, value, mask, is_causal)
+    torch.testing.assert_close(found, expected.bfloat16())

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.models.attention import MultiHeadAttention, dot_product_attention, fused_attention
+from pipeline.models.attention import MultiHeadAttention, dot_product_attention
 
 
 def test_attention_over_two_keys_equals_a_hand_computation():
@@ -32,6 +32,9 @@ def test_scaling_comes_before_the_softmax():
     assert not torch.allclose(scaled, after)
 
 
+ATTENTION = MultiHeadAttention(d_model=8, num_heads=2)  # with d_k = 4, and so a scale of 0.5
+
+
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.bfloat16, 1e-2)])
 def test_the_fused_path_equals_the_spelled_out_one(dtype, tolerance, is_causal):
@@ -40,7 +43,7 @@ def test_the_fused_path_equals_the_spelled_out_one(dtype, tolerance, is_causal):
     lengths = torch.tensor([5, 3, 1]).view(3, 1, 1, 1)
     mask = torch.ones(5, 5).tril().bool() if is_causal else torch.arange(5) < lengths
     plain = dot_product_attention(*(values.double() for values in inputs), mask, 0.5).context
-    fused = fused_attention(*inputs, None if is_causal else mask, is_causal, 0.5).context
+    fused = ATTENTION.fused(*inputs, None if is_causal else mask, is_causal)
     assert fused.dtype == dtype
     torch.testing.assert_close(fused.double(), plain, atol=tolerance, rtol=tolerance)
 
@@ -61,7 +64,7 @@ def test_the_fused_path_has_the_same_gradients():
     query, key, value = (torch.randn(3, 2, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
     mask = torch.arange(5) < torch.tensor([5, 3, 1]).view(3, 1, 1, 1)
     plain = torch.autograd.grad(dot_product_attention(query, key, value, mask, 0.5).context.sum(), (query, key, value))
-    fused = torch.autograd.grad(fused_attention(query, key, value, mask, False, 0.5).context.sum(), (query, key, value))
+    fused = torch.autograd.grad(ATTENTION.fused(query, key, value, mask, False).sum(), (query, key, value))
     for one, other in zip(plain, fused, strict=True):
         torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-10)
 
