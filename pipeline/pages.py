@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline import charts
-from pipeline.plots import MODEL_COLOURS, PanelMap, model_label
+from pipeline.plots import MODEL_COLOURS, DrawnMap, model_label
 from pipeline.printable import printable
 from pipeline.report import short_commit
 from pipeline.report_claims import ClaimReport
@@ -35,7 +35,7 @@ _TEMPLATES.filters["short_commit"] = short_commit
 _TEMPLATES.filters["model_label"] = model_label
 
 
-def alignment_page(heading: str, maps: Sequence[PanelMap]) -> str:
+def alignment_page(heading: str, maps: Sequence[DrawnMap]) -> str:
     """Alignment maps side by side; a cell's weight is shown when it is pointed at."""
     return _TEMPLATES.get_template("alignment.html").render(heading=heading, maps=maps)
 

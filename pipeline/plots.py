@@ -112,8 +112,8 @@ def use_fonts_for(texts: Sequence[str]) -> None:
     matplotlib.rcParams["font.family"] = list(_families_for(frozenset("".join(texts))))
 
 
-class PanelMap(NamedTuple):
-    """One map of a panel: `weights` (tgt_words, src_words), or one column where one state is handed over.
+class DrawnMap(NamedTuple):
+    """A map as it is drawn: `weights` (tgt_words, src_words), or one column where one state is handed over.
 
     `darkest` is the weight that is drawn as darkly as can be: 1, where a row may have all its weight in one place.
     """
@@ -141,8 +141,8 @@ class GoldLinks(NamedTuple):
     possible: Set[tuple[int, int]] = frozenset()
 
 
-def alignment_panel(
-    maps: Sequence[PanelMap], gold: GoldLinks = GoldLinks(), scale_label: str = "attention weight"
+def alignment_figure(
+    maps: Sequence[DrawnMap], gold: GoldLinks = GoldLinks(), scale_label: str = "attention weight"
 ) -> Figure:
     """Alignment maps side by side; links of `gold` are framed, the possible ones by dashes."""
     use_fonts_for([*(word for m in maps for word in (m.title, *m.src_words, *m.tgt_words))])

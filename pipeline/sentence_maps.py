@@ -1,10 +1,10 @@
-"""The map of one sentence, from weights to a panel and a picture: of attention, or of saliency."""
+"""The map of one sentence, from weights to a picture: of attention, or of saliency."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.plots import PanelMap, alignment_panel
+from pipeline.plots import DrawnMap, alignment_figure
 from pipeline.translator import SALIENCY, Translation, Translator, WordMap, mean_cross_map
 
 
@@ -15,13 +15,13 @@ def sentence_map(translator: Translator, translation: Translation, *, of_salienc
     return mean_cross_map(translator.word_maps_of(translation))
 
 
-def panel_of(title: str, shown: WordMap) -> PanelMap:
-    """The first head of a map as a part of a panel."""
+def drawn_map(title: str, shown: WordMap) -> DrawnMap:
+    """The first head of a map, to be drawn under `title`."""
     weights = shown.weights[0]
     if shown.kind != SALIENCY:
-        return PanelMap(title, weights, shown.keys, shown.queries)
+        return DrawnMap(title, weights, shown.keys, shown.queries)
     # A gradient reaches every word, so that no share is large: the map is darkest where it has most.
-    return PanelMap(f"{title}: saliency", weights, shown.keys, shown.queries, darkest=float(weights.max()) or 1.0)
+    return DrawnMap(f"{title}: saliency", weights, shown.keys, shown.queries, darkest=float(weights.max()) or 1.0)
 
 
 def picture_path(path: Path) -> Path:
@@ -35,7 +35,7 @@ def picture_path(path: Path) -> Path:
     return path if path.suffix else path.with_suffix(".png")
 
 
-def save_picture(maps: Sequence[PanelMap], path: Path, *, of_saliency: bool) -> None:
+def save_picture(maps: Sequence[DrawnMap], path: Path, *, of_saliency: bool) -> None:
     """Draws maps side by side; the ending of `path` says in which format.
 
     Raises:
@@ -44,6 +44,6 @@ def save_picture(maps: Sequence[PanelMap], path: Path, *, of_saliency: bool) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     scale_label = "saliency ÷ the map's largest" if of_saliency else "attention weight"
     try:
-        alignment_panel(maps, scale_label=scale_label).savefig(path, dpi=150)
+        alignment_figure(maps, scale_label=scale_label).savefig(path, dpi=150)
     except ValueError as error:  # matplotlib, of an ending it does not know
         raise UserError(f"{path}: {error}") from error

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from rich.cells import cell_len
 
-from pipeline.plots import PanelMap
+from pipeline.plots import DrawnMap
 from pipeline.printable import printable
 
 _SHADES = (" ", "░", "▒", "▓", "█")
 _COLUMN = 2  # cells on the screen, wide enough for one Hangul or Chinese character
 
 
-def map_text(panel: PanelMap) -> str:
+def map_text(shown: DrawnMap) -> str:
     """Source words downwards above their columns, target words before their rows, darker for more weight.
 
     A map of two words by two, with weights of 1 and 0, 0.3 and 0.7:
@@ -23,11 +23,11 @@ def map_text(panel: PanelMap) -> str:
         der  ██
         Hund ░░▓▓
     """
-    title, src_words, tgt_words = printable(panel.title), *map(_printable_words, (panel.src_words, panel.tgt_words))
+    title, src_words, tgt_words = printable(shown.title), *map(_printable_words, (shown.src_words, shown.tgt_words))
     margin = max(cell_len(word) for word in tgt_words)
     header = _words_downwards(src_words) if len(src_words) > 1 else src_words
     lines = [title, *(" " * (margin + 1) + row for row in header)]
-    for word, weights in zip(tgt_words, panel.shades, strict=True):
+    for word, weights in zip(tgt_words, shown.shades, strict=True):
         lines.append(f"{_pad(word, margin)} " + "".join(_pad(_shade(weight), _COLUMN) for weight in weights))
     return "\n".join(line.rstrip() for line in lines)
 

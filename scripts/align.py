@@ -21,7 +21,7 @@ from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.pages import alignment_page
 from pipeline.scoring import checked_search
-from pipeline.sentence_maps import panel_of, picture_path, save_picture, sentence_map
+from pipeline.sentence_maps import drawn_map, picture_path, save_picture, sentence_map
 from pipeline.terminal import map_text
 from pipeline.translator import LONGEST_SOURCE, Translator
 from scripts.translate import load_models
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
         else:
             translation = translator.forced(options.sentence, options.target)
         shown = sentence_map(translator, translation, of_saliency=options.saliency)
-        maps.append(panel_of(model.label, shown))
+        maps.append(drawn_map(model.label, shown))
         described.append(
             {
                 "model": model.label,
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
                 for m in translator.word_maps_of(translation)
             ]
     if out is None:
-        print("\n\n".join(map_text(panel) for panel in maps))
+        print("\n\n".join(map_text(shown) for shown in maps))
         return
     if out.suffix == ".html":
         write_text(out, alignment_page(options.sentence, maps))

@@ -14,11 +14,11 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
-from pipeline.plots import GoldLinks, alignment_panel, curves_figure
+from pipeline.plots import GoldLinks, alignment_figure, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
 from pipeline.report_content import read_results
 from pipeline.results import read_translations
-from pipeline.sentence_maps import panel_of
+from pipeline.sentence_maps import drawn_map
 from pipeline.translator import Translator, mean_cross_map
 
 
@@ -63,11 +63,11 @@ def compare(runs: list[Path], out: Path) -> None:
 def _panel(labels: list[str], translators: list[Translator], pair: SentencePair) -> Figure:
     """The alignment of one sentence pair in every model, with the gold links where the corpus knows them."""
     maps = [
-        panel_of(label, mean_cross_map(translator.word_maps(pair.src, pair.tgt)))
+        drawn_map(label, mean_cross_map(translator.word_maps(pair.src, pair.tgt)))
         for label, translator in zip(labels, translators, strict=True)
     ]
     sure, possible = ({(x.src, x.tgt) for x in pair.links if x.is_sure is wanted} for wanted in (True, False))
-    return alignment_panel(maps, GoldLinks(sure, possible))
+    return alignment_figure(maps, GoldLinks(sure, possible))
 
 
 def _sentences(run: Path) -> list[SentencePair]:

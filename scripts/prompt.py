@@ -11,7 +11,7 @@ from rich.text import Text
 from pipeline.errors import UserError
 from pipeline.printable import printable
 from pipeline.scoring import Search
-from pipeline.sentence_maps import panel_of, picture_path, save_picture, sentence_map
+from pipeline.sentence_maps import drawn_map, picture_path, save_picture, sentence_map
 from pipeline.terminal import map_text
 from pipeline.translator import LONGEST_SOURCE, Translation, Translator
 
@@ -97,11 +97,11 @@ def _show_maps(
     of_saliency = name == ":saliency"
     path = picture_path(Path(*file) if file else Path("map.png"))
     maps = [
-        panel_of(label, sentence_map(translators[label], translation, of_saliency=of_saliency))
+        drawn_map(label, sentence_map(translators[label], translation, of_saliency=of_saliency))
         for label, translation in last.items()
     ]
-    for panel in maps:
-        console.print(Text(map_text(panel)), soft_wrap=True)
+    for shown in maps:
+        console.print(Text(map_text(shown)), soft_wrap=True)
         console.print()
     save_picture(maps, path, of_saliency=of_saliency)
     console.print(f"saved as {path}", markup=False)

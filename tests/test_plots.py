@@ -6,10 +6,10 @@ import pytest
 from pipeline.plots import (
     MODEL_COLOURS,
     Curve,
+    DrawnMap,
     GoldLinks,
-    PanelMap,
     Point,
-    alignment_panel,
+    alignment_figure,
     curves_figure,
     heads_figure,
     model_colour,
@@ -26,25 +26,25 @@ def draw(figure):
 def test_every_script_is_drawn_without_empty_boxes(words):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of a glyph that no font has
-        draw(alignment_panel([PanelMap("제목 über", np.eye(2), words, words)]))
+        draw(alignment_figure([DrawnMap("제목 über", np.eye(2), words, words)]))
 
 
 def test_a_character_that_no_font_has_is_said_and_does_not_stop_the_figure():
     with pytest.warns(UserWarning, match="no font on this machine can draw"):
-        alignment_panel([PanelMap("title", np.eye(1), ["\U0001fffd"], ["x"])])
+        alignment_figure([DrawnMap("title", np.eye(1), ["\U0001fffd"], ["x"])])
 
 
 def test_words_stand_on_both_axes():
-    panel = alignment_panel([PanelMap("title", np.array([[0.9, 0.1], [0.2, 0.8]]), ["the", "dog"], ["der", "Hund"])])
-    axis = panel.axes[0]
+    figure = alignment_figure([DrawnMap("title", np.array([[0.9, 0.1], [0.2, 0.8]]), ["the", "dog"], ["der", "Hund"])])
+    axis = figure.axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["the", "dog"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["der", "Hund"]
 
 
 def test_gold_links_are_framed_only_where_there_are_source_words():
-    one = PanelMap("a", np.ones((2, 1)), ["one vector"], ["der", "Hund"])
-    both = PanelMap("b", np.eye(2), ["the", "dog"], ["der", "Hund"])
-    figure = alignment_panel([one, both], GoldLinks(sure={(0, 0), (1, 1)}, possible={(1, 0)}))
+    one = DrawnMap("a", np.ones((2, 1)), ["one vector"], ["der", "Hund"])
+    both = DrawnMap("b", np.eye(2), ["the", "dog"], ["der", "Hund"])
+    figure = alignment_figure([one, both], GoldLinks(sure={(0, 0), (1, 1)}, possible={(1, 0)}))
     assert [len(axis.patches) for axis in figure.axes[:2]] == [0, 3]
 
 
@@ -90,7 +90,7 @@ def test_curves_show_values_with_their_intervals():
 
 @pytest.mark.parametrize("title", ["GRU, no attention", "GRU, no attention, best checkpoint"])
 def test_a_map_of_one_column_is_wide_enough_for_its_title(title):
-    figure = alignment_panel([PanelMap(title, np.ones((3, 1)), ["one vector"], ["a", "b", "c"])])
+    figure = alignment_figure([DrawnMap(title, np.ones((3, 1)), ["one vector"], ["a", "b", "c"])])
     figure.canvas.draw()
     box = figure.axes[0].title.get_window_extent()
     assert box.x0 >= 0

@@ -1,12 +1,12 @@
 import numpy as np
 
-from pipeline.plots import PanelMap
+from pipeline.plots import DrawnMap
 from pipeline.terminal import map_text
 
 
 def test_words_stand_over_their_columns_and_before_their_rows():
-    panel = PanelMap("title", np.array([[1.0, 0.0], [0.3, 0.7]]), ["the", "dog"], ["der", "Hund"])
-    assert map_text(panel).split("\n") == [
+    shown = DrawnMap("title", np.array([[1.0, 0.0], [0.3, 0.7]]), ["the", "dog"], ["der", "Hund"])
+    assert map_text(shown).split("\n") == [
         "title",
         "     t d",
         "     h o",
@@ -17,15 +17,15 @@ def test_words_stand_over_their_columns_and_before_their_rows():
 
 
 def test_a_map_whose_weights_are_all_small_is_dark_where_it_has_most():
-    panel = PanelMap("", np.array([[0.2, 0.1], [0.0, 0.05]]), ["the", "dog"], ["der", "Hund"], darkest=0.2)
-    assert map_text(panel).split("\n")[-2:] == ["der  ██▒▒", "Hund   ░░"]
+    shown = DrawnMap("", np.array([[0.2, 0.1], [0.0, 0.05]]), ["the", "dog"], ["der", "Hund"], darkest=0.2)
+    assert map_text(shown).split("\n")[-2:] == ["der  ██▒▒", "Hund   ░░"]
 
 
 def test_wide_letters_take_two_cells_and_columns_stay_straight():
-    panel = PanelMap("", np.eye(2), ["나", "a"], ["東京", "b"])
-    assert map_text(panel).split("\n")[1:] == ["     나a", "東京 ██", "b      ██"]
+    shown = DrawnMap("", np.eye(2), ["나", "a"], ["東京", "b"])
+    assert map_text(shown).split("\n")[1:] == ["     나a", "東京 ██", "b      ██"]
 
 
 def test_one_vector_is_one_column_under_its_name():
-    panel = PanelMap("", np.ones((1, 1)), ["one vector"], ["der"])
-    assert map_text(panel).split("\n")[1:] == ["    one vector", "der ██"]
+    shown = DrawnMap("", np.ones((1, 1)), ["one vector"], ["der"])
+    assert map_text(shown).split("\n")[1:] == ["    one vector", "der ██"]

@@ -7,8 +7,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from pipeline.data.corpus import SentencePair
-from pipeline.plots import LONGEST_MAP, alignment_panel, heads_figure, model_label
-from pipeline.sentence_maps import panel_of
+from pipeline.plots import LONGEST_MAP, alignment_figure, heads_figure, model_label
+from pipeline.sentence_maps import drawn_map
 from pipeline.translator import mean_cross_map, word_maps
 
 # The lengths, in source words, that the shown sentences come nearest to.
@@ -56,7 +56,7 @@ class AlignmentMaps(Callback):
         for number, pair in enumerate(shown_sentences(trainer.datamodule.corpus.val), 1):
             maps = word_maps(network, tokenizer, pair.src, pair.tgt)
             title = f"{model_label(module.name)}, {when}"
-            figure = alignment_panel([panel_of(title, mean_cross_map(maps))])
+            figure = alignment_figure([drawn_map(title, mean_cross_map(maps))])
             writer.add_figure(f"alignment/{number}", figure, trainer.global_step)
             if not all_heads and number > 1:
                 continue

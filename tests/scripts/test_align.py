@@ -1,4 +1,4 @@
-"""The panel of all models for one sentence, in every form."""
+"""The maps of all models for one sentence, in every form."""
 
 import json
 

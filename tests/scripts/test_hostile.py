@@ -19,7 +19,7 @@ from pipeline.data.tokenizer import EOS
 from pipeline.errors import UserError
 from pipeline.evaluation.maps import attention_words
 from pipeline.pages import alignment_page
-from pipeline.plots import PanelMap, alignment_panel
+from pipeline.plots import DrawnMap, alignment_figure
 from pipeline.printable import printable
 from pipeline.scoring import Search
 from pipeline.terminal import map_text
@@ -127,9 +127,9 @@ def test_ten_thousand_words_are_split_in_little_time(translator, monkeypatch):
 NASTY_WORDS = [*SENTENCES.values(), *INVISIBLE.values(), ""]
 
 
-def nasty_map() -> PanelMap:
+def nasty_map() -> DrawnMap:
     size = len(NASTY_WORDS)
-    return PanelMap(SENTENCES["markup"], torch.eye(size).numpy(), NASTY_WORDS, NASTY_WORDS[::-1])
+    return DrawnMap(SENTENCES["markup"], torch.eye(size).numpy(), NASTY_WORDS, NASTY_WORDS[::-1])
 
 
 def test_a_page_escapes_every_word_and_reorders_none():
@@ -151,7 +151,7 @@ def test_a_terminal_s_map_has_no_character_that_commands_and_a_row_for_every_wor
 @pytest.mark.parametrize("word", ["formula", "escape sequence", "right-to-left override"])
 def test_a_picture_of_any_word_is_drawn(tmp_path, word):
     words = [SENTENCES[word], "$"]
-    alignment_panel([PanelMap(SENTENCES[word], torch.eye(2).numpy(), words, words)]).savefig(tmp_path / "map.svg")
+    alignment_figure([DrawnMap(SENTENCES[word], torch.eye(2).numpy(), words, words)]).savefig(tmp_path / "map.svg")
     drawn = (tmp_path / "map.svg").read_text(encoding="utf-8")
     assert printable(SENTENCES[word]) in drawn.replace("&lt;", "<")
     assert {letter for letter in drawn if printable(letter) != letter} == {"\n"}
