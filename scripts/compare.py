@@ -55,12 +55,12 @@ def compare(runs: list[Path], out: Path) -> None:
     if len({translator.tokenizer.proto for translator in translators}) > 1:
         print("\nThese runs cut words into different tokens: nats/token and tokens right do not compare.")
     for number, pair in enumerate(_sentences(runs[0]), 1):
-        figures[f"alignment_{number}"] = _panel(labels, translators, pair)
+        figures[f"alignment_{number}"] = _alignment_figure(labels, translators, pair)
     _write(figures, out)
     print(f"\nFigures: {out}/*.png")
 
 
-def _panel(labels: list[str], translators: list[Translator], pair: SentencePair) -> Figure:
+def _alignment_figure(labels: list[str], translators: list[Translator], pair: SentencePair) -> Figure:
     """The alignment of one sentence pair in every model, with the gold links where the corpus knows them."""
     maps = [
         drawn_map(label, mean_cross_map(translator.word_maps(pair.src, pair.tgt)))
