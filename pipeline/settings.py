@@ -40,7 +40,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML in UTF-8: {error}") from error
+        raise UserError(f"{path} is not YAML in UTF-8: {error}") from error
     if not isinstance(content, dict | None):
         raise UserError(f"{path} holds {type(content).__name__}; expected settings by name, a `name: value` a line")
     return content or {}

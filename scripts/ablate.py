@@ -9,6 +9,7 @@ The models may be given one at a time: `scripts.publish --ablation` puts each be
 """
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 
 from pipeline.ablation_table import WHOLE, ablation_table
 from pipeline.children import Children, threads_each, with_threads
@@ -30,6 +30,7 @@ from pipeline.report_content import read_json
 from pipeline.results import provenance, write_json
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
+from pipeline.settings import read_settings
 from pipeline.translator import Translator
 from scripts.train_all import CONFIGS, expanded, refuse_options_with_another_name, training_command
 
@@ -74,19 +75,20 @@ def read_parts(recipe: str) -> list[Part]:
     path = CONFIGS / recipe / _PARTS
     if not path.is_file():
         raise UserError(f"{path} is not there: it says which parts the recipe {recipe!r} has and how each is left out")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from error
     parts = [Part(WHOLE, "the whole recipe", {}, None)]
-    for name, part in (content or {}).items():
-        if not _is_part(part) or name == WHOLE:
+    for name, part in read_settings(path).items():
+        if not _is_part(part) or not _is_name(name):
             raise UserError(
-                f"{path}: {name} is {part}; expected a name but {WHOLE!r}, with `without` (words), `options` (by "
-                "name) and perhaps `models` (a list of files in configs/model)"
+                f"{path}: {name} is {part}; expected a name but {WHOLE!r}, a plain word, with `without` (words), "
+                "`options` (by name) and perhaps `models` (a list of files in configs/model)"
             )
         parts.append(Part(name, part["without"], part["options"], part.get("models")))
     return parts
+
+
+def _is_name(name: Any) -> bool:
+    """Whether a part can be called `name`, as the folder of its runs will be; YAML takes `no` for a truth value."""
+    return isinstance(name, str) and name != WHOLE and bool(re.fullmatch(r"\w[\w.+-]*", name))
 
 
 def _is_part(part: Any) -> bool:
@@ -193,7 +195,7 @@ def ablate(options: argparse.Namespace) -> None:
 
 def _settings(path: Path) -> Any:
     """What stands in a file of configs/, None where there is no such file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_settings(path) if path.is_file() else None
 
 
 def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: int) -> dict[str, Any]:

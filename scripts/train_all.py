@@ -20,6 +20,7 @@ import yaml
 from pipeline.children import Children, threads_each, with_threads
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
+from pipeline.settings import read_settings
 from scripts.compare import compare
 
 CONFIGS = Path("configs")
@@ -94,14 +95,14 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
     Without a `recipe`, a corpus that has settings of its own gets them, and any other those of `other`.
 
     Raises:
-        UserError: There is no such model or recipe.
+        UserError: There is no such model or recipe, or the model's file is not as it should be.
     """
     if recipe is None:
         name = corpus_name(corpus)
         recipe = name if (CONFIGS / "corpus" / f"{name}.yaml").is_file() else "other"
     files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
-    settings = yaml.safe_load(files[-1].read_text(encoding="utf-8")) or {}
-    name = (settings.get("model") or {}).get("name")
+    settings = read_settings(files[-1]).get("model")
+    name = settings.get("name") if isinstance(settings, dict) else None
     if name != model:
         raise UserError(f"{files[-1]} has model.name {name!r}; call it {model}, as its file: so its runs are found")
     own = CONFIGS / recipe / f"{model}.yaml"

@@ -66,6 +66,25 @@ def test_the_settings_of_a_run_are_written_as_lightning_would_and_as_a_whole(cli
     assert [path.name for path in written.parent.iterdir()] == ["config.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"model:\n\tname: mine", "mine.yaml is not YAML"),
+        (b"model: {name: \xff}", "mine.yaml is not YAML in UTF-8"),
+        (b"- model", "mine.yaml holds list; expected settings by name"),
+        (b"model: mine", "mine.yaml has model.name None; call it mine"),
+    ],
+)
+def test_a_model_s_file_with_a_mistake_is_named(tmp_path, monkeypatch, text, message):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "corpus" / "toy.yaml").touch()
+    (tmp_path / "model" / "mine.yaml").write_bytes(text)
+    monkeypatch.setattr(train_all, "CONFIGS", tmp_path)
+    with pytest.raises(UserError, match=message):
+        config_files("toy", None, "mine")
+
+
 def options_of(corpus: str, recipe: str | None, model: str) -> list[str]:
     return [word for file in config_files(corpus, recipe, model) for word in ("-c", str(file))]
 

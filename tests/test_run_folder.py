@@ -111,7 +111,7 @@ def test_settings_that_are_damaged_are_named(folder, text):
     (folder.path / "config.yaml").write_bytes(text)
     folder.best.touch()
     for read in (run_settings, lambda path: find_runs([path])):
-        with pytest.raises(UserError, match=r"config.yaml (cannot be read as YAML in UTF-8|holds (list|str); exp)"):
+        with pytest.raises(UserError, match=r"config.yaml (is not YAML in UTF-8|holds (list|str); exp)"):
             read(folder.path)
 
 

@@ -1,5 +1,6 @@
 """The data of a run: a corpus, its tokenizer, and batches of it for Lightning."""
 
+import contextlib
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
@@ -171,10 +172,14 @@ class TranslationData(pl.LightningDataModule):
         rules = Path(tokenizer.__file__).read_text(encoding="utf-8") + version("sentencepiece")
         key = hashlib.sha256("\n".join([*sentences, rules]).encode()).hexdigest()[:16]
         path = self.cache_dir / f"tokenizer-{key}-{self.vocab_size}.model"
-        if not path.is_file():
-            proto = Tokenizer.train(sentences, self.vocab_size).proto
-            write_atomically(path, lambda temporary: temporary.write_bytes(proto))
-        return Tokenizer(path.read_bytes())
+        if path.is_file():
+            with contextlib.suppress(RuntimeError):  # damaged: it is made anew
+                kept = Tokenizer(path.read_bytes())
+                if kept.size:
+                    return kept
+        proto = Tokenizer.train(sentences, self.vocab_size).proto
+        write_atomically(path, lambda temporary: temporary.write_bytes(proto))
+        return Tokenizer(proto)
 
     def _batches(self, split: str, batch_tokens: int, seed: int | None) -> TokenBudgetBatches:
         return TokenBudgetBatches(self._encoded[split], batch_tokens, seed, *self._place())

@@ -1,5 +1,6 @@
 """From a corpus's name to its sentences: built in, on the Hub, or in a local folder."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -91,10 +92,15 @@ def _cached_toy(cache_dir: Path) -> Corpus:
         Path(module.__file__).read_bytes() for module in (corpus_module, lexicon, inflection, phrases, grammar, toy)
     )
     path = Path(cache_dir) / f"toy-{hashlib.sha256(rules).hexdigest()[:16]}.json"
-    if not path.is_file():
-        drawn = toy.toy_corpus()
-        text = json.dumps({split: drawn.split(split) for split in SPLITS}, ensure_ascii=False)
-        write_text(path, text)
+    if path.is_file():
+        with contextlib.suppress(ValueError, TypeError, AttributeError):  # damaged: it is drawn anew
+            return _read_toy(path)
+    drawn = toy.toy_corpus()
+    write_text(path, json.dumps({split: drawn.split(split) for split in SPLITS}, ensure_ascii=False))
+    return _read_toy(path)
+
+
+def _read_toy(path: Path) -> Corpus:
     splits = {
         split: [SentencePair(source, target, tuple(Link(*link) for link in links)) for source, target, links in pairs]
         for split, pairs in json.loads(path.read_text(encoding="utf-8")).items()

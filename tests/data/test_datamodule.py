@@ -121,6 +121,16 @@ def test_the_tokenizer_is_trained_once_for_all_processes(data, monkeypatch):
     assert data(counting(1, 2, 3), "two").tokenizer.proto == first.tokenizer.proto
 
 
+@pytest.mark.parametrize("part", [0, 100])
+def test_a_tokenizer_that_is_damaged_in_the_cache_is_trained_anew(data, part):
+    first = data(counting(1, 2, 3), "one")
+    before = first.tokenizer.proto
+    [path] = first.cache_dir.glob("tokenizer-*.model")
+    path.write_bytes(before[:part])
+    assert data(counting(1, 2, 3), "two").tokenizer.proto == before
+    assert path.read_bytes() == before
+
+
 def test_setting_up_twice_changes_nothing(data):
     module = data(counting(1, 2, 3))
     before = module.order_hash()

@@ -112,6 +112,14 @@ def test_the_toy_corpus_comes_back_from_the_cache_as_it_was_drawn(tmp_path, monk
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".json"]
 
 
+@pytest.mark.parametrize("damaged", ["", "{", "[]", "{}", '{"train": [1]}', '{"train": [[1, 2, 3]]}'])
+def test_a_toy_corpus_that_is_damaged_in_the_cache_is_drawn_anew(tmp_path, small_toy, damaged):
+    drawn = loading.load_corpus("toy", "en", "de", tmp_path)
+    [path] = tmp_path.glob("toy-*.json")
+    path.write_text(damaged)
+    assert loading.load_corpus("toy", "en", "de", tmp_path) == drawn
+
+
 def test_the_content_hash_is_of_the_text_and_not_of_its_format(tmp_path):
     tables = loading.load_corpus(str(write_tables(tmp_path / "tables")), "en", "de", tmp_path)
     texts = loading.load_corpus(str(write_texts(tmp_path / "texts")), "en", "de", tmp_path)

@@ -181,6 +181,10 @@ def test_when_it_is_ended_so_are_its_trainings(tmp_path):
         ("smoothing: {without: it, options: {dropout: 0}, models: gru}", "'models': 'gru'}; expected"),
         ("smoothing: {without: it, options: {dropout: 0}, models: [grue]}", "'models': ['grue']}; expected"),
         ("whole: {without: it, options: {dropout: 0}}", "expected a name but 'whole'"),
+        ("no: {without: it, options: {dropout: 0}}", "ablation.yaml: False is {"),
+        ("1: {without: it, options: {dropout: 0}}", "ablation.yaml: 1 is {"),
+        ("../x: {without: it, options: {dropout: 0}}", "expected a name but 'whole', a plain word"),
+        ("- smoothing", "ablation.yaml holds list; expected settings by name"),
         ("smoothing: {", "is not YAML"),
     ],
 )
