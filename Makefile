@@ -25,10 +25,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 # Whether a switch is on: RETRAIN=0 is off, as is RETRAIN=.
-is_on = $(filter-out 0 no false,$(1))
+is_on = $(filter-out 0 no No NO off Off OFF false False FALSE,$(1))
 
 # The folder with the finished runs of CORPUS, or of all corpora.
-FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
+FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(shell basename -- '$(CORPUS)'))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate claims bench report translate test soak fuzz lint tensorboard clean
