@@ -25,10 +25,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
 # Whether a switch is on: RETRAIN=0 is off, as is RETRAIN=.
-is_on = $(filter-out 0 no false,$(1))
+is_on = $(filter-out 0 no No NO off Off OFF false False FALSE,$(1))
 
 # The folder with the finished runs of CORPUS, or of all corpora.
-FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(notdir $(patsubst %/,%,$(CORPUS))))
+FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(shell basename -- '$(CORPUS)'))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate claims bench report translate test soak fuzz lint tensorboard clean
@@ -41,7 +41,7 @@ help: ## list the targets
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)'
 	@echo '                   JOBS=3 (models at once: on a GPU, or with many cores)  ARGS="--trainer.max_epochs 5"'
 	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, for instance'
-	@echo '                   make evaluate ARGS="--beam 10", make report ARGS=--bertviz; ARGS="--help" says what else'
+	@echo '                   make evaluate ARGS="--beam 10 --out beam10", make report ARGS=--bertviz; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it

@@ -21,6 +21,8 @@ _MEASURES = {
     "chrf": ("chrF2", "translated freely; higher is better", False),
     "exact_match": ("Exact match (%)", "translated freely; higher is better", True),
 }
+# Per token, of one run by its training, perhaps in bfloat16, and by an evaluation.
+SAME_NATS = 1e-3
 # Of every results.json.
 _NEEDED = ("model", "seed", "corpus", "parameters", "nats_per_token", "test")
 
@@ -110,12 +112,14 @@ def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
     explorer = read_json(folder / "explorer.json")
     evaluated = folder / "evaluation" / "test" / "evaluation.json"
     evaluation = read_json(evaluated) if evaluated.is_file() else None
+    nats = nats_of_runs(evaluation) if evaluation else {}
+    now = {(made["model"], made["seed"]): made["nats_per_token"]["test"] for made in results}
     note = ""
     if evaluation is None:
         note = "Not run yet: make evaluate. Until then scores are those of greedy search, without intervals."
-    elif any((run / "results.json").stat().st_mtime > evaluated.stat().st_mtime for run in runs):
-        note = "The evaluation is older than some of the runs: make evaluate renews it."
-    elif {(r["model"], r["seed"]) for r in results} - nats_of_runs(evaluation).keys():
+    elif any(abs(nats[run] - now[run]) > SAME_NATS for run in nats.keys() & now.keys()):
+        note = "The evaluation is of other weights than some of the runs have now: make evaluate renews it."
+    elif now.keys() - nats.keys():
         note = "The evaluation lacks some of the runs, and so do the scores here: make evaluate takes all of them."
     return CorpusReport(
         name=results[0]["corpus"]["name"],

@@ -32,7 +32,7 @@ from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.settings import read_settings
 from pipeline.translator import Translator
-from scripts.train_all import CONFIGS, expanded, refuse_options_with_another_name, training_command
+from scripts.train_all import CONFIGS, expanded, refuse_options_with_another_name, refuse_twice, training_command
 
 _PARTS = "ablation.yaml"  # in the folder of a recipe
 # What is not taken after `--`, and what it is called before it.
@@ -121,6 +121,7 @@ class Training(NamedTuple):
 def trainings(options: argparse.Namespace) -> list[Training]:
     """Every model with every part left out that it has."""
     models = options.models.split()
+    refuse_twice(models)
     found = []
     for part in read_parts(options.recipe):
         for model in models:

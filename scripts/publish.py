@@ -22,14 +22,13 @@ from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.kept import EVALUATION, is_evaluation
-from pipeline.report_content import nats_of_runs, read_json, read_results
+from pipeline.report_content import SAME_NATS, nats_of_runs, read_json, read_results
 from pipeline.results import write_json
 
 RESULTS = Path("results")
 VALIDATION_CURVES = ("loss/val", "bleu/val")
 OF_AN_EVALUATION = (".json", ".md", ".png")
 OF_A_RUN = (".jsonl", ".hyp")  # among those of an evaluation
-SAME_NATS = 1e-3  # per token: training may have scored in bfloat16
 
 
 def publish(runs: list[Path], results_folder: Path) -> None:

@@ -271,6 +271,11 @@ def main() -> None:
                 advice = "; free some space and run the same command, which goes on from the last checkpoint"
             who = f"process {rank_zero_only.rank}: " if rank_zero_only.rank else ""
             raise UserError(f"{who}{error}{advice}") from error
+        except SystemExit as error:  # Lightning's way on Ctrl-C, with status 1 and a word that is not shown
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            print("stopped; the same command goes on", file=sys.stderr)
+            sys.exit(130)
         except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
             sys.exit(128 + signal.SIGTERM)
 

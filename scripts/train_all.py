@@ -44,7 +44,7 @@ def train_all(options: argparse.Namespace) -> None:
     """Trains, then prints the table and writes the figures.
 
     Raises:
-        UserError: A model or the corpus does not exist.
+        UserError: A model or the corpus does not exist, or a model is named twice.
     """
     corpus = options.corpus
     if corpus == "auto":
@@ -56,6 +56,7 @@ def train_all(options: argparse.Namespace) -> None:
         raise UserError(f"--jobs is {options.jobs}; it must be at least 1")
     if not models:
         raise UserError('no models are named; for instance MODELS="gru gru_attention transformer"')
+    refuse_twice(models)
     commands = [training_command(corpus, options.recipe, model, options.seed, options.runs_dir) for model in models]
     name = corpus_name(corpus)
     for command in commands:
@@ -192,6 +193,12 @@ def refuse_options_with_another_name(arguments: Sequence[str], names: Mapping[st
         option = argument.partition("=")[0]
         if option in names:
             raise UserError(f"{option} would part training from what comes after it; use {names[option]} instead")
+
+
+def refuse_twice(models: Sequence[str]) -> None:
+    """Raises UserError for a model that is named twice: one run would be trained by two commands."""
+    if twice := sorted({model for model in models if models.count(model) > 1}):
+        raise UserError(f"{', '.join(twice)} stands twice among the models; name each once")
 
 
 def expanded(path: str) -> Path:

@@ -218,3 +218,19 @@ def test_the_citation_names_the_version_of_the_package():
     version = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version
     assert f"Version {version}}}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["evaluate", "CORPUS=/data/my corpora/m30k/"], "scripts.evaluate 'runs/m30k'"),
+        (["evaluate", "CORPUS=auto", "RUNS=~/runs"], "scripts.evaluate '/home/me/runs'"),
+        (["train", "RETRAIN=False"], "--runs_dir 'runs' --"),
+        (["train", "RETRAIN=off"], "--runs_dir 'runs' --"),
+        (["train", "RETRAIN=1"], "--runs_dir 'runs' --retrain --"),
+    ],
+)
+def test_what_make_is_given_comes_to_the_script_as_it_is_meant(words, said, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    dry = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
+    assert said in " ".join(dry.stdout.split())

@@ -391,6 +391,26 @@ def test_figures_are_not_written_over_the_curves_of_a_run(tmp_path, refuse):
     assert (tmp_path / "events.out.tfevents.1").is_file()
 
 
+def test_a_model_that_is_named_twice_is_an_error(tmp_path, refuse):
+    given = ["--corpus", "no/such/corpus", "--models", "gru transformer gru", "--runs_dir", str(tmp_path)]
+    for script in (train_all, ablate):
+        assert "gru stands twice among the models" in refuse(script.main, *given)
+
+
+def test_ctrl_c_ends_as_in_every_other_command_and_says_what_to_do(monkeypatch, capsys):
+    def interrupted() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:  # as Lightning does
+            sys.exit(1)
+
+    monkeypatch.setattr(train, "TranslationCLI", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
 def test_no_models_is_an_error(tmp_path, refuse):
     assert "no models are named" in refuse(
         train_all.main, "--corpus", "toy", "--models", " ", "--runs_dir", str(tmp_path)

@@ -13,6 +13,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -23,6 +24,7 @@ import torch
 
 from pipeline.atomic import write_text
 from pipeline.claims.training import training_on
+from pipeline.errors import UserError
 
 _ROOT = Path(__file__).parent.parent
 _LIBRARIES = ("numpy", "sentencepiece", "sacrebleu")  # beside torch: a release may change what they give
@@ -126,6 +128,9 @@ def run_jobs(
     Args:
         device: Where trainings run: cpu, or cuda, which all workers share.
         on_done: Called after each job, kept ones included.
+
+    Raises:
+        UserError: A worker was killed.
     """
     wanted = list(dict.fromkeys(jobs))
     paths = {job: cache / f"{job.key()}.json" for job in wanted}
@@ -136,12 +141,18 @@ def run_jobs(
     failures = []
     missing = [job for job in wanted if job not in found]
     calls = (joblib.delayed(_run)(job, paths[job], device) for job in missing)
-    for job, done in joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(calls):
-        if isinstance(done, Done):
-            found[job] = done
-        else:
-            failures.append(done)
-        on_done(job)
+    try:
+        for job, done in joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(calls):
+            if isinstance(done, Done):
+                found[job] = done
+            else:
+                failures.append(done)
+            on_done(job)
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"one of {workers} processes was ended, as the system does where memory runs out: give fewer (JOBS, "
+            "--jobs). What is done is kept; the same command goes on from there"
+        ) from error
     return Results(found), failures
 
 

@@ -88,10 +88,11 @@ def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict
         found = next((candidate for candidate in SPLIT_NAMES[split] if candidate in loaded), None)
         if found is None:
             raise UserError(f"{name} on the Hub has no {split} split; it has {', '.join(loaded)}")
-        splits[split] = pairs_of(_table_of(loaded[found]), src, tgt, f"{name} ({found})")
+        splits[split] = pairs_of(_table_of(loaded[found], src, tgt), src, tgt, f"{name} ({found})")
     return splits
 
 
-def _table_of(dataset) -> Table:
-    """A `datasets.Dataset` as plain columns."""
-    return Table({name: dataset[name][:] for name in dataset.column_names})
+def _table_of(dataset, src: str, tgt: str) -> Table:
+    """A `datasets.Dataset` as plain columns; of those that hold no text, which may be pictures or sound, the names."""
+    of_text = (src, tgt, "translation")
+    return Table({name: dataset[name][:] if name in of_text else () for name in dataset.column_names})

@@ -31,8 +31,10 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
         revision: Of a dataset on the Hub; None takes its newest.
 
     Raises:
-        UserError: There is no such corpus, or its files are not as they should be.
+        UserError: There is no such corpus, its files are not as they should be, or both languages are one.
     """
+    if src == tgt:
+        raise UserError(f"source and target language are both {src}; give two, as --data.src en --data.tgt de")
     folder = _folder(corpus)
     is_here = corpus == "toy" or (bool(corpus) and folder.is_dir())
     if is_here and revision is not None:

@@ -1,12 +1,15 @@
 """Jobs are done once, and one that fails takes no other with it."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 from pipeline.claims.jobs import _ROOT, _SHARED, Job, _code_hash, job, run_jobs
+from pipeline.errors import UserError
 from tests.test_dependencies import imports_of
 
 SCALE = 2
@@ -70,6 +73,15 @@ def test_a_failed_job_is_named_with_its_settings_and_the_others_are_kept(tmp_pat
     assert "fails(number=7)" in str(failure.job)
     assert "RuntimeError: no 7" in failure.error
     assert len(list((tmp_path / "cache").glob("*.json"))) == 1
+
+
+def is_killed(number: int) -> dict:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_the_system_kills_is_said_with_what_it_may_have_lacked(tmp_path):
+    with pytest.raises(UserError, match=r"one of 2 processes was ended, .*: give fewer .* goes on from there"):
+        run_jobs([job(is_killed, number=n) for n in (1, 2)], tmp_path / "cache", workers=2)
 
 
 def test_processes_give_what_one_gives(tmp_path):

@@ -188,3 +188,15 @@ def test_a_dataset_that_does_not_load_is_named_in_one_line(monkeypatch, error):
     monkeypatch.setattr(datasets, "load_dataset", load)
     with pytest.raises(UserError, match=r"^cannot load owner/name from the Hugging Face Hub: no such thing and more$"):
         hub.read_hub("owner/name", "en", "de")
+
+
+def test_pictures_and_sound_beside_the_text_are_not_decoded(monkeypatch):
+    class Captions(dict):
+        column_names = ("en", "picture", "de")  # asked for a picture, it has none
+
+    captions = Captions(en=["a dog"], de=["ein Hund"])
+    monkeypatch.setattr(hub, "hub_answers", lambda: True)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: dict.fromkeys(("train", "val", "test"), captions))
+    assert hub.read_hub("owner/name", "en", "de")["train"][0].tgt == "ein Hund"
+    with pytest.raises(UserError, match="no column 'fr'; it has en, picture, de"):
+        hub.read_hub("owner/name", "en", "fr")

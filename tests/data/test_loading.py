@@ -95,6 +95,11 @@ def test_an_unknown_corpus_lists_the_known_ones(tmp_path, monkeypatch, unknown):
         loading.load_corpus(unknown, "en", "de", tmp_path)
 
 
+def test_a_language_is_not_translated_into_itself(tmp_path):
+    with pytest.raises(UserError, match="source and target language are both en; give two"):
+        loading.load_corpus(str(tmp_path), "en", "en", tmp_path)
+
+
 def test_the_toy_corpus_has_one_direction(tmp_path):
     with pytest.raises(UserError, match="en→de only, not de→en"):
         loading.load_corpus("toy", "de", "en", tmp_path)
