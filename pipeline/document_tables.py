@@ -15,7 +15,7 @@ from pipeline.report import (
 )
 
 THE_THREE = ("gru", "gru_attention", "transformer")
-NO_GPU = "No GPU has been measured yet."
+NO_GPU = "None of these runs is of a GPU."
 MEANS = " (means; BLEU ± standard deviation)"
 
 

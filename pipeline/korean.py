@@ -70,7 +70,7 @@ SENTENCES = {
     ", commit ": ", 커밋 ",
     " thread(s)": "스레드",
     MEANS: "(평균, BLEU는 ± 표준편차)",
-    NO_GPU: "GPU에서는 아직 재지 않았습니다.",
+    NO_GPU: "이 가운데 GPU에서 학습한 것은 없습니다.",
 }
 
 
