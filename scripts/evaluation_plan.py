@@ -151,7 +151,7 @@ def _checked(
     refuse_other_networks(models, kept)
     refuse_other_tokenizers(models, kept, sentences.test)
     if options.out is None:
-        _refuse_to_lose(out, places, sentences, search, options.concatenate)
+        _refuse_to_lose(out, places, sentences, options.concatenate)
     return Plan(models, kept, sentences, search, options.out or out)
 
 
@@ -161,22 +161,14 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
             raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
 
 
-def _refuse_to_lose(
-    out: Path, places: Sequence[tuple[str, int]], sentences: Sentences, search: Search, concatenate: int
-) -> None:
-    """Raises UserError where the evaluation in `out` is of other sentences or another search than the one that would
-    replace it, or has scores that that one will not have."""
+def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences, concatenate: int) -> None:
+    """Raises UserError where the evaluation in `out` is of other sentences than the one that would replace it, or has
+    scores that that one will not have."""
     before = evaluated(out)
     if before is None:
         return
     if before.sentences != sentences_hash(sentences.test):
         raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
-    if before.search != {"beam": search.beam, "alpha": search.alpha}:
-        again = "--beam {beam} --alpha {alpha:g}".format(**before.search)
-        raise UserError(
-            f"{out} has translations by another search ({again}), which would be lost: give that one again, write to "
-            "another folder (--out), or remove that one"
-        )
     lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in places]
     if before.joined > concatenate:
         lost.append(f"up to {before.joined} sentences joined (--concatenate {before.joined})")

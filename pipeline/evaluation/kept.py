@@ -95,12 +95,11 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation is of: `sentences_hash` of its sentences, model and seed of each of its runs, beam and alpha
-    of its search, up to how many sentences were joined, and whether links were scored."""
+    """What an evaluation is of: `sentences_hash` of its sentences, model and seed of each of its runs, up to how many
+    sentences were joined, and whether links were scored."""
 
     sentences: str
     runs: list[tuple[str, int]]
-    search: dict[str, float]
     joined: int
     has_links: bool
 
@@ -119,7 +118,6 @@ def evaluated(folder: Path) -> Evaluated | None:
         return Evaluated(
             content["corpus"]["sentences_hash"],
             [(name, seed) for name in models for seed in models[name]["seeds"]],
-            content["search"],
             max((joined["k"] for joined in content.get("concatenated", [])), default=1),
             "alignment" in content,
         )

@@ -266,16 +266,6 @@ def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_
     assert not list(out.glob("*joined*"))  # figures of the one before
 
 
-def test_translations_of_another_search_are_not_lost(tmp_path):
-    write_corpus(tmp_path / "little")
-    folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
-    evaluate(folder, "--beam", 2)
-    for other in (["--beam", 1], ["--beam", 2, "--alpha", 0.5]):
-        with pytest.raises(UserError, match=r"another search \(--beam 2 --alpha 1\), which would be lost: .*\(--out\)"):
-            evaluate(folder, *other)
-    evaluate(folder, "--beam", 1, "--out", tmp_path / "greedy")
-
-
 def test_scores_of_links_are_not_lost(runs, tmp_path):
     write_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru_attention")
