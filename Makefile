@@ -41,7 +41,7 @@ help: ## list the targets
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)'
 	@echo '                   JOBS=3 (models at once: on a GPU, or with many cores)  ARGS="--trainer.max_epochs 5"'
 	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, for instance'
-	@echo '                   make evaluate ARGS="--beam 10 --out beam10", make report ARGS=--bertviz; ARGS="--help" says what else'
+	@echo '                   make evaluate ARGS="--beam 10", make report ARGS=--bertviz; ARGS="--help" says what else'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it

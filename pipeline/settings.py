@@ -55,7 +55,10 @@ def run_settings(run: Path) -> dict[str, Any]:
     path = run / "config.yaml"
     if not path.is_file():
         raise UserError(f"{path} is gone, so that nobody knows the settings of this run; bring it back, or RETRAIN=1")
-    return read_settings(path)
+    try:
+        return read_settings(path)
+    except UserError as error:
+        raise UserError(f"{error}; bring the settings of this run back, or RETRAIN=1") from error
 
 
 def settings_of(config: str) -> dict[str, Any]:

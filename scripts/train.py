@@ -171,7 +171,9 @@ class TranslationCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs):
         # Where Lightning looks, under SLURM, for what a requeued job left: elsewhere that may be another run's.
-        own = {"logger": self._logger, "default_root_dir": str(self.folder.path), "accelerator": self._accelerator}
+        own = {"logger": self._logger, "default_root_dir": str(self.folder.path)}
+        if isinstance(self._accelerator, str):  # and no class, which is one by now
+            own["accelerator"] = self._accelerator
         return super().instantiate_trainer(**{**kwargs, **own})
 
     def before_fit(self) -> None:
@@ -274,7 +276,8 @@ def main() -> None:
         except SystemExit as error:  # Lightning's way on Ctrl-C, with status 1 and a word that is not shown
             if not isinstance(error.__context__, KeyboardInterrupt):
                 raise
-            print("stopped; the same command goes on", file=sys.stderr)
+            anew = any(argument.startswith("--retrain") for argument in sys.argv)
+            print(f"stopped; the same command{' without RETRAIN' if anew else ''} goes on", file=sys.stderr)
             sys.exit(130)
         except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
             sys.exit(128 + signal.SIGTERM)

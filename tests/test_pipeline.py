@@ -397,18 +397,22 @@ def test_a_model_that_is_named_twice_is_an_error(tmp_path, refuse):
         assert "gru stands twice among the models" in refuse(script.main, *given)
 
 
-def test_ctrl_c_ends_as_in_every_other_command_and_says_what_to_do(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("options", "advice"), [([], "command goes on"), (["--retrain=true"], "without RETRAIN goes on")]
+)
+def test_ctrl_c_ends_as_in_every_other_command_and_says_what_to_do(options, advice, monkeypatch, capsys):
     def interrupted() -> None:
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt:  # as Lightning does
             sys.exit(1)
 
+    monkeypatch.setattr(sys, "argv", ["train", *options])
     monkeypatch.setattr(train, "TranslationCLI", interrupted)
     with pytest.raises(SystemExit) as ended:
         train.main()
     assert ended.value.code == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert advice in capsys.readouterr().err
 
 
 def test_no_models_is_an_error(tmp_path, refuse):

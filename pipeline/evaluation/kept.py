@@ -88,7 +88,11 @@ def staging(folder: Path) -> Iterator[Path]:
         staged = folder / STAGED
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
-        yield staged
+        try:
+            yield staged
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
         settle(folder)
     finally:
         os.close(handle)

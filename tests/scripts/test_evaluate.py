@@ -15,7 +15,7 @@ import torch
 from pipeline.atomic import lock, read_json_lines, write_json_lines
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
-from pipeline.evaluation.kept import STAGED, settle
+from pipeline.evaluation.kept import STAGED, settle, staging
 from pipeline.evaluation.kept import evaluated as evaluated_of
 from pipeline.evaluation_tables import evaluation_tables
 from scripts.evaluate import _parser, run
@@ -203,6 +203,15 @@ def test_an_evaluation_that_is_cut_off_leaves_the_one_before_as_it_was(runs, tmp
     evaluate(run_folder, "--beam", 1, "--out", tmp_path)
     assert before.keys() == {path.name for path in tmp_path.iterdir()}
     assert json.loads((tmp_path / "evaluation.json").read_text())["search"]["beam"] == 1
+
+
+def test_an_evaluation_that_is_stopped_leaves_nothing_behind(tmp_path):
+    with pytest.raises(KeyboardInterrupt), staging(tmp_path) as staged:
+        (staged / "tables.md").touch()
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    with staging(tmp_path):  # nor the lock
+        pass
 
 
 def test_where_nothing_can_be_written_nothing_is_scored(runs, tmp_path, monkeypatch):
