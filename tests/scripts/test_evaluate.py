@@ -206,9 +206,13 @@ def test_an_evaluation_that_is_cut_off_leaves_the_one_before_as_it_was(runs, tmp
 
 
 def test_an_evaluation_that_is_stopped_leaves_nothing_behind(tmp_path):
-    with pytest.raises(KeyboardInterrupt), staging(tmp_path) as staged:
-        (staged / "tables.md").touch()
-        raise KeyboardInterrupt
+    def stopped() -> None:
+        with staging(tmp_path) as staged:
+            (staged / "tables.md").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert not list(tmp_path.iterdir())
     with staging(tmp_path):  # nor the lock
         pass
