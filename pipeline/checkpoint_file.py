@@ -28,13 +28,18 @@ _FORM = (
 )
 
 
+def is_plain_word(name: str) -> bool:
+    """Whether a file or folder can be called `name`, wherever it is; so not .. either, which is another folder."""
+    return bool(re.fullmatch(r"(?!\.)[\w.+-]{1,100}", name))
+
+
 def checked_name(name: str, who: str) -> str:
     """The name of a model. Files are called by it, and terminals show it: nothing but a plain word is taken.
 
     Raises:
         UserError: It is none; `who` gives it.
     """
-    if not re.fullmatch(r"[\w.+-]{1,100}", name):
+    if not is_plain_word(name):
         raise UserError(f"{who} calls its model {name[:100]!r}; expected a word, like transformer")
     return name
 

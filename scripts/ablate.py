@@ -9,7 +9,6 @@ The models may be given one at a time: `scripts.publish --ablation` puts each be
 """
 
 import argparse
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import torch
 
 from pipeline.ablation_table import WHOLE, ablation_table
+from pipeline.checkpoint_file import is_plain_word
 from pipeline.children import Children, threads_each, with_threads
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
@@ -77,18 +77,14 @@ def read_parts(recipe: str) -> list[Part]:
         raise UserError(f"{path} is not there: it says which parts the recipe {recipe!r} has and how each is left out")
     parts = [Part(WHOLE, "the whole recipe", {}, None)]
     for name, part in read_settings(path).items():
-        if not _is_part(part) or not _is_name(name):
+        # YAML takes `no` for a truth value; runs without a part are in a folder of its name.
+        if not _is_part(part) or not isinstance(name, str) or name == WHOLE or not is_plain_word(name):
             raise UserError(
                 f"{path}: {name} is {part}; expected a name but {WHOLE!r}, a plain word, with `without` (words), "
                 "`options` (by name) and perhaps `models` (a list of files in configs/model)"
             )
         parts.append(Part(name, part["without"], part["options"], part.get("models")))
     return parts
-
-
-def _is_name(name: Any) -> bool:
-    """Whether a part can be called `name`, as the folder of its runs will be; YAML takes `no` for a truth value."""
-    return isinstance(name, str) and name != WHOLE and bool(re.fullmatch(r"\w[\w.+-]*", name))
 
 
 def _is_part(part: Any) -> bool:

@@ -230,6 +230,7 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--dropout", "1.5"], "--dropout is 1.5; it must be at least 0 and less than 1"),
         (["--dropout", "1"], "--dropout is 1.0; it must be at least 0 and less than 1"),
         (["--model.name", "My GRU"], "--model.name calls its model 'My GRU'; expected a word"),
+        (["--model.name", ".."], "--model.name calls its model '..'; expected a word"),
         (
             ["--model.network.init_args.embedding_scale", "0"],
             "size 8 and scale 0; both must be above 0",
