@@ -16,7 +16,7 @@ from pipeline.claim_texts import in_order
 from pipeline.document_tables import claims_made, runs_made, scores, times, verdicts
 from pipeline.errors import UserError
 from pipeline.korean import in_korean
-from pipeline.published_scores import published_scores
+from pipeline.published_scores import evaluated_scores, published_scores
 from pipeline.report_content import read_json
 
 _MARKED = re.compile(r"<!-- (?P<what>\w+):(?P<name>\w+)(?P<korean> ko)? -->.*?<!-- end -->", flags=re.DOTALL)
@@ -31,8 +31,8 @@ def with_tables(text: str, results_folder: Path) -> str:
     """`text` with what stands between each mark and `<!-- end -->` made anew from the published JSON.
 
     A mark has what is made and of what: `results:CORPUS` (scores), `made:CORPUS` (how they were made),
-    `published:CORPUS` (beside scores of others), `ablation:CORPUS` (what each part of its recipe is worth),
-    `claims:all`, `made:claims`, `times:all`.
+    `evaluated:CORPUS` (by beam search), `published:CORPUS` (beside scores of others), `ablation:CORPUS` (what each part
+    of its recipe is worth), `claims:all`, `made:claims`, `times:all`.
 
     Raises:
         UserError: A mark asks for something that cannot be made, or nothing is published of it.
@@ -60,6 +60,8 @@ def _maker(what: str, name: str) -> Callable[[Path], str]:
         return lambda folder: scores(read_results(folder / name))
     if what == "made":
         return lambda folder: runs_made(read_results(folder / name))
+    if what == "evaluated":
+        return lambda folder: evaluated_scores(read_evaluations(folder, name))
     if what == "published":
         return lambda folder: published_scores(
             read_json(folder / "published.json"), read_results(folder / name), read_evaluations(folder, name)

@@ -1,7 +1,7 @@
 """This project's scores beside those that others published, each with its metric. No torch here."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.plots import model_label
 from pipeline.report import markdown_table, mean_and_sd, means_over_seeds
@@ -34,19 +34,42 @@ def published_scores(
     for result in means_over_seeds(results):
         how = f"`make train`: greedy search, {_seeds(result['seeds'])}"
         rows.append(ours(model_label(result["model"]), mean_and_sd(result["test"]["bleu_of_seeds"]), "13a", how))
-    metrics = {"bleu_tok": "B-tok", "bleu": "13a"}
-    for evaluation in evaluations:
-        measure = "bleu_tok" if any("bleu_tok" in m for m in evaluation["scores"]["models"].values()) else "bleu"
-        for model, values in evaluation["scores"]["models"].items():
-            score = mean_and_sd(values[measure]["per_seed"])
-            if values[measure]["low"] is not None:
-                score += " [{low:.1f}, {high:.1f}]".format(**values[measure])
-            search = "beam {beam}, α = {alpha:g}".format(**evaluation["search"])
-            how = f"`make evaluate`: {search}, {_seeds(values['seeds'])}"
-            rows.append(ours(model_label(model), score, metrics[measure], how))
+    rows += [ours(row.model, row.score, row.metric, row.how) for row in _evaluated(evaluations)]
     used = dict.fromkeys(row[-2] for row in rows)
     legend = "\n".join(f"- **{name}**: {published['metrics'][name]}" for name in used)
     return "\n\n".join([markdown_table(["system", *tests.values(), "metric", "source"], rows, len(tests) + 3), legend])
+
+
+def evaluated_scores(evaluations: Sequence[dict[str, Any]]) -> str:
+    """One table: what `make evaluate` found by beam search, with its 95 % interval, on each form of a text."""
+    rows = [[row.model, row.score, row.metric, row.corpus, row.how] for row in _evaluated(evaluations)]
+    return markdown_table(["model", "BLEU", "metric", "text", "how"], rows, num_texts=5)
+
+
+class _Evaluated(NamedTuple):
+    """One model's score by beam search, as it is shown."""
+
+    model: str
+    score: str
+    metric: str
+    corpus: str
+    how: str
+
+
+def _evaluated(evaluations: Sequence[dict[str, Any]]) -> list[_Evaluated]:
+    """B-tok on tokenised text; else sacreBLEU's own, 13a."""
+    rows = []
+    for evaluation in evaluations:
+        models = evaluation["scores"]["models"]
+        measure, metric = ("bleu_tok", "B-tok") if any("bleu_tok" in m for m in models.values()) else ("bleu", "13a")
+        search = "beam {beam}, α = {alpha:g}".format(**evaluation["search"])
+        for model, values in models.items():
+            score = mean_and_sd(values[measure]["per_seed"])
+            if values[measure]["low"] is not None:
+                score += " [{low:.1f}, {high:.1f}]".format(**values[measure])
+            how = f"`make evaluate`: {search}, {_seeds(values['seeds'])}"
+            rows.append(_Evaluated(model_label(model), score, metric, evaluation["corpus"]["name"], how))
+    return rows
 
 
 def _seeds(seeds: Sequence[int]) -> str:

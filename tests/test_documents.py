@@ -11,7 +11,7 @@ from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError
 from pipeline.korean import CELLS, SAYS, SENTENCES, TITLES, in_korean
 from pipeline.plots import MODEL_LABELS
-from pipeline.published_scores import published_scores
+from pipeline.published_scores import evaluated_scores, published_scores
 from tests.commands import ROOT
 from tests.documents import cells
 from tests.test_report import claim, results
@@ -134,6 +134,7 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     others = {"tests": {"a": "A", "b": "B"}, "results_test": "b", "metrics": {"13a": "cased", "B-tok": "tokenised"}}
     estimate = {"value": 41.25, "low": 40.0, "high": 42.5, "per_seed": [40.75, 41.75]}
     evaluation = {
+        "corpus": {"name": "tok"},
         "search": {"beam": 5, "alpha": 1.4},
         "scores": {"models": {"gru": {"seeds": [1, 2], "bleu": estimate | {"value": 1.0}, "bleu_tok": estimate}}},
     }
@@ -148,12 +149,14 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     assert rows[2][1:4] == ["", "**41.2 ± 0.7 [40.0, 42.5]**", "B-tok"]
     assert rows[2][4] == "`make evaluate`: beam 5, α = 1.4, mean ± sd of 2 seeds"
     assert table.endswith("- **13a**: cased\n- **B-tok**: tokenised")
+    ours = [cells(line) for line in evaluated_scores([evaluation]).splitlines()[2:]]
+    assert ours == [["GRU, no attention", "41.2 ± 0.7 [40.0, 42.5]", "B-tok", "tok", rows[2][4]]]
 
 
 def test_a_score_of_a_handful_of_sentences_stands_without_an_interval():
     others = {"tests": {"a": "A"}, "results_test": "a", "metrics": {"13a": "cased"}, "systems": []}
     values = {"seeds": [1], "bleu": {"value": 41.25, "low": None, "high": None, "per_seed": [41.25]}}
-    evaluation = {"search": {"beam": 5, "alpha": 1.0}, "scores": {"models": {"gru": values}}}
+    evaluation = {"corpus": {"name": "tok"}, "search": {"beam": 5, "alpha": 1.0}, "scores": {"models": {"gru": values}}}
     assert "| **41.2** |" in published_scores(others, [], [evaluation])
 
 
@@ -198,7 +201,8 @@ def test_every_claim_and_verdict_has_its_korean():
 def test_nothing_english_is_left_in_what_the_korean_documents_show():
     results_folder = ROOT / "results"
     assert set(MODEL_LABELS.values()) <= CELLS.keys()
-    for mark in ("claims:all", "times:all", "results:toy", "results:multi30k", "results:multi30k_tok"):
+    corpora = ("results:toy", "results:multi30k", "results:multi30k_tok", "evaluated:multi30k")
+    for mark in ("claims:all", "times:all", *corpora):
         shown = with_tables(f"<!-- {mark} ko --><!-- end -->", results_folder)
         for english in (*SENTENCES, *(f"| {cell} " for cell in CELLS)):
             assert english not in shown
