@@ -47,8 +47,7 @@ class ScoredTask(pl.LightningModule):
         values = (*forced, bleu)
         scalars = dict(zip(VALIDATION_SCORES, values, strict=True))
         # For the callbacks that watch a value; the logger gets it under the same name, with our step.
-        for name, value in scalars.items():
-            self.log(name, value, logger=False, rank_zero_only=False, sync_dist=False)
+        self.log_dict(scalars, logger=False)
         self._log(scalars)
 
     def on_test_epoch_start(self) -> None:
@@ -60,7 +59,7 @@ class ScoredTask(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         for split in self.scores:
-            self.log(f"loss/{split}", teacher_forced(self._gather(split)).nats_per_token, logger=False)
+            self._gather(split)
 
     def _score(self, batch: Batch, *, with_translation: bool) -> list[SentenceScore]:
         search = GREEDY._replace(fast=self.fast) if with_translation else None

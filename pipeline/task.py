@@ -25,7 +25,7 @@ class TranslationTask(ScoredTask):
     """Trains any `Seq2Seq` to translate.
 
     The loss is nats per real target token, teacher-forced. Label smoothing changes only what is optimised
-    (`loss/objective`), never what is reported as `loss/train`, `loss/val` and `loss/test`.
+    (`loss/objective`), never what is reported as `loss/train` and `loss/val`.
 
     Args:
         network: The model.

@@ -179,7 +179,6 @@ class TranslationCLI(LightningCLI):
     def before_fit(self) -> None:
         refuse_other_strategies(self.trainer)
         # Whatever is wrong with the corpus is found here, before anything is written.
-        self.datamodule.prepare_data()
         self.datamodule.setup()
         refuse_other_monitors(self.trainer)
         if not self.trainer.fast_dev_run:

@@ -1,7 +1,8 @@
 """The laboratory: each claim is an experiment with a criterion; what follows from how a model is built is checked too.
 
 One file per claim, to be read as a page of a lab book: what is claimed, what the literature says, what is varied and
-what is held equal, the criterion (written before any run), the experiment, the figure. A page has
+what is held equal, the criterion (written before the first run; results/LOG.md has what was changed after one), the
+experiment, the figure. A page has
 
     CLAIM               its letter and number, title, and what is said
     jobs(profile)       the trainings and measurements it needs, as independent jobs

@@ -70,10 +70,6 @@ class TranslationData(pl.LightningDataModule):
         self._numbers: list[int] = []  # of the training pairs that are kept, counted from 1 in the whole split
         self._train_batches: TokenBudgetBatches | None = None
 
-    def prepare_data(self) -> None:
-        """Reads the corpus and trains its tokenizer, so that the other processes find both on disk."""
-        self._load()
-
     def setup(self, stage: str | None = None) -> None:
         """Loads and encodes the corpus; does nothing the second time.
 

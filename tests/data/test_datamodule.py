@@ -35,7 +35,6 @@ def data(tmp_path, monkeypatch):
     def make(train, name="numbers", val=None, test=None, **settings) -> TranslationData:
         folder = write_corpus(tmp_path / name, train, val, test)
         made = TranslationData(str(folder), vocab_size=350, cache_dir=str(tmp_path / "cache"), **settings)
-        made.prepare_data()
         made.setup()
         return made
 
