@@ -28,8 +28,7 @@ def together(earlier: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]
         differ.append("parts")
     if differ:
         raise UserError(f"the ablation that is published differs from this one in {', '.join(differ)}")
-    models = earlier["models"] | content["models"]
-    return content | {"parts": parts, "models": {name: models[name] for name in sorted(models, key=model_order)}}
+    return content | {"parts": parts, "models": earlier["models"] | content["models"]}
 
 
 def ablation_table(content: dict[str, Any]) -> str:
@@ -38,7 +37,7 @@ def ablation_table(content: dict[str, Any]) -> str:
     The first row has the scores of the whole recipe, the others differences from it. Nats per token compare only where
     the tokens are the same.
     """
-    models = content["models"]
+    models = {name: content["models"][name] for name in sorted(content["models"], key=model_order)}
     measure = "bleu_tok" if "bleu_tok" in content["signatures"] else "bleu"
     name = {"bleu_tok": "B-tok", "bleu": "BLEU"}[measure]
     header = ["recipe"]
