@@ -31,7 +31,7 @@ LEVELS = [
     {"pipeline.fast.product", "pipeline.fast.attention", "pipeline.fast.dropout", "pipeline.fast.gru"},
     {"pipeline.fast.modules"},
     {"pipeline.fast.search"},
-    {"pipeline.scoring", "pipeline.charts", "pipeline.curves"},
+    {"pipeline.scoring", "pipeline.charts", "pipeline.curves", "pipeline.word_maps"},
     {"pipeline.objective", "pipeline.optimizer"},
     {"pipeline.fast"},
     {"pipeline.translator", "pipeline.scored_task"},
