@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.explorer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder with the finished runs of one corpus")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder with finished runs, of one corpus")
     with exit_on_error():
         options = parser.parse_args()
         limit_threads()
