@@ -315,6 +315,19 @@ def test_an_evaluation_that_was_killed_while_it_took_its_place_is_gone_on_with(t
     assert evaluated_of(out).runs == [("gru", 1)]
 
 
+def test_an_evaluation_that_another_process_moves_into_place_is_left_to_it(tmp_path):
+    (tmp_path / STAGED).mkdir()
+    for path in (tmp_path / "evaluation.json", tmp_path / STAGED / "evaluation.json"):
+        path.write_text(str(path))
+    handle = lock(tmp_path)
+    settle(tmp_path)
+    assert (tmp_path / "evaluation.json").read_text() == str(tmp_path / "evaluation.json")
+    os.close(handle)
+    settle(tmp_path)
+    assert (tmp_path / "evaluation.json").read_text() == str(tmp_path / STAGED / "evaluation.json")
+    assert not (tmp_path / STAGED).exists()
+
+
 def test_scores_of_other_sentences_are_not_lost(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder, text in (("a", "the dog sleeps .\n"), ("b", "the cat sleeps .\n")):
