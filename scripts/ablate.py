@@ -12,7 +12,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import torch
 
 from pipeline.ablation_table import WHOLE, ablation_table
 from pipeline.checkpoint_file import is_plain_word
-from pipeline.children import Children, threads_each, with_threads
+from pipeline.children import side_by_side
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
@@ -108,11 +107,6 @@ class Training(NamedTuple):
     command: list[str]
     folder: RunFolder
 
-    def run(self, children: Children, environment: dict[str, str]) -> str | None:
-        """Trains in a process of its own; returns what it said if it failed."""
-        status, said = children.run(self.command, environment)
-        return f"{shlex.join(self.command)}\n{said}" if status else None
-
 
 def trainings(options: argparse.Namespace) -> list[Training]:
     """Every model with every part left out that it has."""
@@ -153,14 +147,11 @@ def ablate(options: argparse.Namespace) -> None:
             f"{out} has {', '.join(sorted(lost))} as well; publish and remove it, or write elsewhere (--out)"
         )
     made = provenance("scripts.ablate")
-    environment = with_threads(threads_each(None, options.jobs, len(wanted)))
-    # Never in the main thread, where a signal could come between the start of a process and the note of it.
-    with ThreadPoolExecutor(options.jobs) as pool, Children() as children:
-        calls = {pool.submit(training.run, children, environment): training for training in wanted}
-        for call in as_completed(calls):
-            training = calls[call]
-            if failure := call.result():
-                print(failure, file=sys.stderr)
+    with side_by_side([training.command for training in wanted], options.jobs) as finished:
+        for place, status, said in finished:
+            training = wanted[place]
+            if status:
+                print(f"{shlex.join(training.command)}\n{said}", file=sys.stderr)
                 raise UserError("a training failed; the same command goes on from what is done")
             print(f"{training.model}, {training.part.without}: trained", flush=True)
     data = find_runs([wanted[0].folder.best])[0].data
