@@ -1,7 +1,6 @@
 """What the report says of each corpus, made from the JSON and YAML that runs leave. No torch here."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from pipeline import evaluation_tables, report
 from pipeline.charts import Chart, StepLine, length_chart, loss_chart
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
+from pipeline.json_files import read_json
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
 from pipeline.plots import model_colour, model_label, model_order
 from pipeline.settings import run_settings
@@ -191,17 +191,6 @@ def read_results(run: Path) -> dict[str, Any]:
 def results_hashes(runs: Sequence[Path]) -> list[str]:
     """SHA-256 (hex) of each run's results.json, in an order of their own: what was made of these runs, as they are."""
     return sorted(hashlib.sha256((run / "results.json").read_bytes()).hexdigest() for run in runs)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file. Raises UserError where it is no object, or not JSON."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError(f"it holds a {type(content).__name__}, not names and values")
-        return content
-    except ValueError as error:
-        raise UserError(f"{path} is broken ({error}); restore it, or remove it and make it again") from error
 
 
 def _settings(runs: Sequence[Path]) -> list[Setting]:

@@ -24,9 +24,9 @@ from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
+from pipeline.json_files import read_json, write_json
 from pipeline.metrics import signatures
-from pipeline.report_content import read_json
-from pipeline.results import provenance, write_json
+from pipeline.results import provenance
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.settings import read_settings

@@ -11,7 +11,6 @@ has most), which a model without attention has too.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ import torch
 from pipeline.atomic import write_text
 from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
+from pipeline.json_files import write_json
 from pipeline.pages import alignment_page
 from pipeline.scoring import checked_search
 from pipeline.sentence_maps import drawn_map, picture_path, save_picture, sentence_map
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     if out.suffix == ".html":
         write_text(out, alignment_page(options.sentence, maps))
     elif out.suffix == ".json":
-        write_text(out, json.dumps({"sentence": options.sentence, "maps": described}, ensure_ascii=False, indent=1))
+        write_json(out, {"sentence": options.sentence, "maps": described})
     else:
         try:
             save_picture(maps, out, of_saliency=options.saliency)

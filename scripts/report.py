@@ -13,7 +13,6 @@ file for each model and sentence, to bertviz/ beside the page; pipeline/bertviz.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -22,9 +21,10 @@ from pathlib import Path
 from pipeline.atomic import write_text
 from pipeline.bertviz import bertviz_arguments
 from pipeline.errors import UserError, exit_on_error
+from pipeline.json_files import read_json, write_json
 from pipeline.pages import report_page
 from pipeline.report_claims import claim_reports
-from pipeline.report_content import CorpusRuns, corpus_report, find_corpora, read_json, results_hashes
+from pipeline.report_content import CorpusRuns, corpus_report, find_corpora, results_hashes
 
 PUBLISHED_CLAIMS = Path("results/claims")
 _LARGEST = 5_000_000  # bytes, of a page that can still be mailed
@@ -61,9 +61,7 @@ def write_bertviz(runs: Path, out: Path) -> None:
             for number, sentence in enumerate(model["sentences"], 1):
                 arguments = bertviz_arguments(sentence)
                 if arguments:
-                    out.mkdir(parents=True, exist_ok=True)
-                    path = out / f"{corpus.folder.name}-{model['name']}-{number}.json"
-                    path.write_text(json.dumps(arguments, ensure_ascii=False), encoding="utf-8")
+                    write_json(out / f"{corpus.folder.name}-{model['name']}-{number}.json", arguments, is_compact=True)
     print(f"attention for BertViz: {out}")
 
 

@@ -17,7 +17,7 @@ LEVELS = [
         "pipeline.finished_runs",
     },
     {"pipeline.errors"},
-    {"pipeline.checkpoint_file", "pipeline.window", "pipeline.settings"},
+    {"pipeline.checkpoint_file", "pipeline.window", "pipeline.settings", "pipeline.json_files"},
     {"pipeline.data.corpus", "pipeline.data.lexicon", "pipeline.data.inflection"},
     {"pipeline.data.phrases"},
     {"pipeline.data.grammar", "pipeline.data.files", "pipeline.data.tokenizer"},

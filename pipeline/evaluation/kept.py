@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.alignment import Sharpness
-from pipeline.atomic import lock, read_json_lines, write_json_lines, write_text
+from pipeline.atomic import lock, write_text
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
+from pipeline.json_files import read_json_lines, write_json_lines
 from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 

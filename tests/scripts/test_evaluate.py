@@ -12,12 +12,13 @@ import pytest
 import sacrebleu
 import torch
 
-from pipeline.atomic import lock, read_json_lines, write_json_lines
+from pipeline.atomic import lock
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import STAGED, settle, staging
 from pipeline.evaluation.kept import evaluated as evaluated_of
 from pipeline.evaluation_tables import evaluation_tables
+from pipeline.json_files import read_json_lines, write_json_lines
 from scripts.evaluate import _parser, run
 from tests.tiny_runs import write_corpus, write_run
 
