@@ -134,29 +134,55 @@ def ablate(options: argparse.Namespace) -> None:
         UserError: An option is out of its range, or a training failed.
     """
     search = checked_search(options.beam, 1.0, fast=True)
-    for name in ("epochs", "jobs"):
-        if getattr(options, name) < 1:
-            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
-    refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
+    _refuse_options(options)
     wanted = trainings(options)
     if not wanted:
         raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
     out = options.out or options.runs_dir / "ablation.json"
-    if out.is_file() and (lost := read_json(out)["models"].keys() - options.models.split()):
+    _refuse_to_lose(out, options.models.split())
+    made = provenance("scripts.ablate")  # before the hours of training, in which the code may go on
+    _train(wanted, options.jobs)
+    content = _content(wanted, search, made, options)
+    write_json(out, content)
+    print(f"\n{ablation_table(content)}\n\nJSON: {out}")
+
+
+def _refuse_options(options: argparse.Namespace) -> None:
+    for name in ("epochs", "jobs"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+    refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
+
+
+def _refuse_to_lose(out: Path, models: Sequence[str]) -> None:
+    """Raises UserError where `out` has scores of others than `models`."""
+    if out.is_file() and (lost := read_json(out)["models"].keys() - models):
         raise UserError(
             f"{out} has {', '.join(sorted(lost))} as well; publish and remove it, or write elsewhere (--out)"
         )
-    made = provenance("scripts.ablate")
-    with side_by_side([training.command for training in wanted], options.jobs) as finished:
+
+
+def _train(wanted: Sequence[Training], jobs: int) -> None:
+    with side_by_side([training.command for training in wanted], jobs) as finished:
         for place, status, said in finished:
             training = wanted[place]
             if status:
                 print(f"{shlex.join(training.command)}\n{said}", file=sys.stderr)
                 raise UserError("a training failed; the same command goes on from what is done")
             print(f"{training.model}, {training.part.without}: trained", flush=True)
+
+
+def _content(
+    wanted: Sequence[Training], search: Search, made: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    """The content of the JSON, of runs that have all been trained; `made` is its provenance."""
     data = find_runs([wanted[0].folder.best])[0].data
     corpus = load_corpus(data["corpus"], data["src"], data["tgt"], Path(data["cache_dir"]), data["revision"])
-    content = {
+    models = {
+        model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed) | {"provenance": made}
+        for model in options.models.split()
+    }
+    return {
         "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
         "recipe": options.recipe,
         "settings": _settings(CONFIGS / "corpus" / f"{options.recipe}.yaml"),
@@ -170,15 +196,9 @@ def ablate(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "search": {"beam": search.beam, "alpha": search.alpha},
         "parts": {t.part.name: t.part._asdict() for t in wanted},
-        "models": {
-            model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed) | {"provenance": made}
-            for model in options.models.split()
-        },
+        "models": models,
+        "signatures": signatures(next(iter(models.values()))["scores"]["models"][WHOLE]),
     }
-    measures = next(iter(content["models"].values()))["scores"]["models"][WHOLE]
-    content["signatures"] = signatures(measures)
-    write_json(out, content)
-    print(f"\n{ablation_table(content)}\n\nJSON: {out}")
 
 
 def _settings(path: Path) -> Any:
