@@ -3,12 +3,10 @@ one program at a time writes to."""
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 _SUFFIX = ".partial"
 
@@ -36,23 +34,6 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """`text` as UTF-8, whole or not at all."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object per line, whole or not at all."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """What `write_json_lines` wrote. Raises ValueError, with the line, where it is damaged."""
-    rows = []
-    # Not splitlines, which also cuts at separators inside a sentence.
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        try:
-            rows += [json.loads(line)] if line else []
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-    return rows
 
 
 def remove_partial_files(folder: Path) -> None:

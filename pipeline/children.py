@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import NamedTuple, Self
 
 import joblib
 
@@ -74,3 +76,37 @@ class Children:
         with self._lock:
             self._running.remove(process)
         return process.returncode, "".join(said)
+
+
+class Finished(NamedTuple):
+    """A command that has come to its end: its place among those that were given, its status, and all that it said."""
+
+    place: int
+    status: int
+    said: str
+
+
+@contextmanager
+def side_by_side(
+    commands: Sequence[Sequence[str]],
+    jobs: int,
+    starting: Callable[[Sequence[str]], None] = lambda command: None,
+    echo: Callable[[str], None] = lambda line: None,
+) -> Iterator[Iterator[Finished]]:
+    """Runs the commands, `jobs` at once, which share the processors; gives each as it ends. Those that have not come to
+    their end when the block does are ended with it, and no other starts.
+
+    Args:
+        starting: Gets each command before it is started, in a thread of its own.
+        echo: Gets each line that one of them says, likewise.
+    """
+    environment = with_threads(threads_each(None, jobs, len(commands)))
+
+    def run(place: int) -> Finished:
+        starting(commands[place])
+        return Finished(place, *children.run(commands[place], environment, echo))
+
+    # Never in the main thread, where a signal could come between the start of a process and the note of it.
+    with ThreadPoolExecutor(jobs) as pool, Children() as children:
+        calls = [pool.submit(run, place) for place in range(len(commands))]
+        yield (call.result() for call in as_completed(calls))

@@ -15,9 +15,9 @@ from pipeline.ablation_table import ablation_table
 from pipeline.claim_texts import in_order
 from pipeline.document_tables import claims_made, runs_made, scores, times, verdicts
 from pipeline.errors import UserError
+from pipeline.json_files import read_json
 from pipeline.korean import in_korean
 from pipeline.published_scores import evaluated_scores, published_scores
-from pipeline.report_content import read_json
 
 _MARKED = re.compile(r"<!-- (?P<what>\w+):(?P<name>\w+)(?P<korean> ko)? -->.*?<!-- end -->", flags=re.DOTALL)
 

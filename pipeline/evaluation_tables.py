@@ -19,6 +19,38 @@ _SHARES = ("token_accuracy", "exact_match")
 _ENDS = ("value", "low", "high")
 
 
+def only_of(content: dict[str, Any], names: set[str]) -> dict[str, Any] | None:
+    """The part of an evaluation that is of the models `names`; None where it has none of them."""
+
+    def only(models: dict[str, Any]) -> dict[str, Any]:
+        return {name: values for name, values in models.items() if name in names}
+
+    def only_scores(scores: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "models": only(scores["models"]),
+            "by_length": [band | {"models": only(band["models"])} for band in scores["by_length"]],
+            "differences": [pair for pair in scores["differences"] if {pair["ours"], pair["theirs"]} <= names],
+        }
+
+    part = content | {"scores": only_scores(content["scores"])}
+    if not part["scores"]["models"]:
+        return None
+    if "concatenated" in content:
+        part["concatenated"] = [
+            joined | {"scores": only_scores(joined["scores"])} for joined in content["concatenated"]
+        ]
+    if "attention" in content:
+        part["attention"] = only(content["attention"])
+    if "alignment" in content:
+        baselines, models = content["alignment"]["baselines"], content["alignment"]["models"]
+        of_others = {f"{name}, untrained" for name in models.keys() - names}
+        part["alignment"] = {
+            "baselines": {name: values for name, values in baselines.items() if name not in of_others},
+            "models": only(models),
+        }
+    return part
+
+
 def evaluation_tables(content: dict[str, Any]) -> str:
     """All tables of an evaluation as Markdown, each under a line that says what it shows."""
     models = content["scores"]["models"]

@@ -16,7 +16,8 @@ from pipeline.plots import LONGEST_MAP
 from pipeline.printable import printable
 from pipeline.results import read_translations
 from pipeline.run_folder import TrainedRun
-from pipeline.translator import LONGEST_SOURCE, Translator, WordMap
+from pipeline.translator import LONGEST_SOURCE, Translator
+from pipeline.word_maps import WordMap
 
 _NUM_SENTENCES = 20
 _CURVES = ("loss/train", "loss/val")

@@ -10,8 +10,8 @@ from PIL import Image
 
 from pipeline.claim_texts import ClaimText, claim_texts, first_sentences
 from pipeline.claims_table import findings_table
+from pipeline.json_files import read_json
 from pipeline.markdown_blocks import Table, blocks_of
-from pipeline.report_content import read_json
 
 
 class ClaimReport(NamedTuple):

@@ -1,7 +1,6 @@
 """What the report says of each corpus, made from the JSON and YAML that runs leave. No torch here."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from pipeline import evaluation_tables, report
 from pipeline.charts import Chart, StepLine, length_chart, loss_chart
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs
+from pipeline.json_files import read_json
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
 from pipeline.plots import model_colour, model_label, model_order
 from pipeline.settings import run_settings
@@ -55,6 +55,29 @@ class Setting(NamedTuple):
     is_same: bool
 
 
+class CorpusRuns(NamedTuple):
+    """Finished runs of one corpus, which a report is on.
+
+    Attributes:
+        folder: Of the corpus.
+        runs: Their folders.
+        inside: What holds just these: the folder of the corpus, or the part of it that was asked for.
+    """
+
+    folder: Path
+    runs: list[Path]
+    inside: Path
+
+    @property
+    def is_part(self) -> bool:
+        return self.inside != self.folder
+
+    @property
+    def explorer(self) -> Path:
+        """The explorer's data of these runs: a part of a corpus has its own, beside which those of all stay."""
+        return self.inside / "explorer.json"
+
+
 class CorpusReport(NamedTuple):
     """All that is shown of the runs of one corpus.
 
@@ -91,8 +114,8 @@ class CorpusReport(NamedTuple):
     explorer: dict[str, Any]
 
 
-def find_corpora(folder: Path) -> dict[Path, list[Path]]:
-    """Folder of a corpus → its finished runs, for all runs inside `folder`; those that were set aside are left out.
+def find_corpora(folder: Path) -> list[CorpusRuns]:
+    """The finished runs inside `folder` by corpus; those that were set aside are left out.
 
     Raises:
         UserError: There is no finished run.
@@ -102,16 +125,18 @@ def find_corpora(folder: Path) -> dict[Path, list[Path]]:
         corpora.setdefault(run.parent.parent, []).append(run)
     if not corpora:
         raise UserError(f"{folder} holds no finished run to report on; train the models first: make train")
-    return corpora
+    return [CorpusRuns(of, runs, of if of.is_relative_to(folder) else folder) for of, runs in corpora.items()]
 
 
-def corpus_report(folder: Path, runs: Sequence[Path]) -> CorpusReport:
-    """Reads what the `runs` of one corpus left, the explorer's data, and the evaluation where there is one."""
-    results = report.in_order([read_results(run) | {"run": run} for run in runs])
+def corpus_report(corpus: CorpusRuns) -> CorpusReport:
+    """Reads what the runs of one corpus left, the explorer's data, and the evaluation where there is one."""
+    results = report.in_order([read_results(run) | {"run": run} for run in corpus.runs])
     synthetic = results[0]["corpus"]["is_synthetic"]
-    explorer = read_json(folder / "explorer.json")
-    evaluated = folder / "evaluation" / "test" / "evaluation.json"
+    explorer = read_json(corpus.explorer)
+    evaluated = corpus.folder / "evaluation" / "test" / "evaluation.json"
     evaluation = read_json(evaluated) if evaluated.is_file() else None
+    if evaluation and corpus.is_part:
+        evaluation = evaluation_tables.only_of(evaluation, {made["model"] for made in results})
     nats = nats_of_runs(evaluation) if evaluation else {}
     now = {(made["model"], made["seed"]): made["nats_per_token"]["test"] for made in results}
     note = ""
@@ -166,17 +191,6 @@ def read_results(run: Path) -> dict[str, Any]:
 def results_hashes(runs: Sequence[Path]) -> list[str]:
     """SHA-256 (hex) of each run's results.json, in an order of their own: what was made of these runs, as they are."""
     return sorted(hashlib.sha256((run / "results.json").read_bytes()).hexdigest() for run in runs)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file. Raises UserError where it is no object, or not JSON."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError(f"it holds a {type(content).__name__}, not names and values")
-        return content
-    except ValueError as error:
-        raise UserError(f"{path} is broken ({error}); restore it, or remove it and make it again") from error
 
 
 def _settings(runs: Sequence[Path]) -> list[Setting]:

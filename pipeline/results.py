@@ -1,7 +1,6 @@
 """What a finished run leaves behind: `results.json`, with everything needed to believe and to repeat its numbers."""
 
 import hashlib
-import json
 import platform
 import re
 import shlex
@@ -16,11 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from pipeline.atomic import read_json_lines, write_json_lines, write_text
 from pipeline.circumstances import commit
 from pipeline.data.corpus import SentencePair
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
+from pipeline.json_files import read_json_lines, write_json_lines
 from pipeline.metrics import SentenceScore, by_length, teacher_forced, translated
 
 _PACKAGES = ("torch", "pytorch-lightning", "sentencepiece", "sacrebleu", "numpy", "datasets")
@@ -117,11 +116,6 @@ def provenance(script: str, device: torch.device | str | None = None) -> dict[st
 
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES}
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON as a whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_translations(path: Path, pairs: Sequence[SentencePair], scores: Sequence[SentenceScore]) -> None:

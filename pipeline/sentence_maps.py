@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.plots import DrawnMap, alignment_figure
-from pipeline.translator import SALIENCY, Translation, Translator, WordMap, mean_cross_map
+from pipeline.translator import Translation, Translator
+from pipeline.word_maps import SALIENCY, WordMap, mean_cross_map
 
 
 def sentence_map(translator: Translator, translation: Translation, *, of_saliency: bool) -> WordMap:

@@ -7,23 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from pipeline import models
-from pipeline.alignment import merge_to_words
 from pipeline.checkpoint_file import checked_name, read_checkpoint, refuse_other_weights
-from pipeline.data.batching import Batch, EncodedPair, TokenBudgetBatches, make_batch
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, batch_of_one
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
 from pipeline.errors import UserError
 from pipeline.models import Seq2Seq
-from pipeline.saliency import saliency
 from pipeline.scoring import Search, token_nats, translate_batch
+from pipeline.word_maps import WordMap, saliency_map_of_ids, word_maps, word_maps_of_ids
 
 # Ids of a source, beyond which search would stop before a translation of twice its length is done.
 LONGEST_SOURCE = int((SearchLimits().cap - SearchLimits().extra) / SearchLimits().factor)
-SALIENCY = "saliency"
 # Source tokens in a batch, times hypotheses per source: as much as a processor's cache likes, and no GPU notices.
 _BATCH_TOKENS = 8192
 
@@ -46,19 +43,6 @@ class Translation(NamedTuple):
     log_prob: float
     score: float
     is_finished: bool
-
-
-class WordMap(NamedTuple):
-    """A map of words: `weights` (heads, queries, keys), and what stands on its axes.
-
-    `kind` is that of an `AttentionMap`, or `SALIENCY`.
-    """
-
-    name: str
-    kind: str
-    weights: np.ndarray
-    queries: list[str]
-    keys: list[str]
 
 
 class Origin(NamedTuple):
@@ -209,68 +193,25 @@ class Translator:
 
     def word_maps_of(self, translation: Translation) -> list[WordMap]:
         """All attention weights of a translation, pieces merged to words: what each of its tokens was made from."""
-        tgt_ids = [i for i in translation.ids if i != EOS]
-        return _word_maps(self.network, self.tokenizer, translation.src_ids, tgt_ids)
+        return word_maps_of_ids(self.network, self.tokenizer, translation.src_ids, _without_end(translation.ids))
 
     def saliency_map(self, translation: Translation) -> WordMap:
         """The saliency of a translation, pieces merged to words: the map that a model without attention has too."""
-        tgt_ids = [i for i in translation.ids if i != EOS]
-        batch = _batch_of(translation.src_ids, tgt_ids)
-        rows = saliency(self.network, *(ids[0].to(self.device) for ids in (batch.src, batch.tgt_in, batch.tgt_out)))
-        src_words, src_word_of = self.tokenizer.words(translation.src_ids)
-        tgt_words, tgt_word_of = self.tokenizer.words([*tgt_ids, EOS])
-        weights = merge_to_words(rows.cpu().numpy(), src_word_of, tgt_word_of)
-        return WordMap(SALIENCY, SALIENCY, weights[None], tgt_words, src_words)
+        return saliency_map_of_ids(self.network, self.tokenizer, translation.src_ids, _without_end(translation.ids))
 
     def forced(self, src: str, tgt: str) -> Translation:
         """A translation that is given instead of found, with the probability that the model gives it."""
         (src_ids,) = self.source_ids([src])
         (tgt_ids,) = self.tokenizer.encode([tgt])
-        batch = _batch_of(src_ids, tgt_ids)
+        batch = batch_of_one(src_ids, tgt_ids)
         with torch.inference_mode():
             logits = self.network(*(ids.to(self.device) for ids in (batch.src, batch.src_mask, batch.tgt_in)))
         log_prob = -token_nats(logits, batch.tgt_out.to(self.device)).sum().item()
         return Translation(tgt, src_ids, [*tgt_ids, EOS], log_prob, log_prob, True)
 
 
-def word_maps(network: Seq2Seq, tokenizer: Tokenizer, src: str, tgt: str) -> list[WordMap]:
-    """All attention weights of a network in evaluation mode for one sentence pair, pieces merged to words.
-
-    Row t of a cross-attention map is the step that predicts word t of the target; the last row predicts its end.
-    """
-    src_ids, tgt_ids = tokenizer.encode([src, tgt])
-    return _word_maps(network, tokenizer, [*src_ids, EOS], tgt_ids)
-
-
-def _batch_of(src_ids: list[int], tgt_ids: list[int]) -> Batch:
-    """One pair as a batch; the target, which may be empty, without EOS."""
-    return make_batch([EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))], [0])
-
-
-@torch.inference_mode()
-def _word_maps(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int], tgt_ids: list[int]) -> list[WordMap]:
-    device = next(network.parameters()).device
-    batch = _batch_of(src_ids, tgt_ids)
-    src_words, src_word_of = tokenizer.words(src_ids)
-    tgt_words, tgt_word_of = tokenizer.words([*tgt_ids, EOS])
-    maps = []
-    for name, weights, kind in network.attention_maps(
-        batch.src.to(device), batch.src_mask.to(device), batch.tgt_in.to(device)
-    ):
-        queries, query_word_of = (tgt_words, tgt_word_of) if kind == "cross" else (src_words, src_word_of)
-        merged = np.stack(
-            [merge_to_words(head, src_word_of, query_word_of) for head in weights[0].float().cpu().numpy()]
-        )
-        keys = src_words if weights.size(-1) > 1 or len(src_words) == 1 else ["one vector"]
-        maps.append(WordMap(name, kind, merged, queries, keys))
-    return maps
-
-
-def mean_cross_map(maps: list[WordMap]) -> WordMap:
-    """The mean over all layers and heads of the cross-attention: the map that every model has."""
-    cross = [m for m in maps if m.kind == "cross"]
-    weights = np.concatenate([m.weights for m in cross]).mean(0, keepdims=True)
-    return cross[0]._replace(name="cross-attention, mean", weights=weights)
+def _without_end(ids: list[int]) -> list[int]:
+    return [i for i in ids if i != EOS]
 
 
 def _tokenizer_of(proto: bytes, vocab_size: int, path: Path) -> Tokenizer:

@@ -12,7 +12,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,14 +19,14 @@ import torch
 
 from pipeline.ablation_table import WHOLE, ablation_table
 from pipeline.checkpoint_file import is_plain_word
-from pipeline.children import Children, threads_each, with_threads
+from pipeline.children import side_by_side
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
+from pipeline.json_files import read_json, write_json
 from pipeline.metrics import signatures
-from pipeline.report_content import read_json
-from pipeline.results import provenance, write_json
+from pipeline.results import provenance
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.settings import read_settings
@@ -108,11 +107,6 @@ class Training(NamedTuple):
     command: list[str]
     folder: RunFolder
 
-    def run(self, children: Children, environment: dict[str, str]) -> str | None:
-        """Trains in a process of its own; returns what it said if it failed."""
-        status, said = children.run(self.command, environment)
-        return f"{shlex.join(self.command)}\n{said}" if status else None
-
 
 def trainings(options: argparse.Namespace) -> list[Training]:
     """Every model with every part left out that it has."""
@@ -140,32 +134,55 @@ def ablate(options: argparse.Namespace) -> None:
         UserError: An option is out of its range, or a training failed.
     """
     search = checked_search(options.beam, 1.0, fast=True)
-    for name in ("epochs", "jobs"):
-        if getattr(options, name) < 1:
-            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
-    refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
+    _refuse_options(options)
     wanted = trainings(options)
     if not wanted:
         raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
     out = options.out or options.runs_dir / "ablation.json"
-    if out.is_file() and (lost := read_json(out)["models"].keys() - options.models.split()):
+    _refuse_to_lose(out, options.models.split())
+    made = provenance("scripts.ablate")  # before the hours of training, in which the code may go on
+    _train(wanted, options.jobs)
+    content = _content(wanted, search, made, options)
+    write_json(out, content)
+    print(f"\n{ablation_table(content)}\n\nJSON: {out}")
+
+
+def _refuse_options(options: argparse.Namespace) -> None:
+    for name in ("epochs", "jobs"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
+    refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
+
+
+def _refuse_to_lose(out: Path, models: Sequence[str]) -> None:
+    """Raises UserError where `out` has scores of others than `models`."""
+    if out.is_file() and (lost := read_json(out)["models"].keys() - models):
         raise UserError(
             f"{out} has {', '.join(sorted(lost))} as well; publish and remove it, or write elsewhere (--out)"
         )
-    made = provenance("scripts.ablate")
-    environment = with_threads(threads_each(None, options.jobs, len(wanted)))
-    # Never in the main thread, where a signal could come between the start of a process and the note of it.
-    with ThreadPoolExecutor(options.jobs) as pool, Children() as children:
-        calls = {pool.submit(training.run, children, environment): training for training in wanted}
-        for call in as_completed(calls):
-            training = calls[call]
-            if failure := call.result():
-                print(failure, file=sys.stderr)
+
+
+def _train(wanted: Sequence[Training], jobs: int) -> None:
+    with side_by_side([training.command for training in wanted], jobs) as finished:
+        for place, status, said in finished:
+            training = wanted[place]
+            if status:
+                print(f"{shlex.join(training.command)}\n{said}", file=sys.stderr)
                 raise UserError("a training failed; the same command goes on from what is done")
             print(f"{training.model}, {training.part.without}: trained", flush=True)
+
+
+def _content(
+    wanted: Sequence[Training], search: Search, made: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    """The content of the JSON, of runs that have all been trained; `made` is its provenance."""
     data = find_runs([wanted[0].folder.best])[0].data
     corpus = load_corpus(data["corpus"], data["src"], data["tgt"], Path(data["cache_dir"]), data["revision"])
-    content = {
+    models = {
+        model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed) | {"provenance": made}
+        for model in options.models.split()
+    }
+    return {
         "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
         "recipe": options.recipe,
         "settings": _settings(CONFIGS / "corpus" / f"{options.recipe}.yaml"),
@@ -179,15 +196,9 @@ def ablate(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "search": {"beam": search.beam, "alpha": search.alpha},
         "parts": {t.part.name: t.part._asdict() for t in wanted},
-        "models": {
-            model: _scored([t for t in wanted if t.model == model], corpus, search, options.seed) | {"provenance": made}
-            for model in options.models.split()
-        },
+        "models": models,
+        "signatures": signatures(next(iter(models.values()))["scores"]["models"][WHOLE]),
     }
-    measures = next(iter(content["models"].values()))["scores"]["models"][WHOLE]
-    content["signatures"] = signatures(measures)
-    write_json(out, content)
-    print(f"\n{ablation_table(content)}\n\nJSON: {out}")
 
 
 def _settings(path: Path) -> Any:

@@ -11,72 +11,86 @@ has most), which a model without attention has too.
 """
 
 import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
 from pipeline.atomic import write_text
 from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
+from pipeline.json_files import write_json
 from pipeline.pages import alignment_page
-from pipeline.scoring import checked_search
+from pipeline.scoring import Search, checked_search
 from pipeline.sentence_maps import drawn_map, picture_path, save_picture, sentence_map
 from pipeline.terminal import map_text
-from pipeline.translator import LONGEST_SOURCE, Translator
-from scripts.translate import load_models
+from pipeline.translator import LONGEST_SOURCE, Translation, Translator
+from pipeline.word_maps import WordMap
+from scripts.translate import Model, load_models
 
 
 def run(options: argparse.Namespace) -> None:
     """Draws the maps that the options ask for."""
     search = checked_search(options.beam, options.alpha)
     out = options.out and picture_path(options.out)
-    maps, described = [], []
-    for model in load_models(options.runs, options.device):
-        translator = model.translator
-        for name, text in (("--sentence", options.sentence), ("--target", options.target)):
-            if text is not None:
-                _refuse_unreadable(translator, name, text)
-        if options.target is None:
-            translation = translator.translate([options.sentence], search)[0][0]
-        else:
-            translation = translator.forced(options.sentence, options.target)
-        shown = sentence_map(translator, translation, of_saliency=options.saliency)
-        maps.append(drawn_map(model.label, shown))
-        described.append(
-            {
-                "model": model.label,
-                "map": shown.name,
-                "source_words": shown.keys,
-                "target_words": shown.queries,
-                "weights": shown.weights[0].round(4).tolist(),
-                "log_prob": translation.log_prob,
-            }
-        )
-        if out is not None and out.suffix == ".json":
-            described[-1]["layers"] = [
-                {
-                    "map": m.name,
-                    "kind": m.kind,
-                    "queries": m.queries,
-                    "keys": m.keys,
-                    "heads": m.weights.round(4).tolist(),
-                }
-                for m in translator.word_maps_of(translation)
-            ]
+    mapped = [_mapped(model, search, options) for model in load_models(options.runs, options.device)]
     if out is None:
-        print("\n\n".join(map_text(shown) for shown in maps))
+        print("\n\n".join(map_text(drawn_map(one.model.label, one.shown)) for one in mapped))
+    else:
+        _write(mapped, out, options)
+        print(f"written to {out}")
+
+
+class Mapped(NamedTuple):
+    """A model's translation of the sentence, or the one that is given, and the map that is shown of it."""
+
+    model: Model
+    translation: Translation
+    shown: WordMap
+
+
+def _mapped(model: Model, search: Search, options: argparse.Namespace) -> Mapped:
+    translator = model.translator
+    for name, text in (("--sentence", options.sentence), ("--target", options.target)):
+        if text is not None:
+            _refuse_unreadable(translator, name, text)
+    if options.target is None:
+        translation = translator.translate([options.sentence], search)[0][0]
+    else:
+        translation = translator.forced(options.sentence, options.target)
+    return Mapped(model, translation, sentence_map(translator, translation, of_saliency=options.saliency))
+
+
+def _write(mapped: Sequence[Mapped], out: Path, options: argparse.Namespace) -> None:
+    """What the ending of `out` says."""
+    if out.suffix == ".json":
+        write_json(out, {"sentence": options.sentence, "maps": [_described(one) for one in mapped]})
         return
+    maps = [drawn_map(one.model.label, one.shown) for one in mapped]
     if out.suffix == ".html":
         write_text(out, alignment_page(options.sentence, maps))
-    elif out.suffix == ".json":
-        write_text(out, json.dumps({"sentence": options.sentence, "maps": described}, ensure_ascii=False, indent=1))
-    else:
-        try:
-            save_picture(maps, out, of_saliency=options.saliency)
-        except UserError as error:
-            raise UserError(f"--out {error}; or .html, .json") from error
-    print(f"written to {out}")
+        return
+    try:
+        save_picture(maps, out, of_saliency=options.saliency)
+    except UserError as error:
+        raise UserError(f"--out {error}; or .html, .json") from error
+
+
+def _described(mapped: Mapped) -> dict[str, Any]:
+    model, translation, shown = mapped
+    return {
+        "model": model.label,
+        "map": shown.name,
+        "source_words": shown.keys,
+        "target_words": shown.queries,
+        "weights": shown.weights[0].round(4).tolist(),
+        "log_prob": translation.log_prob,
+        "layers": [
+            {"map": m.name, "kind": m.kind, "queries": m.queries, "keys": m.keys, "heads": m.weights.round(4).tolist()}
+            for m in model.translator.word_maps_of(translation)
+        ],
+    }
 
 
 def _refuse_unreadable(translator: Translator, name: str, text: str) -> None:

@@ -48,7 +48,8 @@ from pipeline.children import processors, threads_each
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
-from pipeline.results import provenance, write_json
+from pipeline.json_files import write_json
+from pipeline.results import provenance
 from scripts.train_all import config_files, expanded, leaves_no_scores
 
 MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}

@@ -37,8 +37,9 @@ from pipeline.claims.natural_text import Text, find_text
 from pipeline.claims_table import claims_table
 from pipeline.documents import read_claims
 from pipeline.errors import UserError, exit_on_error
+from pipeline.json_files import write_json
 from pipeline.panels import save_panels
-from pipeline.results import provenance, write_json
+from pipeline.results import provenance
 
 INTERVALS = "over items: bootstrap; over seeds: their variance, with Student's tails (pipeline/statistics.py)"
 PAGES = {path.stem.partition("_")[0].upper(): path.stem for path in claim_texts.pages()}  # "C1" → "c1_bottleneck"

@@ -19,7 +19,8 @@ from pipeline.report import curves_by_length, in_order, length_table, results_ta
 from pipeline.report_content import read_results
 from pipeline.results import read_translations
 from pipeline.sentence_maps import drawn_map
-from pipeline.translator import Translator, mean_cross_map
+from pipeline.translator import Translator
+from pipeline.word_maps import mean_cross_map
 
 
 def compare(runs: list[Path], out: Path) -> None:

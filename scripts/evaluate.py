@@ -35,8 +35,9 @@ from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, staging, write_scores
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves, search_name
+from pipeline.json_files import write_json
 from pipeline.plots import curves_figure
-from pipeline.results import provenance, write_json
+from pipeline.results import provenance
 from scripts.evaluation_plan import Plan, plans
 
 

@@ -52,14 +52,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         UserError: Options do not go together, or runs, corpora and earlier evaluations do not.
     """
     search = checked_search(options.beam, options.alpha, fast=options.fast)
-    if options.concatenate < 1:
-        raise UserError(f"--concatenate is {options.concatenate}; expected at least 1")
-    if bool(options.src) != bool(options.ref):
-        raise UserError("--src and --ref belong together: give both")
-    if options.src and options.corpus:
-        raise UserError("give --corpus, or --src and --ref, not both")
-    if options.val_links and (options.src or not options.links):
-        raise UserError("--val_links needs --links, and a corpus with a validation split")
+    _refuse_options(options)
     for path in filter(None, (*options.runs, options.out)):
         settle(path)
     earlier = [path for path in options.runs if is_evaluation(path)]
@@ -94,6 +87,18 @@ def plans(options: argparse.Namespace) -> list[Plan]:
             "to one folder; evaluate the runs of one text at a time"
         )
     return plans
+
+
+def _refuse_options(options: argparse.Namespace) -> None:
+    """Raises UserError for options that do not go together, whatever the runs."""
+    if options.concatenate < 1:
+        raise UserError(f"--concatenate is {options.concatenate}; expected at least 1")
+    if bool(options.src) != bool(options.ref):
+        raise UserError("--src and --ref belong together: give both")
+    if options.src and options.corpus:
+        raise UserError("give --corpus, or --src and --ref, not both")
+    if options.val_links and (options.src or not options.links):
+        raise UserError("--val_links needs --links, and a corpus with a validation split")
 
 
 def _plan(runs: Sequence[LoadedRun], earlier: Sequence[Path], search: Search, options: argparse.Namespace) -> Plan:

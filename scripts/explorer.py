@@ -6,13 +6,12 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from pipeline.atomic import write_text
 from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.explorer import explorer_content
+from pipeline.json_files import write_json
 from pipeline.report_content import results_hashes
 from pipeline.run_folder import find_runs
 
@@ -21,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.explorer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder with the finished runs of one corpus")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder with finished runs, of one corpus")
     with exit_on_error():
         options = parser.parse_args()
         limit_threads()
@@ -29,9 +28,7 @@ def main() -> None:
             raise UserError(f"{options.folder} is no folder; give one with finished runs, for instance runs/toy")
         runs = find_runs([options.folder])
         of = results_hashes([run.folder for run in runs])  # first: a run may be trained anew meanwhile
-        content = explorer_content(runs) | {"of": of}
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        write_text(options.folder / "explorer.json", text)
+        write_json(options.folder / "explorer.json", explorer_content(runs) | {"of": of}, is_compact=True)
 
 
 if __name__ == "__main__":

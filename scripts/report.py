@@ -2,6 +2,7 @@
 
     python -m scripts.report                    # all runs in runs/, to report/index.html
     python -m scripts.report runs/toy --out toy.html
+    python -m scripts.report runs/toy/gru       # of a corpus, these runs only
 
 Shown is what is there: finished runs with their curves and maps, their evaluation (make evaluate), the claims
 (make claims; where they have not been tested here, the published results), and what has not been run yet. The maps are
@@ -12,19 +13,18 @@ file for each model and sentence, to bertviz/ beside the page; pipeline/bertviz.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.atomic import write_text
 from pipeline.bertviz import bertviz_arguments
 from pipeline.errors import UserError, exit_on_error
+from pipeline.json_files import read_json, write_json
 from pipeline.pages import report_page
 from pipeline.report_claims import claim_reports
-from pipeline.report_content import corpus_report, find_corpora, read_json, results_hashes
+from pipeline.report_content import CorpusRuns, corpus_report, find_corpora, results_hashes
 
 PUBLISHED_CLAIMS = Path("results/claims")
 _LARGEST = 5_000_000  # bytes, of a page that can still be mailed
@@ -37,11 +37,11 @@ def write_report(runs: Path, claims: Path, out: Path) -> None:
         UserError: There is no finished run, or what a run left cannot be read.
     """
     corpora = find_corpora(runs)
-    for folder, folders in corpora.items():
-        if not _is_up_to_date(folder / "explorer.json", folders):
-            print(f"computing the maps of {folder} …", flush=True)
-            _compute_maps(folder)
-    reports = [corpus_report(folder, folders) for folder, folders in corpora.items()]
+    for corpus in corpora:
+        if not _is_up_to_date(corpus):
+            print(f"computing the maps of {corpus.inside} …", flush=True)
+            _compute_maps(corpus.inside)
+    reports = [corpus_report(corpus) for corpus in corpora]
     page = report_page(
         sorted(reports, key=lambda corpus: (not corpus.is_synthetic, corpus.name)),
         claim_reports([claims / "full", claims / "quick"], PUBLISHED_CLAIMS),
@@ -56,20 +56,18 @@ def write_report(runs: Path, claims: Path, out: Path) -> None:
 
 def write_bertviz(runs: Path, out: Path) -> None:
     """Writes the attention of the shown sentences to the folder `out`, as `bertviz_arguments` gives it."""
-    for folder in find_corpora(runs):
-        for model in read_json(folder / "explorer.json")["models"]:
+    for corpus in find_corpora(runs):
+        for model in read_json(corpus.explorer)["models"]:
             for number, sentence in enumerate(model["sentences"], 1):
                 arguments = bertviz_arguments(sentence)
                 if arguments:
-                    out.mkdir(parents=True, exist_ok=True)
-                    path = out / f"{folder.name}-{model['name']}-{number}.json"
-                    path.write_text(json.dumps(arguments, ensure_ascii=False), encoding="utf-8")
+                    write_json(out / f"{corpus.folder.name}-{model['name']}-{number}.json", arguments, is_compact=True)
     print(f"attention for BertViz: {out}")
 
 
-def _is_up_to_date(path: Path, runs: Sequence[Path]) -> bool:
+def _is_up_to_date(corpus: CorpusRuns) -> bool:
     """Whether the explorer's data are of just these runs, as they are now."""
-    return path.is_file() and read_json(path).get("of") == results_hashes(runs)
+    return corpus.explorer.is_file() and read_json(corpus.explorer).get("of") == results_hashes(corpus.runs)
 
 
 def _compute_maps(folder: Path) -> None:

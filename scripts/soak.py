@@ -10,7 +10,6 @@ status is 1. Linux only.
 import argparse
 import contextlib
 import hashlib
-import json
 import multiprocessing
 import os
 import random
@@ -27,6 +26,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipeline.checkpoint_file import checksum_file, read_checkpoint
 from pipeline.data.grammar import ToyGrammar
+from pipeline.json_files import write_json_lines
 from pipeline.run_folder import RunFolder
 from scripts import train
 from scripts.train_all import config_files
@@ -141,11 +141,9 @@ def _lives(group: int) -> bool:
 def write_corpus_and_settings(folder: Path) -> None:
     """What all trainings share: sentences, and checkpoints so often that a kill may hit one."""
     grammar = ToyGrammar(seed=3)
-    (folder / "little").mkdir()
     for split, size in _PAIRS.items():
         pairs = [grammar.sentence(1, 0.2) for _ in range(size)]
-        lines = [json.dumps({"en": pair.src, "de": pair.tgt}, ensure_ascii=False) for pair in pairs]
-        (folder / "little" / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_json_lines(folder / "little" / f"{split}.jsonl", [{"en": pair.src, "de": pair.tgt} for pair in pairs])
     # Without AlignmentMaps: drawing would take longer than training.
     callbacks = [
         {"class_path": "pipeline.callbacks.SampleTranslations"},

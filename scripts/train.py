@@ -30,8 +30,9 @@ from pipeline.circumstances import circumstances, limit_threads
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
+from pipeline.json_files import write_json
 from pipeline.report import results_table
-from pipeline.results import Effort, run_results, weights_hash, write_json, write_translations
+from pipeline.results import Effort, run_results, weights_hash, write_translations
 from pipeline.run_folder import RunFolder
 from pipeline.settings import settings_of
 from pipeline.task import TranslationTask

@@ -11,13 +11,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
 from pathlib import Path
 
 import yaml
 
-from pipeline.children import Children, threads_each, with_threads
+from pipeline.children import side_by_side
 from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.settings import read_settings
@@ -145,17 +144,13 @@ def _one_after_the_other(commands: Sequence[list[str]]) -> None:
 def _side_by_side(commands: Sequence[list[str]], jobs: int) -> None:
     """Runs `jobs` of the commands at once, with lines of progress instead of bars; one that fails ends the others."""
     print(f"Training {len(commands)} models, {min(jobs, len(commands))} at once.", flush=True)
-    environment = with_threads(threads_each(None, jobs, len(commands)))
 
-    def run(command: list[str]) -> int:
+    def announce(command: Sequence[str]) -> None:
         print(f"$ python {shlex.join(command[1:])}", flush=True)
-        status, _ = children.run(command, environment, lambda line: print(line, end="", flush=True))
-        return status
 
-    with ThreadPoolExecutor(jobs) as pool, Children() as children:
-        calls = {pool.submit(run, command): command for command in commands}
-        for call in as_completed(calls):
-            _exit_if_failed(call.result(), calls[call])
+    with side_by_side(commands, jobs, announce, lambda line: print(line, end="", flush=True)) as finished:
+        for one in finished:
+            _exit_if_failed(one.status, commands[one.place])
 
 
 def _exit_if_failed(status: int, command: Sequence[str]) -> None:

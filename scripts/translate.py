@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -30,16 +30,16 @@ from pipeline.report import run_labels
 from pipeline.run_folder import find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.standard_input import Lines, read_lines_as_they_come
-from pipeline.translator import LONGEST_SOURCE, Translation, Translator, mean_cross_map
+from pipeline.translator import LONGEST_SOURCE, Translation, Translator
+from pipeline.word_maps import mean_cross_map
 from scripts.prompt import prompt
 
 
-class Model:
+class Model(NamedTuple):
     """A translator and what it is called among the others: its model's name, with its seed and place where needed."""
 
-    def __init__(self, translator: Translator, label: str) -> None:
-        self.translator = translator
-        self.label = label
+    translator: Translator
+    label: str
 
 
 def load_models(paths: Sequence[Path], device: str) -> list[Model]:
@@ -146,7 +146,7 @@ def _with_links(model: Model, translations: list[Translation], line: str, number
     best = translations[0]
     mean = mean_cross_map(model.translator.word_maps_of(best))
     links = set()
-    if mean.weights.shape[2] == 1:
+    if mean.is_one_vector:
         _say_once(f"{model.label} reads one vector; no links")
     elif len(mean.queries) > 1:
         is_read_so = len(mean.keys) - 1 == len(line.split())
@@ -186,7 +186,6 @@ def _as_json(number: int, line: str, models: Sequence[Model], of_models: Sequenc
 def _translation_json(model: Model, translation: Translation) -> dict[str, Any]:
     """`alignment` has a row per target word and its end, a column per source word and its end; null for one vector."""
     mean = mean_cross_map(model.translator.word_maps_of(translation))
-    has_columns = mean.weights.shape[2] == len(mean.keys) and mean.keys != ["one vector"]
     return {
         "text": translation.text,
         "pieces": model.translator.tokenizer.pieces(translation.ids),
@@ -196,7 +195,7 @@ def _translation_json(model: Model, translation: Translation) -> dict[str, Any]:
         "source_pieces": model.translator.tokenizer.pieces(translation.src_ids),
         "source_words": mean.keys,
         "target_words": mean.queries,
-        "alignment": mean.weights[0].round(4).tolist() if has_columns else None,
+        "alignment": None if mean.is_one_vector else mean.weights[0].round(4).tolist(),
     }
 
 
@@ -227,8 +226,6 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("there is no standard input; give lines from a file or a pipe")
     search = checked_search(options.beam, options.alpha, options.nbest, fast=options.fast)
     models = load_models(options.runs, options.device)
-    if options.nbest > 1 and len(models) > 1 and not options.json:
-        raise UserError("--nbest of several runs is written as --json only")
     if options.nbest > 1 and (options.align or options.long == "split"):
         raise UserError("--nbest goes neither with --align nor with --long split; --json has alignments")
     if options.json and options.align:
@@ -242,6 +239,8 @@ def run(options: argparse.Namespace) -> None:
             raise UserError("--json, --align and --long are for lines from a file or a pipe, not for a terminal")
         prompt({model.label: model.translator for model in models}, search)
     else:
+        if options.nbest > 1 and len(models) > 1 and not options.json:
+            raise UserError("--nbest of several runs is written as --json only")
         translate_filter(models, search, options)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.atomic import read_json_lines, remove_partial_files, write_atomically, write_json_lines, write_text
+from pipeline.atomic import remove_partial_files, write_atomically, write_text
 
 
 def test_a_file_is_written_whole_and_its_folder_is_made(tmp_path):
@@ -73,15 +73,6 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
     remove_partial_files(tmp_path)
     assert {left.name for left in path.parent.iterdir()} == {"file.txt", ".hidden"}
     assert path.read_text() == "old"
-
-
-def test_json_lines_come_back_whatever_separators_are_inside_a_text(tmp_path):
-    rows = [{"text": "a\u2028b\x85c\nd", "score": 0.5}, {"text": "Straße", "score": None}]
-    path = tmp_path / "rows.jsonl"
-    write_json_lines(path, rows)
-    assert path.read_bytes().count(b"\n") == len(rows)
-    assert "Straße" in path.read_text(encoding="utf-8")
-    assert read_json_lines(path) == rows
 
 
 def test_a_folder_that_cannot_be_synced_does_not_undo_a_written_file(tmp_path, monkeypatch):

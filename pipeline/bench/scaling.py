@@ -1,6 +1,5 @@
 """How time grows with the length of sentences and with the size of the corpus."""
 
-import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pipeline.bench.training import bare_step, task_optimizer
 from pipeline.data.batching import Batch
 from pipeline.data.corpus import Corpus
 from pipeline.data.datamodule import TranslationData
+from pipeline.json_files import write_json_lines
 
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 _FIRST_ID = 4  # after the special tokens
@@ -48,10 +48,9 @@ def by_corpus_size(corpus: Corpus, languages: tuple[str, str], vocab_size: int, 
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "part"
-            source.mkdir()
             for split, pairs in (("train", corpus.train[:size]), ("val", corpus.val), ("test", corpus.test)):
-                rows = [json.dumps(dict(zip(languages, pair[:2], strict=True)), ensure_ascii=False) for pair in pairs]
-                (source / f"{split}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+                rows = [dict(zip(languages, pair[:2], strict=True)) for pair in pairs]
+                write_json_lines(source / f"{split}.jsonl", rows)
             start = time.perf_counter()
             data = TranslationData(str(source), *languages, vocab_size=vocab_size, cache_dir=f"{folder}/cache")
             data.setup()

@@ -1,6 +1,5 @@
 """How long `make train` takes until each model has the score that is wanted of it."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from pipeline.bench.process import run_command
 from pipeline.curves import timed_scalar
+from pipeline.json_files import read_json
 
 BLEU = "bleu/val"
 
@@ -44,7 +44,7 @@ def train_to_score(
             "target": target,
             "seconds_to_target": next(reached, None),
             "last_bleu_on_validation": validations[-1][1],
-            "bleu_on_test": json.loads(results.read_text(encoding="utf-8"))["test"]["bleu"],
+            "bleu_on_test": read_json(results)["test"]["bleu"],
             "seconds": results.stat().st_mtime - started,
         }
     return {"seconds": seconds, "models": models}

@@ -9,7 +9,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pipeline.data.corpus import SentencePair
 from pipeline.plots import LONGEST_MAP, alignment_figure, heads_figure, model_label
 from pipeline.sentence_maps import drawn_map
-from pipeline.translator import mean_cross_map, word_maps
+from pipeline.word_maps import mean_cross_map, word_maps
 
 # The lengths, in source words, that the shown sentences come nearest to.
 SHOWN_LENGTHS = (6, 10, 16)

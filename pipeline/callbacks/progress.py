@@ -35,7 +35,6 @@ class RunProgress(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._first_step = self._seen_step = trainer.global_step
-        self._started = time.monotonic()
         if trainer.is_global_zero and sys.stdout.isatty():
             self._progress = Progress(
                 TextColumn("{task.description}"),
@@ -65,7 +64,7 @@ class RunProgress(ProgressBar):
         if steps == _FORECAST_STEPS:
             self._forecast(trainer, module)
         if self._progress is not None:
-            left = f"{readable_time(self._seconds_left(trainer))} left" if steps > _FORECAST_STEPS else ""
+            left = f"{readable_time(self._seconds_left(trainer))} left"
             self._progress.update(self._progress.task_ids[0], completed=trainer.global_step, left=left)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -94,9 +93,13 @@ class RunProgress(ProgressBar):
             self._progress = None
 
     def _seconds_left(self, trainer: pl.Trainer) -> float:
-        done = trainer.global_step - self._first_step - _WARMUP_STEPS
+        """Infinite where nobody knows: before there are steps enough to tell from, and of a training without an end."""
+        steps = trainer.global_step - self._first_step
+        steps_left = trainer.estimated_stepping_batches - trainer.global_step
+        if steps < _FORECAST_STEPS:
+            return math.inf if steps_left else 0
         elapsed = time.monotonic() - self._started
-        return elapsed / max(done, 1) * (trainer.estimated_stepping_batches - trainer.global_step)
+        return elapsed / (steps - _WARMUP_STEPS) * steps_left
 
     def _forecast(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         seconds = self._seconds_left(trainer)

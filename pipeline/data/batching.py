@@ -70,6 +70,11 @@ def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:
     return _padded_batch(src, tgt, np.arange(len(pairs)))._replace(index=torch.tensor(index))
 
 
+def batch_of_one(src_ids: Sequence[int], tgt_ids: Sequence[int]) -> Batch:
+    """One pair as a batch: the source's ids with EOS, the target's, of which there may be none, without."""
+    return make_batch([EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))], [0])
+
+
 def _framed(tgt: Tensor) -> Tensor:
     """BOS, the ids of a target, EOS."""
     return torch.cat([torch.tensor([BOS]), tgt, torch.tensor([EOS])])

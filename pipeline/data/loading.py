@@ -2,17 +2,16 @@
 
 import contextlib
 import hashlib
-import json
 import os
 from pathlib import Path
 
-from pipeline.atomic import write_text
 from pipeline.data import corpus as corpus_module
 from pipeline.data import grammar, inflection, lexicon, phrases, toy
 from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
 from pipeline.data.files import read_folder
 from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, hub_answers, is_cached, read_hub
 from pipeline.errors import UserError
+from pipeline.json_files import read_json, write_json
 
 KNOWN = {
     "toy": "built in, needs no network",
@@ -95,16 +94,16 @@ def _cached_toy(cache_dir: Path) -> Corpus:
     )
     path = Path(cache_dir) / f"toy-{hashlib.sha256(rules).hexdigest()[:16]}.json"
     if path.is_file():
-        with contextlib.suppress(ValueError, TypeError, AttributeError):  # damaged: it is drawn anew
+        with contextlib.suppress(ValueError, TypeError):  # damaged: it is drawn anew
             return _read_toy(path)
     drawn = toy.toy_corpus()
-    write_text(path, json.dumps({split: drawn.split(split) for split in SPLITS}, ensure_ascii=False))
+    write_json(path, {split: drawn.split(split) for split in SPLITS}, is_compact=True)
     return _read_toy(path)
 
 
 def _read_toy(path: Path) -> Corpus:
     splits = {
         split: [SentencePair(source, target, tuple(Link(*link) for link in links)) for source, target, links in pairs]
-        for split, pairs in json.loads(path.read_text(encoding="utf-8")).items()
+        for split, pairs in read_json(path).items()
     }
     return Corpus("toy", toy.SOURCE, "en", "de", **splits, is_synthetic=True)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.alignment import Sharpness
+from pipeline.data.corpus import SentencePair
 from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
 from pipeline.evaluation.kept import KeptRun, sentences_hash
 from pipeline.evaluation.scores import (
@@ -56,16 +58,7 @@ def evaluate_models(
     networks = {(run.model, run.seed): run.network for run in kept}
     networks |= {(name, run.seed): run.network for name, runs in models.items() for run in runs}
     content: dict[str, Any] = {
-        "corpus": {
-            "name": sentences.name,
-            "split": sentences.split,
-            "n": len(sentences.test),
-            "is_synthetic": sentences.is_synthetic,
-            "is_tokenised": is_tokenised([pair.tgt for pair in sentences.test]),
-            "longest_training_source_words": sentences.longest_trained,
-            "content_hash": sentences.content_hash,
-            "sentences_hash": sentences_hash(sentences.test),
-        },
+        "corpus": _corpus_content(sentences),
         "search": {"beam": search.beam, "alpha": search.alpha},
         "intervals": f"Bootstrap over sentences, {DRAWS} draws; of several seeds their variance, with Student's tails. "
         "A single seed beside several of another model is taken to vary as those do.",
@@ -75,23 +68,51 @@ def evaluate_models(
         "scores": scores,
     }
     if concatenate > 1:
-        content["concatenated"] = [
-            {
-                "k": k,
-                "n": len(joined),
-                "scores": compare_models(score_models(models, joined, search, progress), test._replace(pairs=joined)),
-            }
-            for k in range(2, concatenate + 1)
-            if (joined := concatenated(sentences.test, k))
-        ]
+        content["concatenated"] = _concatenated(models, test, search, concatenate, progress)
     if sentences.has_links:
         content["alignment"] = align_models(models, sentences.val, sentences.test, progress)
     else:
-        shapes = {(run.model, run.seed): run.shape for run in kept}
-        for name, of_runs in shapes_of_models(models, sentences.test).items():
-            shapes |= {(name, run.seed): shape for run, shape in zip(models[name], of_runs, strict=True)}
+        shapes = _shapes(models, kept, sentences.test)
         content["attention"] = {name: mean_shape([shapes[name, r.seed] for r in rs]) for name, rs in scored.items()}
     return Evaluation(content, scored)
+
+
+def _corpus_content(sentences: Sentences) -> dict[str, Any]:
+    return {
+        "name": sentences.name,
+        "split": sentences.split,
+        "n": len(sentences.test),
+        "is_synthetic": sentences.is_synthetic,
+        "is_tokenised": is_tokenised([pair.tgt for pair in sentences.test]),
+        "longest_training_source_words": sentences.longest_trained,
+        "content_hash": sentences.content_hash,
+        "sentences_hash": sentences_hash(sentences.test),
+    }
+
+
+def _concatenated(
+    models: dict[str, list[Run]], test: EvaluationSet, search: Search, most: int, progress: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The scores on k sentences joined, for each k from 2 to `most` that there are sentences enough for."""
+    return [
+        {
+            "k": k,
+            "n": len(joined),
+            "scores": compare_models(score_models(models, joined, search, progress), test._replace(pairs=joined)),
+        }
+        for k in range(2, most + 1)
+        if (joined := concatenated(test.pairs, k))
+    ]
+
+
+def _shapes(
+    models: dict[str, list[Run]], kept: Sequence[KeptRun], pairs: Sequence[SentencePair]
+) -> dict[tuple[str, int], Sharpness | None]:
+    """How the mean attention of each run looks, by model and seed; None where it has none."""
+    shapes = {(run.model, run.seed): run.shape for run in kept}
+    for name, of_runs in shapes_of_models(models, pairs).items():
+        shapes |= {(name, run.seed): shape for run, shape in zip(models[name], of_runs, strict=True)}
+    return shapes
 
 
 def _together(scored: dict[str, list[ScoredRun]], kept: Sequence[KeptRun]) -> dict[str, list[ScoredRun]]:

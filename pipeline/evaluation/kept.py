@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.alignment import Sharpness
-from pipeline.atomic import lock, read_json_lines, write_json_lines, write_text
+from pipeline.atomic import lock, write_text
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
+from pipeline.json_files import read_json_lines, write_json_lines
 from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 
@@ -51,13 +52,27 @@ def is_evaluation(path: Path) -> bool:
 
 
 def settle(folder: Path) -> None:
-    """Moves the evaluation that is staged in `folder` there, in the place of the one before; one that was stopped at it
-    is gone on with.
+    """Goes on with moving an evaluation into `folder`, where a process was stopped at it; one that is not stopped is
+    left to do so itself."""
+    if not is_evaluation(folder / STAGED):
+        return
+    try:
+        handle = lock(folder)
+    except BlockingIOError:
+        return
+    try:
+        _move_staged(folder)
+    finally:
+        os.close(handle)
+
+
+def _move_staged(folder: Path) -> None:
+    """Moves the evaluation that is staged in `folder`, which is locked, there, in the place of the one before.
 
     Of both, the JSON is written and moved last and removed first: where there is one, there is all that it speaks of.
     """
     staged = folder / STAGED
-    if not is_evaluation(staged):
+    if not is_evaluation(staged):  # moved by another process, until this one had the lock
         return
     if is_evaluation(folder):
         for path in folder.glob("length_*_joined*.png"):
@@ -93,7 +108,7 @@ def staging(folder: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
             raise
-        settle(folder)
+        _move_staged(folder)
     finally:
         os.close(handle)
 

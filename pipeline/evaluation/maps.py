@@ -21,7 +21,8 @@ from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
 from pipeline.data.corpus import SentencePair
 from pipeline.saliency import saliency
 from pipeline.statistics import SumScore
-from pipeline.translator import LONGEST_SOURCE, SALIENCY, Translator
+from pipeline.translator import LONGEST_SOURCE, Translator
+from pipeline.word_maps import SALIENCY
 
 _BATCH_TOKENS = 2048
 

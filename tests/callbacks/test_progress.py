@@ -46,6 +46,47 @@ def test_the_time_that_is_left_is_not_told_from_steps_that_are_still_captured(ca
     assert said == [80]
 
 
+@pytest.mark.parametrize(
+    ("captured", "step", "left"),
+    [(50, 55, "unknown"), (50, 79, "unknown"), (50, 80, "15 min 20 s"), (0, 3, "unknown"), (0, 1000, "0 s")],
+)
+def test_a_validation_says_what_is_left_only_when_there_are_steps_to_tell_it_from(
+    monkeypatch, capsys, captured, step, left
+):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    trainer = SimpleNamespace(
+        global_step=0,
+        estimated_stepping_batches=1000,
+        is_global_zero=True,
+        max_epochs=1,
+        state=SimpleNamespace(fn="fit"),
+        callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
+    )
+    module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cuda"))
+    progress = RunProgress()
+    progress.on_train_start(trainer, module)
+    for trainer.global_step in range(1, step + 1):
+        module.is_capturing = trainer.global_step <= captured
+        now[0] += 20 if module.is_capturing else 1  # seconds
+        progress.on_train_batch_end(trainer, module)
+    progress.on_validation_end(trainer, module)
+    assert capsys.readouterr().out.endswith(f"bleu/val 2.0, {left} left\n")
+
+
+def test_a_training_of_few_steps_ends_with_none_left(capsys):
+    trainer = SimpleNamespace(
+        global_step=3,
+        estimated_stepping_batches=3,
+        is_global_zero=True,
+        state=SimpleNamespace(fn="fit"),
+        callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
+    )
+    progress = RunProgress()
+    progress.on_validation_end(trainer, SimpleNamespace(name="gru"))
+    assert capsys.readouterr().out == "gru: step 3 of 3, loss/val 1.000  bleu/val 2.0, 0 s left\n"
+
+
 def test_the_forecast_is_said_once_where_a_step_has_several_batches(capsys):
     trainer = SimpleNamespace(global_step=0, estimated_stepping_batches=1000, is_global_zero=True)
     module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cpu"))

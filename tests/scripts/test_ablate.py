@@ -1,9 +1,7 @@
 """A recipe and the same without one part each: trained, scored on validation, compared."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -29,17 +27,6 @@ PARTS = {
     "pieces": {"without": "more pieces", "options": {"data.vocab_size": 520}, "models": ["gru"]},
 }
 
-TWO_OF_THREE = """
-import os, signal, sys
-from concurrent.futures import ThreadPoolExecutor
-from pipeline.children import Children
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-with ThreadPoolExecutor(2) as pool, Children() as children:
-    commands = [["sh", "-c", "echo $$ > $0; exec sleep 600", f"{sys.argv[1]}/{i}.pid"] for i in range(3)]
-    for call in [pool.submit(children.run, command, os.environ) for command in commands]:
-        call.result()
-"""
-
 
 @pytest.fixture
 def configs(tmp_path, monkeypatch) -> Path:
@@ -61,25 +48,17 @@ def configs(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def quick_start(monkeypatch) -> None:
-    """Trainings start without waiting for libraries, one at a time; how `Children` does it is tested below."""
+    """Trainings start without waiting for libraries, one at a time; how else they run, test_children tests."""
     lock = threading.Lock()
 
-    def start(self, command, environment):
+    def start(self, command, environment, echo):
         python, dash_m, module, *arguments = command
         assert (python, dash_m) == (sys.executable, "-m")
         with lock:
             done = run(*arguments, module=module, expect=None)
         return done.returncode, done.stdout + done.stderr
 
-    monkeypatch.setattr(ablate.Children, "run", start)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    monkeypatch.setattr("pipeline.children.Children.run", start)
 
 
 def arguments(tmp_path: Path, *more: str) -> list[str]:
@@ -154,21 +133,6 @@ def test_a_training_that_fails_ends_those_beside_it(tmp_path, configs, monkeypat
     started = time.monotonic()
     assert "it failed" in refuse(ablate.main, *arguments(tmp_path, "--jobs=2"))
     assert time.monotonic() - started < 60
-
-
-def test_when_it_is_ended_so_are_its_trainings(tmp_path):
-    """Ended as a queue does it, by SIGTERM, while two wait: neither goes on, and no third starts."""
-    script = tmp_path / "two_of_three.py"
-    script.write_text(TWO_OF_THREE)
-    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=os.environ | {"PYTHONPATH": str(ROOT)})
-    deadline = time.monotonic() + 60
-    while len(pids := [path.read_text() for path in tmp_path.glob("*.pid")]) < 2 or not all(pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    parent.terminate()
-    assert parent.wait(timeout=60) == 143
-    assert not any(is_running(int(pid)) for pid in pids)
-    assert not (tmp_path / "2.pid").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ import pytest
 import sacrebleu
 import torch
 
-from pipeline.atomic import lock, read_json_lines, write_json_lines
+from pipeline.atomic import lock
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import STAGED, settle, staging
 from pipeline.evaluation.kept import evaluated as evaluated_of
 from pipeline.evaluation_tables import evaluation_tables
+from pipeline.json_files import read_json_lines, write_json_lines
 from scripts.evaluate import _parser, run
 from tests.tiny_runs import write_corpus, write_run
 
@@ -313,6 +314,19 @@ def test_an_evaluation_that_was_killed_while_it_took_its_place_is_gone_on_with(t
     assert now.keys() == before.keys()
     assert not now.items() & before.items()
     assert evaluated_of(out).runs == [("gru", 1)]
+
+
+def test_an_evaluation_that_another_process_moves_into_place_is_left_to_it(tmp_path):
+    (tmp_path / STAGED).mkdir()
+    for path in (tmp_path / "evaluation.json", tmp_path / STAGED / "evaluation.json"):
+        path.write_text(str(path))
+    handle = lock(tmp_path)
+    settle(tmp_path)
+    assert (tmp_path / "evaluation.json").read_text() == str(tmp_path / "evaluation.json")
+    os.close(handle)
+    settle(tmp_path)
+    assert (tmp_path / "evaluation.json").read_text() == str(tmp_path / STAGED / "evaluation.json")
+    assert not (tmp_path / STAGED).exists()
 
 
 def test_scores_of_other_sentences_are_not_lost(runs, tmp_path, monkeypatch):

@@ -18,11 +18,11 @@ from pipeline import report_content
 from pipeline.claim_texts import claim_texts
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
-from pipeline.evaluation_tables import length_curves
+from pipeline.evaluation_tables import length_curves, only_of
 from pipeline.pages import _inline
 from pipeline.report_claims import claim_reports
-from pipeline.report_content import nats_of_runs
-from scripts import report
+from pipeline.report_content import find_corpora, nats_of_runs
+from scripts import explorer, report
 from scripts.report import write_bertviz, write_report
 from tests.commands import ROOT
 from tests.tiny_runs import finish_run, write_corpus, write_run
@@ -130,7 +130,8 @@ def test_intervals_come_from_the_evaluation_and_an_old_one_is_said_to_be_old(fol
         results = json.loads((run / "results.json").read_text())
         results["nats_per_token"]["test"] = nats_of_runs(evaluation)[run.parent.name, 1]
         (run / "results.json").write_text(json.dumps(results))
-    corpus = report.corpus_report(copied / "little", runs)
+    (of_little,) = find_corpora(copied)
+    corpus = report.corpus_report(of_little)
     exact = evaluation["scores"]["models"]["gru"]["exact_match"]
     shown = next(group for group in corpus.scores if "Exact" in group.heading).of_models[0]
     assert (shown.value, shown.low, shown.high) == tuple(100 * exact[end] for end in ("value", "low", "high"))
@@ -140,7 +141,7 @@ def test_intervals_come_from_the_evaluation_and_an_old_one_is_said_to_be_old(fol
     assert corpus.note == ""
     results["nats_per_token"]["test"] += 0.01  # trained anew, perhaps while the old weights were scored
     (run / "results.json").write_text(json.dumps(results))
-    assert "is of other weights than some of the runs have now" in report.corpus_report(copied / "little", runs).note
+    assert "is of other weights than some of the runs have now" in report.corpus_report(of_little).note
 
 
 def test_rendering_again_needs_no_torch_and_computes_no_maps(folder, tmp_path):
@@ -172,9 +173,43 @@ def test_a_run_that_was_trained_anew_has_its_maps_computed_however_old_it_is(fol
 
 def test_maps_of_a_run_that_is_gone_are_computed_anew(folder, tmp_path):
     shutil.copytree(folder / "runs" / "little", tmp_path / "little")
-    runs = sorted(tmp_path.glob("little/*/seed1"))
-    assert report._is_up_to_date(tmp_path / "little" / "explorer.json", runs)
-    assert not report._is_up_to_date(tmp_path / "little" / "explorer.json", runs[1:])
+    (corpus,) = find_corpora(tmp_path)
+    assert report._is_up_to_date(corpus)
+    assert not report._is_up_to_date(corpus._replace(runs=corpus.runs[1:]))
+
+
+def test_a_report_on_part_of_a_corpus_is_on_that_part_only_and_leaves_the_data_of_all(folder, monkeypatch, tmp_path):
+    shutil.copytree(folder / "runs" / "little", tmp_path / "little")
+    whole = (tmp_path / "little" / "explorer.json").read_bytes()
+    evaluation = tmp_path / "little" / "evaluation" / "test" / "evaluation.json"
+    evaluation.parent.mkdir(parents=True)
+    shutil.copyfile(ROOT / "results" / "toy" / "evaluation" / "evaluation.json", evaluation)
+    asked = []
+
+    def compute(part):
+        asked.append(part)
+        monkeypatch.setattr("sys.argv", ["explorer", str(part)])
+        explorer.main()
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(report, "_compute_maps", compute)
+    for _ in range(2):
+        write_report(tmp_path / "little" / "transformer", tmp_path / "none", tmp_path / "index.html")
+    assert asked == [tmp_path / "little" / "transformer"]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Transformer" in page
+    assert "Transformer, untrained" in page
+    assert not re.findall(r"<th[^>]*>GRU.*?</th>|<td[^>]*>GRU.*?</td>|<text[^>]*>GRU.*?</text>", page)
+    (data,) = json.loads(re.search(r'id="explorer-data">(.*?)</script>', page, re.DOTALL)[1])
+    assert [model["name"] for model in data["models"]] == ["transformer"]
+    assert (tmp_path / "little" / "explorer.json").read_bytes() == whole
+    write_report(tmp_path / "little", tmp_path / "none", tmp_path / "index.html")
+    assert len(asked) == 1
+
+
+def test_an_evaluation_of_other_models_only_is_none_of_a_part():
+    content = json.loads((ROOT / "results" / "toy" / "evaluation" / "evaluation.json").read_text(encoding="utf-8"))
+    assert only_of(content, {"gru_mean"}) is None
 
 
 def test_without_runs_the_command_says_what_to_do(tmp_path):

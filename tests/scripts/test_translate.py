@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,6 +121,19 @@ def test_two_files_of_one_run_are_told_apart(runs):
 )
 def test_options_that_do_not_go_together_are_refused(runs, refuse, options, message):
     assert message in refuse(main, str(runs / "gru" / "seed1"), "--beam", "2", *options)
+
+
+def test_several_runs_show_their_next_best_at_a_prompt_but_not_as_columns(runs, refuse, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(
+        "scripts.translate.prompt", lambda translators, search: asked.append((len(translators), search))
+    )
+    monkeypatch.setattr("sys.argv", ["translate", str(runs), "--beam", "2", "--nbest", "2"])
+    main()
+    assert asked == [(2, Search(beam=2, num_best=2))]
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    assert "--nbest of several runs is written as --json only" in refuse(main, str(runs), "--beam", "2", "--nbest", "2")
 
 
 def test_a_closed_pipe_ends_quietly(runs):

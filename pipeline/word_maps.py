@@ -1,0 +1,80 @@
+"""What a model's words were made from: attention and saliency of one sentence pair, merged from pieces to words."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from pipeline.alignment import merge_to_words
+from pipeline.data.batching import batch_of_one
+from pipeline.data.tokenizer import EOS, Tokenizer
+from pipeline.models import Seq2Seq
+from pipeline.saliency import saliency
+
+SALIENCY = "saliency"
+_ONE_VECTOR = "one vector"  # stands in the place of the source's words, none of which has a space
+
+
+class WordMap(NamedTuple):
+    """A map of words: `weights` (heads, queries, keys), and what stands on its axes.
+
+    `kind` is that of an `AttentionMap`, or `SALIENCY`.
+    """
+
+    name: str
+    kind: str
+    weights: np.ndarray
+    queries: list[str]
+    keys: list[str]
+
+    @property
+    def is_one_vector(self) -> bool:
+        """Whether one vector is read in the place of the source's words: there is nothing to choose from."""
+        return self.keys == [_ONE_VECTOR]
+
+
+def word_maps(network: Seq2Seq, tokenizer: Tokenizer, src: str, tgt: str) -> list[WordMap]:
+    """All attention weights of a network in evaluation mode for one sentence pair, pieces merged to words.
+
+    Row t of a cross-attention map is the step that predicts word t of the target; the last row predicts its end.
+    """
+    src_ids, tgt_ids = tokenizer.encode([src, tgt])
+    return word_maps_of_ids(network, tokenizer, [*src_ids, EOS], tgt_ids)
+
+
+@torch.inference_mode()
+def word_maps_of_ids(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int], tgt_ids: list[int]) -> list[WordMap]:
+    """The same for ids, the source's with EOS, the target's without."""
+    device = next(network.parameters()).device
+    batch = batch_of_one(src_ids, tgt_ids)
+    src_words, src_word_of = tokenizer.words(src_ids)
+    tgt_words, tgt_word_of = tokenizer.words([*tgt_ids, EOS])
+    maps = []
+    for name, weights, kind in network.attention_maps(
+        batch.src.to(device), batch.src_mask.to(device), batch.tgt_in.to(device)
+    ):
+        queries, query_word_of = (tgt_words, tgt_word_of) if kind == "cross" else (src_words, src_word_of)
+        merged = np.stack(
+            [merge_to_words(head, src_word_of, query_word_of) for head in weights[0].float().cpu().numpy()]
+        )
+        keys = src_words if weights.size(-1) > 1 or len(src_words) == 1 else [_ONE_VECTOR]
+        maps.append(WordMap(name, kind, merged, queries, keys))
+    return maps
+
+
+def saliency_map_of_ids(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int], tgt_ids: list[int]) -> WordMap:
+    """The saliency of a target, ids as in `word_maps_of_ids`: the map that a model without attention has too."""
+    device = next(network.parameters()).device
+    batch = batch_of_one(src_ids, tgt_ids)
+    rows = saliency(network, *(ids[0].to(device) for ids in (batch.src, batch.tgt_in, batch.tgt_out)))
+    src_words, src_word_of = tokenizer.words(src_ids)
+    tgt_words, tgt_word_of = tokenizer.words([*tgt_ids, EOS])
+    weights = merge_to_words(rows.cpu().numpy(), src_word_of, tgt_word_of)
+    return WordMap(SALIENCY, SALIENCY, weights[None], tgt_words, src_words)
+
+
+def mean_cross_map(maps: list[WordMap]) -> WordMap:
+    """The mean over all layers and heads of the cross-attention: the map that every model has."""
+    cross = [m for m in maps if m.kind == "cross"]
+    weights = np.concatenate([m.weights for m in cross]).mean(0, keepdims=True)
+    return cross[0]._replace(name="cross-attention, mean", weights=weights)
