@@ -38,13 +38,24 @@ _LONGEST_OUTPUT = 512  # the cap of the search
 class AblatedGRU(GRUSeq2Seq):
     """The mechanism, written out again, with one part replaced."""
 
+    output_matrix = None  # no fast search, which drops sources on its way: what is shuffled depends on the row
+
     def __init__(self, ablation: str, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.ablation = ablation
 
     def decode(
-        self, tgt: Tensor, memory: Memory, state: tuple[Tensor, int] | None = None, *, need_alignment: bool = False
+        self,
+        tgt: Tensor,
+        memory: Memory,
+        state: tuple[Tensor, int] | None = None,
+        *,
+        need_alignment: bool = False,
+        need_logits: bool = True,
     ) -> DecoderOutput:
+        batch, rows = len(memory.states), len(tgt)
+        if rows > batch:  # in beam search: each target reads a copy of its source
+            memory = memory.select(torch.arange(rows) // (rows // batch))
         start, step = (memory.summary, 0) if state is None else state
         vectors = self.embedding(tgt)
         if self.ablation == "no Y":
@@ -56,8 +67,13 @@ class AblatedGRU(GRUSeq2Seq):
             context = torch.zeros_like(context)
         if self.ablation == "no H":
             hidden = torch.zeros_like(hidden)
-        logits = self.embedding.logits(torch.tanh(self.combine(torch.cat([context, hidden], dim=-1))))
+        output = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))
+        logits = self.embedding.logits(output) if need_logits else None
         return DecoderOutput(logits, weights if need_alignment else None, (last.squeeze(0), step + tgt.size(1)))
+
+    def reorder(self, state: tuple[Tensor, int], rows: Tensor, sources: Tensor | None = None) -> tuple[Tensor, int]:
+        hidden, step = state
+        return super().reorder(hidden, rows, sources), step
 
 
 def replaced(weights: Tensor, mask: Tensor, step: int, ablation: str) -> Tensor:

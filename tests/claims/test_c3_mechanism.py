@@ -6,6 +6,8 @@ import torch
 
 from pipeline.claims import c3_mechanism as page
 from pipeline.claims.mechanism_jobs import ABLATIONS, AblatedGRU, baselines, exactness, replaced, trained_run
+from pipeline.data.tokenizer import BOS, EOS, PAD
+from pipeline.decoding import Symbols, beam_search
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import GRUSeq2Seq
 from tests.claims.synthetic import findings_of, verdict_of
@@ -102,6 +104,9 @@ def test_what_is_left_out_is_what_it_says(ablation, unused):
 def test_with_nothing_replaced_it_is_the_model():
     ours, theirs = (made(SRC, MASK, TGT) for made in (network("none"), network()))
     assert torch.allclose(ours, theirs, atol=1e-12)
+    symbols = Symbols(BOS, EOS, PAD, torch.arange(11) < EOS)
+    ours, theirs = (beam_search(made, SRC, MASK, symbols, beam=3) for made in (network("none"), network()))
+    assert torch.equal(ours.ids, theirs.ids)
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)
