@@ -49,7 +49,7 @@ from pipeline.decoding import greedy
 from pipeline.metrics import sacrebleu_score, score_of_counts
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
 from pipeline.panels import BarPanel, Line, LinePanel, Panel
-from pipeline.statistics import DRAWS, Estimate, SumScore, estimate
+from pipeline.statistics import Estimate, SumScore, estimate
 
 CLAIM = Claim(
     "C0",
@@ -155,7 +155,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     )
 
     def gain(measure: str, ours: str, theirs: str) -> Estimate | None:
-        return difference_in(_of(scores[ours], measure), _of(scores[theirs], measure), DRAWS)
+        return difference_in(_of(scores[ours], measure), _of(scores[theirs], measure))
 
     findings = [
         verdict.above(
@@ -191,7 +191,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     ]
     numbers = {
         "scores": {
-            model: {measure: ends_of(estimate(_of(of_model, measure), DRAWS)) for measure in MEASURES}
+            model: {measure: ends_of(estimate(_of(of_model, measure))) for measure in MEASURES}
             for model, of_model in scores.items()
             if of_model
         },
@@ -233,7 +233,7 @@ def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"words": [], "value": [], "low": [], "high": []}
     for rows in parts:
         sums = [_of([sums_of(run)], "nats_per_token")[0] for run in runs]
-        of_part = estimate([SumScore(one.sums[rows], one.formula) for one in sums], DRAWS)
+        of_part = estimate([SumScore(one.sums[rows], one.formula) for one in sums])
         found["words"].append(float(np.mean(np.array(runs[0]["src_words"])[rows])))
         for end, value in ends_of(of_part).items():
             found[end].append(value)

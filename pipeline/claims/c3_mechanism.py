@@ -33,7 +33,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import statistics
 from pipeline.alignment import AlignmentCounts
 from pipeline.claims import verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
@@ -44,7 +43,7 @@ from pipeline.data.phrases import PHENOMENA
 from pipeline.evaluation.maps import Counts, error_rate_score
 from pipeline.metrics import score_of_counts
 from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, Panel
-from pipeline.statistics import DRAWS, Estimate, SumScore
+from pipeline.statistics import Estimate, SumScore, estimate
 
 CLAIM = Claim(
     "C3",
@@ -140,7 +139,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.below("alignment error rate of A", alignment, 0.10),
         verdict.below(
             "its error rate minus the diagonal's",
-            difference_in(*map(_rates, (links["one way"], links["diagonal"])), DRAWS),
+            difference_in(*map(_rates, (links["one way"], links["diagonal"]))),
             -0.15,
         ),
         verdict.above("alignment error rate before training", _error_rate(links["untrained"]), 0.70),
@@ -175,7 +174,7 @@ def _change(runs: Sequence[dict[str, Any]], ablation: str, measure: str, sign: i
     Paired over sentences; seeds are drawn apart, though both are the same models: a wider interval than need be.
     """
     pair = [[_scores(run, which, measure) for run in runs] for which in (ablation, "none")]
-    return difference_in(*pair[::sign], DRAWS)
+    return difference_in(*pair[::sign])
 
 
 def _rates(of_runs: Sequence[list[dict]], phenomenon: str | None = None) -> list[SumScore]:
@@ -186,7 +185,7 @@ def _rates(of_runs: Sequence[list[dict]], phenomenon: str | None = None) -> list
 
 
 def _error_rate(of_runs: Sequence[list[dict]]) -> Estimate | None:
-    return statistics.estimate(_rates(of_runs), DRAWS) if of_runs else None
+    return estimate(_rates(of_runs)) if of_runs else None
 
 
 def _by_phenomenon(of_runs: Sequence[list[dict]]) -> dict[str, float]:

@@ -17,11 +17,6 @@ REFERENCES = [f"der Hund {index} schläft im Garten ." for index in range(SENTEN
 MASK = torch.arange(7) < torch.tensor([[7], [4], [1]])
 
 
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch):
-    monkeypatch.setattr(page, "DRAWS", 30)
-
-
 def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, missing=()):
     """Runs that translate all right, and nothing where a part is replaced that is not `harmless`; one link in
     `error(seed)` of them is wrong."""
