@@ -39,7 +39,7 @@ from pipeline.claims import natural_text, verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters
-from pipeline.claims.training import Training, batch_of, forced_nats, symbols, train
+from pipeline.claims.training import Training, batch_of, forced_nats, train
 from pipeline.claims.variants import UniformGRU
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.batching import EncodedPair
@@ -49,6 +49,7 @@ from pipeline.decoding import greedy
 from pipeline.metrics import sacrebleu_score, score_of_counts
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
 from pipeline.panels import BarPanel, Line, LinePanel, Panel
+from pipeline.scoring import symbols_of
 from pipeline.statistics import Estimate, SumScore, estimate
 
 CLAIM = Claim(
@@ -118,7 +119,7 @@ def translation_run(model: str, d_model: int, steps: int, longest: int, sentence
 
     history = train(network, draw, Training(steps), seed)
     batch = batch_of([words.encode(pair) for pair in tests])
-    found = greedy(network, batch.src, batch.src_mask, symbols(words.size))
+    found = greedy(network, batch.src, batch.src_mask, symbols_of(words.size, words.size, batch.src.device))
     references, translations = [pair.tgt for pair in tests], [words.decode(ids) for ids in found.ids[:, 0].tolist()]
     return {
         "nats": forced_nats(network, batch).sum(1).tolist(),

@@ -20,7 +20,7 @@ from pipeline.alignment import (
     read_at,
     strongest_links,
 )
-from pipeline.claims.training import Training, batch_of, forced_nats, symbols, train
+from pipeline.claims.training import Training, batch_of, forced_nats, train
 from pipeline.data.batching import Batch
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
@@ -28,6 +28,7 @@ from pipeline.data.tokenizer import PAD
 from pipeline.decoding import greedy
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import DecoderOutput, GRUSeq2Seq, Memory
+from pipeline.scoring import symbols_of
 
 # The values of `ablation`: what is replaced in a trained model.
 ABLATIONS = ("none", "uniform", "shuffled", "argmax", "diagonal", "no C", "no H", "no Y")
@@ -177,10 +178,11 @@ def trained_run(
     weights["predicting"] = weights["input"] = _weights(network, batch)
 
     measured = {}
+    symbols = symbols_of(task.vocabulary.size, task.vocabulary.size, batch.src.device)
     for ablation in ABLATIONS:
         ablated = AblatedGRU(ablation, task.vocabulary.size, "all", **settings).eval()
         ablated.load_state_dict(network.state_dict())
-        found = greedy(ablated, batch.src, batch.src_mask, symbols(task.vocabulary.size))
+        found = greedy(ablated, batch.src, batch.src_mask, symbols)
         translations = [task.vocabulary.decode(ids) for ids in found.ids[:, 0].tolist()]
         measured[ablation] = {
             "nats": forced_nats(ablated, batch).sum(1).tolist(),

@@ -168,7 +168,7 @@ def text_run(
 def _measure(network: Seq2Seq, pairs: list[SentencePair], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     """Nats, tokens and BLEU's counts of each pair, (pairs,) or (pairs, counts)."""
     batch = batch_of(encode_pairs(pairs, tokenizer))
-    symbols = symbols_of(tokenizer, network.vocab_size, batch.src.device)
+    symbols = symbols_of(tokenizer.size, network.vocab_size, batch.src.device)
     found = greedy(network, batch.src, batch.src_mask, symbols)
     translations = tokenizer.decode(found.ids[:, 0].tolist())
     return {

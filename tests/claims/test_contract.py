@@ -19,10 +19,10 @@ from pipeline.claims import (
 )
 from pipeline.claims.training import batch_of
 from pipeline.data.probes import cue
-from pipeline.data.tokenizer import BOS, EOS, PAD
-from pipeline.decoding import SearchLimits, Symbols
+from pipeline.decoding import SearchLimits
 from pipeline.fast import search as fast
 from pipeline.models import Seq2Seq
+from pipeline.scoring import symbols_of
 
 V = cue.VOCAB_SIZE
 GRU, TRANSFORMER = {"d_embed": 6, "d_model": 8, "dropout": 0.0}, {"d_model": 8, "d_ff": 10, "num_heads": 2}
@@ -87,7 +87,7 @@ def test_logits_are_left_out_where_they_are_not_needed_and_are_the_product_that_
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_search_finds_the_same_on_both_paths(network, batch, beam):
-    symbols = Symbols(BOS, EOS, PAD, torch.arange(V) < EOS)
+    symbols = symbols_of(V, V, batch.src.device)
     limits = SearchLimits(factor=0, extra=4)
     readable, quick = (
         path.beam_search(network, batch.src, batch.src_mask, symbols, limits, beam=beam) for path in (decoding, fast)
