@@ -121,7 +121,7 @@ def _jacobian(states: str, d_model: int, layers: int, heads: int, seed: int) -> 
     def of_decoder(target: Tensor) -> Tensor:
         memory = network.encode_vectors(vectors, mask)
         for layer in network.decoder:
-            target, *_ = layer(target, memory, None)
+            target = layer(target, memory, None).states
         return network.decoder_norm(target)
 
     def of_translation(vectors: Tensor) -> Tensor:

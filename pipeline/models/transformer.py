@@ -71,6 +71,20 @@ class LayerState(NamedTuple):
     memory: KeyValue
 
 
+class LayerOutput(NamedTuple):
+    """What a decoder layer gives.
+
+    Attributes:
+        states: (batch, tgt_len, d_model).
+        weights: (batch, num_heads, tgt_len, memory_len), of the cross-attention. None unless asked for.
+        kept: What the next call needs as its `past`.
+    """
+
+    states: Tensor
+    weights: Tensor | None
+    kept: LayerState
+
+
 class DecoderLayer(nn.Module):
     """Causal self-attention, cross-attention to the memory, feed-forward."""
 
@@ -86,11 +100,9 @@ class DecoderLayer(nn.Module):
 
     def forward(
         self, states: Tensor, memory: Memory, past: LayerState | None, *, need_weights: bool = False
-    ) -> tuple[Tensor, Tensor | None, LayerState]:
-        """States (batch, tgt_len, d_model) → states, cross-attention weights, and what to keep for the next call.
-
-        With a `past`, `states` is the one next position, which may read everything before it.
-        """
+    ) -> LayerOutput:
+        """Reads `states` (batch, tgt_len, d_model); with a `past`, the one next position, which may read everything
+        before it."""
         normed = self.self_attention_norm(states)
         target = self.self_attention.keys_values(normed)
         if past is not None:
@@ -107,7 +119,7 @@ class DecoderLayer(nn.Module):
         if weights is not None:
             # (batch, num_heads, beam · tgt_len, memory_len) → (rows, num_heads, tgt_len, memory_len)
             weights = weights.unflatten(2, (rows // batch, -1)).transpose(1, 2).flatten(0, 1)
-        return states, weights, LayerState(target, read)
+        return LayerOutput(states, weights, LayerState(target, read))
 
 
 class TransformerSeq2Seq(Seq2Seq):
