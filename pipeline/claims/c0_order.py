@@ -230,12 +230,12 @@ def _of(runs: list[dict[str, SumScore]], measure: str) -> list[SumScore]:
 
 def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
     """Nats per token of the test sentences in `PARTS` parts of equal number, from the shortest to the longest."""
-    parts = np.array_split(np.argsort(runs[0]["src_words"], kind="stable"), PARTS)
+    words = np.array(runs[0]["src_words"])
+    scores = _of([sums_of(run) for run in runs], "nats_per_token")
     found: dict[str, list[float]] = {"words": [], "value": [], "low": [], "high": []}
-    for rows in parts:
-        sums = [_of([sums_of(run)], "nats_per_token")[0] for run in runs]
-        of_part = estimate([SumScore(one.sums[rows], one.formula) for one in sums])
-        found["words"].append(float(np.mean(np.array(runs[0]["src_words"])[rows])))
+    for rows in np.array_split(np.argsort(words, kind="stable"), PARTS):
+        of_part = estimate([SumScore(score.sums[rows], score.formula) for score in scores])
+        found["words"].append(float(np.mean(words[rows])))
         for end, value in ends_of(of_part).items():
             found[end].append(value)
     return found
