@@ -11,7 +11,7 @@ from pipeline.translator import SALIENCY, Translation, Translator, WordMap, mean
 def sentence_map(translator: Translator, translation: Translation, *, of_saliency: bool) -> WordMap:
     """What a translation's words were made from: the mean over all layers and heads, or the saliency."""
     if of_saliency:
-        return translator.saliency_map(translation)
+        return translator.saliency_map(translation.src_ids, translation.ids)
     return mean_cross_map(translator.word_maps_of(translation))
 
 

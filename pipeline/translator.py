@@ -212,12 +212,12 @@ class Translator:
         tgt_ids = [i for i in translation.ids if i != EOS]
         return _word_maps(self.network, self.tokenizer, translation.src_ids, tgt_ids)
 
-    def saliency_map(self, translation: Translation) -> WordMap:
-        """The saliency of a translation, pieces merged to words: the map that a model without attention has too."""
-        tgt_ids = [i for i in translation.ids if i != EOS]
-        batch = _batch_of(translation.src_ids, tgt_ids)
+    def saliency_map(self, src_ids: list[int], tgt_ids: list[int]) -> WordMap:
+        """The saliency of a translation's ids, pieces merged to words: a map that a model without attention has too."""
+        tgt_ids = [i for i in tgt_ids if i != EOS]
+        batch = _batch_of(src_ids, tgt_ids)
         rows = saliency(self.network, *(ids[0].to(self.device) for ids in (batch.src, batch.tgt_in, batch.tgt_out)))
-        src_words, src_word_of = self.tokenizer.words(translation.src_ids)
+        src_words, src_word_of = self.tokenizer.words(src_ids)
         tgt_words, tgt_word_of = self.tokenizer.words([*tgt_ids, EOS])
         weights = merge_to_words(rows.cpu().numpy(), src_word_of, tgt_word_of)
         return WordMap(SALIENCY, SALIENCY, weights[None], tgt_words, src_words)
