@@ -24,7 +24,7 @@ from pipeline.claims.training import Training, batch_of, forced_nats, train
 from pipeline.data.batching import Batch
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
-from pipeline.data.tokenizer import PAD
+from pipeline.data.tokenizer import FIRST_PIECE, PAD
 from pipeline.decoding import greedy
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import DecoderOutput, GRUSeq2Seq, Memory
@@ -104,7 +104,7 @@ def exactness() -> dict[str, float]:
     """Largest deviations of the model from the formulas, on fixed tensors in float64: sources of 7, 4 and 1 words."""
     torch.manual_seed(0)
     network = GRUSeq2Seq(11, "all", d_embed=5, d_model=8, dropout=0.0).double().eval()
-    src, tgt = torch.randint(4, 11, (3, 7)), torch.randint(4, 11, (3, 5))
+    src, tgt = torch.randint(FIRST_PIECE, 11, (3, 7)), torch.randint(FIRST_PIECE, 11, (3, 5))
     src_mask = torch.arange(7) < torch.tensor([[7], [4], [1]])
     src = src.where(src_mask, PAD)
     with torch.no_grad():

@@ -23,6 +23,7 @@ from pipeline.claims.training import Training, batch_of, train, translate_exactl
 from pipeline.claims.variants import UnorderedTransformer
 from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import copying
+from pipeline.data.tokenizer import FIRST_PIECE
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
 
 SYMBOLS = 20
@@ -67,7 +68,7 @@ def exact_run() -> dict[str, Any]:
         found["encoder"][model], found["training"][model] = [], []
         for length in LENGTHS:
             _, memory = encode_random(network, length, batch_size=1)
-            logits = network.decode(torch.full((1, length), 4), memory).logits
+            logits = network.decode(torch.full((1, length), FIRST_PIECE), memory).logits
             found["encoder"][model].append(longest_chain(memory.states))
             found["training"][model].append(longest_chain(logits.logsumexp(-1).sum()))
     found["gap"] = fused_gap(network_of("fused", 16), network_of("stepwise", 16), length=64)
