@@ -48,7 +48,7 @@ from pipeline.data.tokenizer import PAD
 from pipeline.decoding import greedy
 from pipeline.metrics import sacrebleu_score, score_of_counts
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
-from pipeline.panels import BarPanel, Line, LinePanel, Panel
+from pipeline.panels import BarPanel, LinePanel, Panel
 from pipeline.scoring import symbols_of
 from pipeline.statistics import Estimate, SumScore, estimate
 
@@ -243,18 +243,18 @@ def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """BLEU and exact match as bars, nats by length and in training as lines."""
-    present = [model for model in MODELS if model in numbers["scores"]]
+    entries = {model: natural_text.MODELS[model] for model in MODELS if model in numbers["scores"]}
     about = f"{numbers['sentences']} sentences, {numbers['seeds']} seeds"
     panels: list[Panel] = [
         BarPanel(
             f"{title} ({about})",
             label,
-            [natural_text.MODELS[model][0] for model in present],
+            [entry.label for entry in entries.values()],
             *(
-                [MEASURES[measure] * numbers["scores"][model][measure][end] for model in present]
+                [MEASURES[measure] * numbers["scores"][model][measure][end] for model in entries]
                 for end in ("value", "low", "high")
             ),
-            models=[natural_text.MODELS[model][1] for model in present],
+            models=[entry.model for entry in entries.values()],
         )
         for measure, title, label in (
             ("bleu", "Greedy translation", "BLEU"),
@@ -262,30 +262,24 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             ("nats_per_token", "Teacher-forced", "nats per token (lower is better)"),
         )
     ]
-    of_length = [numbers["by_length"][model] for model in present]
     panels.append(
         LinePanel(
             "By length (each point a fifth of the sentences)",
             "source length (words)",
             "nats per token, teacher-forced",
-            [
-                Line(natural_text.MODELS[model][0], *part.values(), model=natural_text.MODELS[model][1])
-                for model, part in zip(present, of_length, strict=True)
-            ],
+            [entry.line(*numbers["by_length"][model].values()) for model, entry in entries.items()],
         )
     )
-    curves = {model: np.array(numbers["history"][model]) for model in present}  # (seeds, tenths)
+    curves = {model: np.array(numbers["history"][model]) for model in entries}  # (seeds, tenths)
     panels.append(
         LinePanel(
             "In training, sentences not seen before (band: seeds)",
             "step",
             "nats per token",
             [
-                Line(
-                    natural_text.MODELS[model][0],
+                entries[model].line(
                     [numbers["steps"] * (tenth + 0.5) / curve.shape[1] for tenth in range(curve.shape[1])],
                     *(end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0))),
-                    model=natural_text.MODELS[model][1],
                 )
                 for model, curve in curves.items()
             ],

@@ -52,7 +52,7 @@ from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.long_term_jobs import BEFORE, PROBED, distance_run
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.probes import agreement
-from pipeline.panels import Line, LinePanel, MatrixPanel, Panel
+from pipeline.panels import LegendEntry, Line, LinePanel, MatrixPanel, Panel
 from pipeline.statistics import Estimate
 
 CLAIM = Claim(
@@ -61,11 +61,11 @@ CLAIM = Claim(
     "In a recurrent network, with attention too, early information inevitably fades; self-attention keeps all of it.",
 )
 
-MODELS = {  # label, the model whose colour it has
-    "last": ("GRU, no attention", "gru"),
-    "gru": ("GRU → + attention", "gru_attention"),
-    "bigru": ("GRU ⇄ + attention", "gru_attention_both"),
-    "transformer": ("Transformer", "transformer"),
+MODELS = {
+    "last": LegendEntry("GRU, no attention", "gru"),
+    "gru": LegendEntry("GRU → + attention", "gru_attention"),
+    "bigru": LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
+    "transformer": LegendEntry("Transformer", "transformer"),
 }
 TASKS = {"agreement": "Agreement", "recall": "Recall by key"}
 
@@ -215,7 +215,7 @@ def _probe_rows(cells: list[tuple[str, list[dict[str, Any]]]], p: dict[str, Any]
     for model, runs in cells:
         probes = [run["probes"] for run in runs]
         for layer in range(len(probes[0][str(p["longest"])]["number"])):
-            rows[f"{MODELS[model][0]}: {f'layer {layer}' if layer else 'token'}"] = {
+            rows[f"{MODELS[model].label}: {f'layer {layer}' if layer else 'token'}"] = {
                 what: [100 * float(np.mean([probe[str(d)][what][layer] for probe in probes])) for d in p["distances"]]
                 for what in PROBED
             }
@@ -227,8 +227,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     distances, longest = numbers["distances"], numbers["longest"]
 
     def line(model: str, x: Sequence[float], *y: Sequence[float]) -> Line:
-        label, colour = MODELS.get(model, (f"Transformer, {model}", None))
-        return Line(label, x, *y, model=colour, dashed=colour is None)
+        return MODELS.get(model, LegendEntry(f"Transformer, {model}", None, dashed=True)).line(x, *y)
 
     panels: list[Panel] = [
         LinePanel(

@@ -29,18 +29,19 @@ from pipeline.decoding import greedy
 from pipeline.errors import UserError
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import Seq2Seq
+from pipeline.panels import LegendEntry
 from pipeline.scoring import symbols_of
 
 LONGEST_TRAINED = 3  # sentences joined
 JOINED = (1, 2, 3, 4, 5, 6)
-MODELS = {  # label, the model whose colour it has, dashed
-    "last": ("GRU, no attention (last state)", "gru", False),
-    "mean": ("GRU, no attention (mean of states)", "gru_mean", False),
-    "uniform": ("GRU, equal weights", None, False),
-    "all": ("GRU → + attention", "gru_attention", False),
-    "bigru": ("GRU ⇄ + attention", "gru_attention_both", False),
-    "causal": ("Transformer, causal encoder", "transformer", True),
-    "transformer": ("Transformer", "transformer", False),
+MODELS = {
+    "last": LegendEntry("GRU, no attention (last state)", "gru"),
+    "mean": LegendEntry("GRU, no attention (mean of states)", "gru_mean"),
+    "uniform": LegendEntry("GRU, equal weights", None),
+    "all": LegendEntry("GRU → + attention", "gru_attention"),
+    "bigru": LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
+    "causal": LegendEntry("Transformer, causal encoder", "transformer", dashed=True),
+    "transformer": LegendEntry("Transformer", "transformer"),
 }
 MODELS_OF = {
     "C0": ("last", "mean", "uniform", "all", "bigru", "transformer"),

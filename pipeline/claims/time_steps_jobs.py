@@ -25,20 +25,21 @@ from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import copying
 from pipeline.data.tokenizer import FIRST_PIECE
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
+from pipeline.panels import LegendEntry
 
 SYMBOLS = 20
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 WRITTEN = (8, 16, 32, 64, 128)
 LONGEST_TRAINED = 8  # of copying and reversing
-ENCODERS = {  # label, the model whose colour it has, dashed
-    "fused": ("GRU, the library's", "gru", True),
-    "stepwise": ("GRU, cell by cell", "gru", False),
-    "transformer": ("self-attention", "transformer", False),
+ENCODERS = {
+    "fused": LegendEntry("GRU, the library's", "gru", dashed=True),
+    "stepwise": LegendEntry("GRU, cell by cell", "gru"),
+    "transformer": LegendEntry("self-attention", "transformer"),
 }
-WRITERS = {  # likewise
-    "gru": ("GRU with attention", "gru_attention", False),
-    "transformer": ("Transformer", "transformer", False),
-    "forgetting": ("Transformer, nothing kept", "transformer", True),
+WRITERS = {
+    "gru": LegendEntry("GRU with attention", "gru_attention"),
+    "transformer": LegendEntry("Transformer", "transformer"),
+    "forgetting": LegendEntry("Transformer, nothing kept", "transformer", dashed=True),
 }
 
 
