@@ -190,20 +190,25 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             "exact match, Transformer minus GRU with attention", gain("exact_match", "transformer", "all"), 0.0
         ),
     ]
-    numbers = {
+    return findings, _numbers(runs, scores, PROFILES[profile])
+
+
+def _numbers(
+    runs: dict[str, list[dict[str, Any]]], scores: dict[str, list[dict[str, SumScore]]], p: dict[str, Any]
+) -> dict[str, Any]:
+    """By model; those whose runs are missing are left out."""
+    there = {model: of_model for model, of_model in runs.items() if of_model}
+    return {
         "scores": {
-            model: {measure: ends_of(estimate(_of(of_model, measure))) for measure in MEASURES}
-            for model, of_model in scores.items()
-            if of_model
+            model: {measure: ends_of(estimate(_of(scores[model], measure))) for measure in MEASURES} for model in there
         },
-        "by_length": {model: _by_length(of_model) for model, of_model in runs.items() if of_model},
-        "history": {model: [run["history"] for run in of_model] for model, of_model in runs.items() if of_model},
-        "parameters": {model: of_model[0]["parameters"] for model, of_model in runs.items() if of_model},
-        "steps": PROFILES[profile]["steps"],
-        "sentences": PROFILES[profile]["sentences"],
-        "seeds": len(PROFILES[profile]["seeds"]),
+        "by_length": {model: _by_length(of_model) for model, of_model in there.items()},
+        "history": {model: [run["history"] for run in of_model] for model, of_model in there.items()},
+        "parameters": {model: of_model[0]["parameters"] for model, of_model in there.items()},
+        "steps": p["steps"],
+        "sentences": p["sentences"],
+        "seeds": len(p["seeds"]),
     }
-    return findings, numbers
 
 
 def sums_of(run: dict[str, Any]) -> dict[str, SumScore]:

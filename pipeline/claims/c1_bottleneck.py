@@ -141,7 +141,6 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     is_whole = all(runs["last", d_model, "copy"] for d_model in sizes)
     points = [(np.log2(d_model), n50(run)) for d_model in sizes for run in runs["last", d_model, "copy"]]
     both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
-    by_position = _by_position(*both_orders)
     # One array per seed, (pairs, positions): what each pair got right, the mean of both orders.
     of_pairs = [np.mean([run["by_position"] for run in of_seed], axis=0) for of_seed in zip(*both_orders, strict=False)]
     findings = [
@@ -173,22 +172,28 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             0.5,
         ),
     ]
-    numbers = {
+    return findings, _numbers(runs, PROFILES[profile])
+
+
+def _numbers(runs: dict[tuple[str, int, str], list[dict[str, Any]]], p: dict[str, Any]) -> dict[str, Any]:
+    """Curves over length, reach by size, and accuracy by source position; without what is missing."""
+    size = p["size"]
+    both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
+    return {
         "size": size,
         "exact": {memory: _curve(runs[memory, size, "copy"]) for memory in LABELS if runs[memory, size, "copy"]},
         "n50": {
-            memory: {str(d_model): [n50(run) for run in runs[memory, d_model, "copy"]] for d_model in sizes}
+            memory: {str(d_model): [n50(run) for run in runs[memory, d_model, "copy"]] for d_model in p["sizes"]}
             for memory in ("last", "all")
         },
-        "by_position": by_position,
-        "by_position_copy": _by_position(runs["last", size, "copy"]),
-        "by_position_reverse": _by_position(runs["last", size, "reverse"]),
+        "by_position": _by_position(*both_orders),
+        "by_position_copy": _by_position(both_orders[0]),
+        "by_position_reverse": _by_position(both_orders[1]),
         "nats_per_token": {
             f"{memory}, {d_model}, {order}": [run["nats_per_token"] for run in of_cell]
             for (memory, d_model, order), of_cell in runs.items()
         },
     }
-    return findings, numbers
 
 
 def n50(run: dict[str, Any]) -> float:

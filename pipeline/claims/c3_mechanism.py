@@ -117,12 +117,9 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     base = results.of(_baselines(profile))
     largest = lambda *names: max((exactly[name] for name in names), default=None) if exactly else None  # noqa: E731
     bleu = {ablation: _change(runs, ablation, "bleu", sign=-1) for ablation in REPLACED}
-    nats = {ablation: _change(runs, ablation, "nats_per_token") for ablation in REPLACED}
     of_runs = {"one way": runs, "one way, next step": runs, "untrained": runs, "both ways": both_ways}
     of_runs |= {name: [base] if base else [] for name in ("diagonal", "one link per word")}
-    keys = {"one way": "predicting", "one way, next step": "input", "both ways": "predicting"}
-    links = {name: [run["links"][keys.get(name, name)] for run in found] for name, found in of_runs.items()}
-    alignment = _error_rate(links["one way"])
+    links = _of_maps(of_runs, "links")
     findings = [
         verdict.exact(
             "A, C, Y: largest deviation from a computation by hand", largest("A", "C", "Y"), 1e-6, is_primary=True
@@ -136,7 +133,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.exact("Y fed back word by word: deviation from the whole target at once", largest("one by one"), 1e-6),
         verdict.exact("HS in another order: deviation of Y", largest("order of HS"), 1e-6),
         verdict.above("BLEU lost without the fed-back Y", bleu["no Y"], 1.0),
-        verdict.below("alignment error rate of A", alignment, 0.10),
+        verdict.below("alignment error rate of A", _error_rate(links["one way"]), 0.10),
         verdict.below(
             "its error rate minus the diagonal's",
             difference_in(*map(_rates, (links["one way"], links["diagonal"]))),
@@ -144,21 +141,34 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         ),
         verdict.above("alignment error rate before training", _error_rate(links["untrained"]), 0.70),
     ]
-    numbers = {
+    return findings, _numbers(exactly, bleu, of_runs)
+
+
+def _numbers(
+    exactly: dict[str, float], bleu: dict[str, Estimate | None], of_runs: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    runs = of_runs["one way"]
+    nats = {ablation: _change(runs, ablation, "nats_per_token") for ablation in REPLACED}
+    return {
         "exact": exactly,
         "bleu": _bleu(runs),
         "bleu_lost": {name: found and ends_of(found) for name, found in bleu.items()},
         "nats_added": {name: found and ends_of(found) for name, found in nats.items()},
-        "sentences": alignment.num_sentences if alignment else 0,
-        "error_rates": {name: _by_phenomenon(of_map) for name, of_map in links.items()},
+        "sentences": len(runs[0]["tokens"]) if runs else 0,
+        "error_rates": {name: _by_phenomenon(of_map) for name, of_map in _of_maps(of_runs, "links").items()},
         "offsets": {
-            name: np.mean([run["offsets"][keys.get(name, name)] for run in found], axis=0).tolist()
-            for name, found in of_runs.items()
-            if found and name != "one link per word"
+            name: np.mean(of_map, axis=0).tolist()
+            for name, of_map in _of_maps(of_runs, "offsets").items()
+            if of_map and name != "one link per word"
         },
         "example": runs[0]["example"] if runs else None,
     }
-    return findings, numbers
+
+
+def _of_maps(of_runs: dict[str, list[dict[str, Any]]], what: str) -> dict[str, list[Any]]:
+    """`links` or `offsets` of every kind of map that the figure names, of each run."""
+    keys = {"one way": "predicting", "one way, next step": "input", "both ways": "predicting"}
+    return {name: [run[what][keys.get(name, name)] for run in runs] for name, runs in of_runs.items()}
 
 
 def _scores(run: dict[str, Any], ablation: str, measure: str) -> SumScore:

@@ -218,8 +218,14 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             0.02,
         ),
     ]
-    numbers = {
-        "supports": {name: found for name, found in supports.items() if found},
+    return findings, {"supports": {name: found for name, found in supports.items() if found}, **_numbers(runs, later)}
+
+
+def _numbers(
+    runs: dict[tuple[str, str], list[dict[str, Any]]], later: dict[tuple[str, str], list[list[int]]]
+) -> dict[str, Any]:
+    """Of what is trained, by reader; without what is missing."""
+    return {
         "curves": {
             reads: {encoder: _curve(runs[encoder, reads]) for encoder, r in READERS if r == reads and runs[encoder, r]}
             for reads in ("last", "all", "own")
@@ -227,7 +233,6 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         "later": {f"{e}, {reads}": mean_over(later[e, reads])._asdict() for e, reads in READERS if later[e, reads]},
         "last_nats": {f"{e}, {r}": [run["last_nats"] for run in runs[e, r]] for e, r in READERS},
     }
-    return findings, numbers
 
 
 def _pooled(run: dict[str, Any], offsets: tuple[int, ...]) -> list[int]:
