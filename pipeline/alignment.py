@@ -108,6 +108,7 @@ class AlignmentCounts(NamedTuple):
     proposed_possible: float = 0
 
     def plus(self, other: "AlignmentCounts") -> "AlignmentCounts":
+        """Those of both together."""
         return AlignmentCounts(*(a + b for a, b in zip(self, other, strict=True)))
 
     @property

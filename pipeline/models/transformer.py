@@ -133,6 +133,9 @@ class TransformerSeq2Seq(Seq2Seq):
         num_heads: Heads of every attention; d_k = d_model / num_heads.
         num_layers: Layers of the encoder, and of the decoder.
         dropout: On token vectors, inside the feed-forward part, and on what each part adds to the residual stream.
+
+    Raises:
+        ValueError: `memory` does not exist, or a size is out of its range.
     """
 
     def __init__(

@@ -55,6 +55,9 @@ def draw(rng: np.random.Generator, distance: int, attractors: int | None = None,
         attractors: How many nouns stand between them, all of the other number; None draws how many, up to
             `MOST_BETWEEN` and what has room, and the number of each.
         before: How many words stand before the subject, at most two of them nouns; None draws it, up to `MOST_BEFORE`.
+
+    Raises:
+        ValueError: So many attractors have no room.
     """
     if attractors is not None and attractors > distance - 1:
         raise ValueError(f"{attractors} attractors need a distance of {attractors + 1} or more, not {distance}")

@@ -40,7 +40,11 @@ class Homonym(NamedTuple):
 
 
 def draw(rng: np.random.Generator, offset: int) -> Homonym:
-    """One sentence whose cue stands `offset` words to the right of the homonym, −`FURTHEST` to `FURTHEST`, not 0."""
+    """One sentence whose cue stands `offset` words to the right of the homonym, −`FURTHEST` to `FURTHEST`, not 0.
+
+    Raises:
+        ValueError: `offset` is 0, or beyond these.
+    """
     if not 1 <= abs(offset) <= FURTHEST:
         raise ValueError(f"offset is {offset}; it must be 1 to {FURTHEST}, to the left −1 to −{FURTHEST}")
     homonym, sense = int(rng.integers(HOMONYMS)), int(rng.integers(2))

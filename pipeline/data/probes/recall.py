@@ -44,6 +44,9 @@ def draw(rng: np.random.Generator, distance: int, before: int | None = None) -> 
 
     Args:
         before: How many words stand before the answer; None draws it, up to `MOST_BEFORE`.
+
+    Raises:
+        ValueError: `distance` is below 1, or `before` leaves the other keys no room.
     """
     if distance < 1:
         raise ValueError(f"distance is {distance}; it must be 1 or more")

@@ -71,6 +71,9 @@ def sentences(num_train: int, num_test: int, longest: int) -> Sentences:
 
     Args:
         longest: At most this many source words.
+
+    Raises:
+        ValueError: The training sentences hold too few words for the test.
     """
     grammar = ToyGrammar(seed=1)  # the corpus `toy` has 0
     groups = max(1, longest // 15)
