@@ -16,7 +16,7 @@ from pipeline.data.batching import Batch, EncodedPair, make_batch
 from pipeline.data.tokenizer import PAD
 from pipeline.decoding import SearchLimits, greedy
 from pipeline.models import Seq2Seq
-from pipeline.optimizer import make_optimizer, rate
+from pipeline.optimizer import lr_factor, make_optimizer
 from pipeline.scoring import symbols_of, token_nats
 
 Draw = Callable[[np.random.Generator], EncodedPair]
@@ -46,7 +46,7 @@ LARGEST_NORM = 1.0  # of a step's gradient, which is clipped to it
 
 
 class Training(NamedTuple):
-    """How long and how fast; the rate rises over `WARMUP` steps, then falls to 0 (`optimizer.rate`)."""
+    """How long and how fast; the rate rises over `WARMUP` steps, then falls to 0 (`optimizer.lr_factor`)."""
 
     steps: int
     batch_size: int = 64
@@ -70,7 +70,7 @@ def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training
     """The same on batches that are drawn whole; `training.batch_size` says nothing then."""
     network.to(_device.get())
     optimizer = make_optimizer(network.parameters(), training.lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, WARMUP, training.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, WARMUP, training.steps))
     network.train()
     history = []
     for step in range(training.steps):
