@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+from scipy import special
 
 from pipeline.data.corpus import Link
 from pipeline.errors import UserError
@@ -107,6 +108,7 @@ class AlignmentCounts(NamedTuple):
     proposed_possible: float = 0
 
     def plus(self, other: "AlignmentCounts") -> "AlignmentCounts":
+        """Those of both together."""
         return AlignmentCounts(*(a + b for a, b in zip(self, other, strict=True)))
 
     @property
@@ -184,9 +186,8 @@ class Sharpness(NamedTuple):
 
 def sharpness(weights: np.ndarray) -> Sharpness:
     """Of word weights (tgt_words, src_words + 1) whose last column is EOS and whose rows sum to 1."""
-    logs = np.log(np.where(weights > 0, weights, 1.0))
     return Sharpness(
-        entropy=float(-(weights * logs).sum(-1).mean()),
+        entropy=float(special.entr(weights).sum(-1).mean()),
         on_end=float(weights[:, -1].mean()),
         coverage=float(np.minimum(1.0, weights[:, :-1].sum(0)).mean()),
     )

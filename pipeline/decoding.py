@@ -238,6 +238,8 @@ def ranked(beams: Beams, rules: BeamRules) -> Hypotheses:
 
 
 class Top(NamedTuple):
+    """The largest of each row, falling, and where they stand: each (…, count)."""
+
     value: Tensor
     index: Tensor
 

@@ -101,7 +101,7 @@ def _sentence(pair: dict[str, Any]) -> dict[str, Any]:
 def _shown(translator: Translator, row: dict[str, Any]) -> dict[str, Any]:
     """The maps of one sentence under its reference, and what the model translates itself."""
     maps = translator.word_maps(row["src"], row["tgt"])
-    salient = translator.saliency_map(translator.forced(row["src"], row["tgt"]))
+    salient = translator.saliency_map(row["src"], row["tgt"])
     return {
         "translation": printable(row["hypothesis"]),
         "src": [printable(word) for word in salient.keys],

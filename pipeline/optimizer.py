@@ -17,8 +17,8 @@ def make_optimizer(
     return torch.optim.AdamW(parameters, lr=lr, betas=BETAS, weight_decay=weight_decay, fused=fused)
 
 
-def rate(step: int, warmup_steps: int, total: float) -> float:
-    """The share of the peak rate at a step: up linearly over `warmup_steps`, then down linearly to 0 at `total` steps.
+def lr_factor(step: int, warmup_steps: int, total: float) -> float:
+    """What the peak rate is multiplied by at a step: up linearly to 1 over `warmup_steps`, then down to 0 at `total`.
 
     Where training has no end (`total` is infinite) it stays at 1; where it is short, it rises over half of it at most.
     """

@@ -39,6 +39,24 @@ class Line(NamedTuple):
     dashed: bool = False
 
 
+class LegendEntry(NamedTuple):
+    """What one of those that a figure compares is called and drawn as; `model` and `dashed` are those of its `Line`."""
+
+    label: str
+    model: str | None
+    dashed: bool = False
+
+    def line(
+        self,
+        x: Sequence[float],
+        y: Sequence[float],
+        low: Sequence[float] | None = None,
+        high: Sequence[float] | None = None,
+    ) -> Line:
+        """Its points, joined."""
+        return Line(self.label, x, y, low, high, self.model, self.dashed)
+
+
 class LinePanel(NamedTuple):
     """Lines over one horizontal axis; `shaded` is the range seen in training, `marked` a height to compare with."""
 

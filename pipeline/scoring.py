@@ -50,11 +50,11 @@ def checked_search(beam: int, alpha: float, num_best: int = 1, *, fast: bool = F
     return Search(beam, alpha, num_best, fast)
 
 
-def symbols_of(tokenizer: Tokenizer, vocab_size: int, device: torch.device) -> Symbols:
+def symbols_of(num_pieces: int, vocab_size: int, device: torch.device) -> Symbols:
     """This project's special tokens; PAD, UNK, BOS and the rows that no piece uses are never part of a translation."""
     forbidden = torch.zeros(vocab_size, dtype=torch.bool, device=device)
     forbidden[[PAD, UNK, BOS]] = True
-    forbidden[tokenizer.size :] = True
+    forbidden[num_pieces:] = True
     return Symbols(BOS, EOS, PAD, forbidden)
 
 
@@ -62,7 +62,7 @@ def translate_batch(
     network: Seq2Seq, src: Tensor, src_mask: Tensor, tokenizer: Tokenizer, search: Search
 ) -> Hypotheses:
     """Translations of a batch; `network` must be in evaluation mode."""
-    symbols = symbols_of(tokenizer, network.vocab_size, src.device)
+    symbols = symbols_of(tokenizer.size, network.vocab_size, src.device)
     path = fast_search if search.fast else decoding
     if search.beam == 1:
         return path.greedy(network, src, src_mask, symbols, alpha=search.alpha)

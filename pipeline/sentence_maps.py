@@ -12,7 +12,7 @@ from pipeline.word_maps import SALIENCY, WordMap, mean_cross_map
 def sentence_map(translator: Translator, translation: Translation, *, of_saliency: bool) -> WordMap:
     """What a translation's words were made from: the mean over all layers and heads, or the saliency."""
     if of_saliency:
-        return translator.saliency_map(translation)
+        return translator.saliency_map_of(translation)
     return mean_cross_map(translator.word_maps_of(translation))
 
 

@@ -95,7 +95,11 @@ class Interval(NamedTuple):
 
 
 def estimate(runs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
-    """The mean score of `runs`, one per seed, all on the same sentences; None where there are no sentences."""
+    """The mean score of `runs`, one per seed, all on the same sentences; None where there are no sentences.
+
+    Raises:
+        ValueError: They have different numbers of sentences.
+    """
     if not len(runs[0].sums):
         return None
     values = [run.value for run in runs]
@@ -113,6 +117,9 @@ def difference(
     `both_have_seeds`: a single run is one seed of many too, and no baseline. Beside several of the other system it is
     taken to vary by its seed as those do (Crawford and Howell 1998); beside two, the interval is still too narrow (it
     holds the true difference in 88 % of cases where it should in 95).
+
+    Raises:
+        ValueError: Runs have different numbers of sentences.
     """
     if not len(ours[0].sums):
         return None
@@ -172,6 +179,9 @@ def resampled(runs: Sequence[SumScore], draws: int = DRAWS) -> np.ndarray:
     """(draws,) mean scores of `runs` on sentences that are resampled with replacement.
 
     Draw d has the same sentences in every call with as many sentences, which is what pairs two systems.
+
+    Raises:
+        ValueError: They have different numbers of sentences.
     """
     n = len(runs[0].sums)
     if any(len(run.sums) != n for run in runs):

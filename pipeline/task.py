@@ -16,7 +16,7 @@ from pipeline.fast.captured import CapturedSteps
 from pipeline.fast.objective import batch_objective
 from pipeline.models import Seq2Seq
 from pipeline.objective import Objective, objective
-from pipeline.optimizer import WEIGHT_DECAY, make_optimizer, rate
+from pipeline.optimizer import WEIGHT_DECAY, lr_factor, make_optimizer
 from pipeline.scored_task import ScoredTask
 from pipeline.window import Window
 
@@ -235,7 +235,7 @@ class TranslationTask(ScoredTask):
         fused = not self._has_scaled_gradients()
         optimizer = make_optimizer(self.parameters(), self.lr, self.weight_decay, fused=fused)
         total = self.trainer.estimated_stepping_batches
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, self.warmup_steps, total))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, self.warmup_steps, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from pipeline.plots import DrawnMap
 from pipeline.printable import printable
@@ -28,7 +28,7 @@ def map_text(shown: DrawnMap) -> str:
     header = _words_downwards(src_words) if len(src_words) > 1 else src_words
     lines = [title, *(" " * (margin + 1) + row for row in header)]
     for word, weights in zip(tgt_words, shown.shades, strict=True):
-        lines.append(f"{_pad(word, margin)} " + "".join(_pad(_shade(weight), _COLUMN) for weight in weights))
+        lines.append(f"{set_cell_size(word, margin)} " + "".join(map(_shade, weights)))
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -40,13 +40,9 @@ def _words_downwards(words: Sequence[str]) -> list[str]:
     """One line per letter, words standing on the last line."""
     height = max(map(len, words))
     columns = [" " * (height - len(word)) + word for word in words]
-    return ["".join(_pad(column[line], _COLUMN) for column in columns) for line in range(height)]
+    return ["".join(set_cell_size(column[line], _COLUMN) for column in columns) for line in range(height)]
 
 
 def _shade(weight: float) -> str:
     shade = _SHADES[int(np.clip(round(weight * 4 + 0.2), 0, 4))]
     return shade * _COLUMN
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - cell_len(text))

@@ -195,8 +195,14 @@ class Translator:
         """All attention weights of a translation, pieces merged to words: what each of its tokens was made from."""
         return word_maps_of_ids(self.network, self.tokenizer, translation.src_ids, _without_end(translation.ids))
 
-    def saliency_map(self, translation: Translation) -> WordMap:
-        """The saliency of a translation, pieces merged to words: the map that a model without attention has too."""
+    def saliency_map(self, src: str, tgt: str) -> WordMap:
+        """The saliency of a target (teacher-forced), pieces merged to words: a map that a model without attention has
+        too."""
+        (src_ids,), (tgt_ids,) = self.source_ids([src]), self.tokenizer.encode([tgt])
+        return saliency_map_of_ids(self.network, self.tokenizer, src_ids, tgt_ids)
+
+    def saliency_map_of(self, translation: Translation) -> WordMap:
+        """The same of a translation."""
         return saliency_map_of_ids(self.network, self.tokenizer, translation.src_ids, _without_end(translation.ids))
 
     def forced(self, src: str, tgt: str) -> Translation:

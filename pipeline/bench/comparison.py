@@ -96,7 +96,7 @@ def _measure_ours(networks: dict[Way, Seq2Seq], data: TranslationData, work: Wor
 def search_speed(network: Seq2Seq, data: TranslationData, work: Workload) -> float:
     """Sentences per second of this project's fast beam search, up to their text; each has `work.length` pieces."""
     network.eval()
-    symbols = symbols_of(data.tokenizer, network.vocab_size, torch.device("cpu"))
+    symbols = symbols_of(data.tokenizer.size, network.vocab_size, torch.device("cpu"))
     forbidden = symbols.forbidden.clone()
     forbidden[EOS] = True
     symbols = symbols._replace(forbidden=forbidden)

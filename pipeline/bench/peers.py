@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from pipeline.bench.reference import LABEL_SMOOTHING, LR
 from pipeline.data.batching import EncodedPair
-from pipeline.data.tokenizer import EOS, Tokenizer
+from pipeline.data.tokenizer import EOS, FIRST_PIECE, Tokenizer
 from pipeline.errors import UserError
 
 _SETTINGS = Path(__file__).parent / "peer_settings"
@@ -157,7 +157,7 @@ def write_sentences(
         for side in ("src", "tgt"):
             rows = [[i for i in getattr(pair, side).tolist() if i != EOS] for pair in pairs]
             _write_lines(folder / f"{split}.{side}", [" ".join(tokenizer.pieces(row)) for row in rows])
-    _write_lines(folder / "vocab", tokenizer.pieces(range(EOS + 1, tokenizer.size)))
+    _write_lines(folder / "vocab", tokenizer.pieces(range(FIRST_PIECE, tokenizer.size)))
 
 
 def train(python: Path, toolkit: Toolkit, folder: Path, work: Workload) -> float:

@@ -13,10 +13,10 @@ from pipeline.bench.training import bare_step, task_optimizer
 from pipeline.data.batching import Batch
 from pipeline.data.corpus import Corpus
 from pipeline.data.datamodule import TranslationData
+from pipeline.data.tokenizer import FIRST_PIECE
 from pipeline.json_files import write_json_lines
 
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
-_FIRST_ID = 4  # after the special tokens
 
 
 def by_length(vocab_size: int, batch_tokens: int, lengths: Sequence[int], repeats: int) -> dict[str, dict[str, Any]]:
@@ -31,7 +31,7 @@ def _at_length(model: str, length: int, vocab_size: int, batch_tokens: int, repe
     network = make_model(model, vocab_size)
     optimizer = task_optimizer(network)
     shape = (max(1, batch_tokens // length), length)
-    src, tgt = (torch.randint(_FIRST_ID, vocab_size, shape) for _ in range(2))
+    src, tgt = (torch.randint(FIRST_PIECE, vocab_size, shape) for _ in range(2))
     batch = Batch(src, torch.ones_like(src, dtype=torch.bool), tgt, tgt, torch.arange(shape[0]), tgt.numel())
     rates = []
     for repeat in range(repeats + 1):

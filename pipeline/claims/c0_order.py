@@ -39,7 +39,7 @@ from pipeline.claims import natural_text, verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters
-from pipeline.claims.training import Training, batch_of, forced_nats, symbols, train
+from pipeline.claims.training import Training, batch_of, forced_nats, train
 from pipeline.claims.variants import UniformGRU
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.batching import EncodedPair
@@ -48,8 +48,9 @@ from pipeline.data.tokenizer import PAD
 from pipeline.decoding import greedy
 from pipeline.metrics import sacrebleu_score, score_of_counts
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
-from pipeline.panels import BarPanel, Line, LinePanel, Panel
-from pipeline.statistics import DRAWS, Estimate, SumScore, estimate
+from pipeline.panels import BarPanel, LinePanel, Panel
+from pipeline.scoring import symbols_of
+from pipeline.statistics import Estimate, SumScore, estimate
 
 CLAIM = Claim(
     "C0",
@@ -118,7 +119,7 @@ def translation_run(model: str, d_model: int, steps: int, longest: int, sentence
 
     history = train(network, draw, Training(steps), seed)
     batch = batch_of([words.encode(pair) for pair in tests])
-    found = greedy(network, batch.src, batch.src_mask, symbols(words.size))
+    found = greedy(network, batch.src, batch.src_mask, symbols_of(words.size, words.size, batch.src.device))
     references, translations = [pair.tgt for pair in tests], [words.decode(ids) for ids in found.ids[:, 0].tolist()]
     return {
         "nats": forced_nats(network, batch).sum(1).tolist(),
@@ -155,7 +156,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     )
 
     def gain(measure: str, ours: str, theirs: str) -> Estimate | None:
-        return difference_in(_of(scores[ours], measure), _of(scores[theirs], measure), DRAWS)
+        return difference_in(_of(scores[ours], measure), _of(scores[theirs], measure))
 
     findings = [
         verdict.above(
@@ -189,20 +190,25 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             "exact match, Transformer minus GRU with attention", gain("exact_match", "transformer", "all"), 0.0
         ),
     ]
-    numbers = {
+    return findings, _numbers(runs, scores, PROFILES[profile])
+
+
+def _numbers(
+    runs: dict[str, list[dict[str, Any]]], scores: dict[str, list[dict[str, SumScore]]], p: dict[str, Any]
+) -> dict[str, Any]:
+    """By model; those whose runs are missing are left out."""
+    there = {model: of_model for model, of_model in runs.items() if of_model}
+    return {
         "scores": {
-            model: {measure: ends_of(estimate(_of(of_model, measure), DRAWS)) for measure in MEASURES}
-            for model, of_model in scores.items()
-            if of_model
+            model: {measure: ends_of(estimate(_of(scores[model], measure))) for measure in MEASURES} for model in there
         },
-        "by_length": {model: _by_length(of_model) for model, of_model in runs.items() if of_model},
-        "history": {model: [run["history"] for run in of_model] for model, of_model in runs.items() if of_model},
-        "parameters": {model: of_model[0]["parameters"] for model, of_model in runs.items() if of_model},
-        "steps": PROFILES[profile]["steps"],
-        "sentences": PROFILES[profile]["sentences"],
-        "seeds": len(PROFILES[profile]["seeds"]),
+        "by_length": {model: _by_length(of_model) for model, of_model in there.items()},
+        "history": {model: [run["history"] for run in of_model] for model, of_model in there.items()},
+        "parameters": {model: of_model[0]["parameters"] for model, of_model in there.items()},
+        "steps": p["steps"],
+        "sentences": p["sentences"],
+        "seeds": len(p["seeds"]),
     }
-    return findings, numbers
 
 
 def sums_of(run: dict[str, Any]) -> dict[str, SumScore]:
@@ -229,12 +235,12 @@ def _of(runs: list[dict[str, SumScore]], measure: str) -> list[SumScore]:
 
 def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
     """Nats per token of the test sentences in `PARTS` parts of equal number, from the shortest to the longest."""
-    parts = np.array_split(np.argsort(runs[0]["src_words"], kind="stable"), PARTS)
+    words = np.array(runs[0]["src_words"])
+    scores = _of([sums_of(run) for run in runs], "nats_per_token")
     found: dict[str, list[float]] = {"words": [], "value": [], "low": [], "high": []}
-    for rows in parts:
-        sums = [_of([sums_of(run)], "nats_per_token")[0] for run in runs]
-        of_part = estimate([SumScore(one.sums[rows], one.formula) for one in sums], DRAWS)
-        found["words"].append(float(np.mean(np.array(runs[0]["src_words"])[rows])))
+    for rows in np.array_split(np.argsort(words, kind="stable"), PARTS):
+        of_part = estimate([SumScore(score.sums[rows], score.formula) for score in scores])
+        found["words"].append(float(np.mean(words[rows])))
         for end, value in ends_of(of_part).items():
             found[end].append(value)
     return found
@@ -242,18 +248,18 @@ def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """BLEU and exact match as bars, nats by length and in training as lines."""
-    present = [model for model in MODELS if model in numbers["scores"]]
+    entries = {model: natural_text.MODELS[model] for model in MODELS if model in numbers["scores"]}
     about = f"{numbers['sentences']} sentences, {numbers['seeds']} seeds"
     panels: list[Panel] = [
         BarPanel(
             f"{title} ({about})",
             label,
-            [natural_text.MODELS[model][0] for model in present],
+            [entry.label for entry in entries.values()],
             *(
-                [MEASURES[measure] * numbers["scores"][model][measure][end] for model in present]
+                [MEASURES[measure] * numbers["scores"][model][measure][end] for model in entries]
                 for end in ("value", "low", "high")
             ),
-            models=[natural_text.MODELS[model][1] for model in present],
+            models=[entry.model for entry in entries.values()],
         )
         for measure, title, label in (
             ("bleu", "Greedy translation", "BLEU"),
@@ -261,30 +267,24 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             ("nats_per_token", "Teacher-forced", "nats per token (lower is better)"),
         )
     ]
-    of_length = [numbers["by_length"][model] for model in present]
     panels.append(
         LinePanel(
             "By length (each point a fifth of the sentences)",
             "source length (words)",
             "nats per token, teacher-forced",
-            [
-                Line(natural_text.MODELS[model][0], *part.values(), model=natural_text.MODELS[model][1])
-                for model, part in zip(present, of_length, strict=True)
-            ],
+            [entry.line(*numbers["by_length"][model].values()) for model, entry in entries.items()],
         )
     )
-    curves = {model: np.array(numbers["history"][model]) for model in present}  # (seeds, tenths)
+    curves = {model: np.array(numbers["history"][model]) for model in entries}  # (seeds, tenths)
     panels.append(
         LinePanel(
             "In training, sentences not seen before (band: seeds)",
             "step",
             "nats per token",
             [
-                Line(
-                    natural_text.MODELS[model][0],
+                entries[model].line(
                     [numbers["steps"] * (tenth + 0.5) / curve.shape[1] for tenth in range(curve.shape[1])],
                     *(end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0))),
-                    model=natural_text.MODELS[model][1],
                 )
                 for model, curve in curves.items()
             ],

@@ -43,7 +43,7 @@ from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import copying
 from pipeline.models import GRUSeq2Seq
-from pipeline.panels import Line, LinePanel, Panel
+from pipeline.panels import LegendEntry, Line, LinePanel, Panel
 
 CLAIM = Claim(
     "C1",
@@ -57,10 +57,10 @@ LENGTHS = (2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40)
 POSITIONS_AT = 15  # the length at which accuracy is measured by source position
 THIRDS = ("first", "middle", "last")
 LABELS = {
-    "last": ("last state", "gru"),
-    "mean": ("mean of states", "gru_mean"),
-    "uniform": ("all states, equal weights", None),
-    "all": ("attention", "gru_attention"),
+    "last": LegendEntry("last state", "gru"),
+    "mean": LegendEntry("mean of states", "gru_mean"),
+    "uniform": LegendEntry("all states, equal weights", None),
+    "all": LegendEntry("attention", "gru_attention"),
 }
 
 
@@ -141,12 +141,11 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     is_whole = all(runs["last", d_model, "copy"] for d_model in sizes)
     points = [(np.log2(d_model), n50(run)) for d_model in sizes for run in runs["last", d_model, "copy"]]
     both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
-    by_position = _by_position(*both_orders)
     # One array per seed, (pairs, positions): what each pair got right, the mean of both orders.
     of_pairs = [np.mean([run["by_position"] for run in of_seed], axis=0) for of_seed in zip(*both_orders, strict=False)]
     findings = [
         verdict.at_least(
-            f"exact match at {longest} symbols, attention minus {LABELS[strongest][0]}",
+            f"exact match at {longest} symbols, attention minus {LABELS[strongest].label}",
             difference_of(attention, _exact(without[strongest], longest)),
             size=0.3,
             beyond=0.1,
@@ -168,27 +167,33 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             for other in THIRDS[:0:-1]
         ),
         verdict.above(
-            f"literally, all states are enough: exact match at {longest} symbols, {LABELS['uniform'][0]}",
+            f"literally, all states are enough: exact match at {longest} symbols, {LABELS['uniform'].label}",
             mean_over(_exact(runs["uniform", size, "copy"], longest)),
             0.5,
         ),
     ]
-    numbers = {
+    return findings, _numbers(runs, PROFILES[profile])
+
+
+def _numbers(runs: dict[tuple[str, int, str], list[dict[str, Any]]], p: dict[str, Any]) -> dict[str, Any]:
+    """Curves over length, reach by size, and accuracy by source position; without what is missing."""
+    size = p["size"]
+    both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
+    return {
         "size": size,
         "exact": {memory: _curve(runs[memory, size, "copy"]) for memory in LABELS if runs[memory, size, "copy"]},
         "n50": {
-            memory: {str(d_model): [n50(run) for run in runs[memory, d_model, "copy"]] for d_model in sizes}
+            memory: {str(d_model): [n50(run) for run in runs[memory, d_model, "copy"]] for d_model in p["sizes"]}
             for memory in ("last", "all")
         },
-        "by_position": by_position,
-        "by_position_copy": _by_position(runs["last", size, "copy"]),
-        "by_position_reverse": _by_position(runs["last", size, "reverse"]),
+        "by_position": _by_position(*both_orders),
+        "by_position_copy": _by_position(both_orders[0]),
+        "by_position_reverse": _by_position(both_orders[1]),
         "nats_per_token": {
             f"{memory}, {d_model}, {order}": [run["nats_per_token"] for run in of_cell]
             for (memory, d_model, order), of_cell in runs.items()
         },
     }
-    return findings, numbers
 
 
 def n50(run: dict[str, Any]) -> float:
@@ -234,18 +239,16 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     """Exact match by length; how far each size reaches; which source positions are lost."""
     percent = lambda values: [100 * value for value in values]  # noqa: E731
     curves = [
-        Line(label, LENGTHS, *(percent(numbers["exact"][memory][end]) for end in ("value", "low", "high")), model=model)
-        for memory, (label, model) in LABELS.items()
+        entry.line(LENGTHS, *(percent(numbers["exact"][memory][end]) for end in ("value", "low", "high")))
+        for memory, entry in LABELS.items()
         if memory in numbers["exact"]
     ]
     reach = [
-        Line(
-            LABELS[memory][0],
+        LABELS[memory].line(
             [int(size) for size in of_sizes],
             [float(np.mean(values)) for values in of_sizes.values()],
             [min(values) for values in of_sizes.values()],
             [max(values) for values in of_sizes.values()],
-            model=LABELS[memory][1],
         )
         for memory, of_sizes in numbers["n50"].items()
         if all(of_sizes.values())

@@ -37,6 +37,7 @@ through time, not the passing of values: an untrained GRU already carries a few 
 them to find its place.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ from pipeline.claims.gradient_jobs import COPIED, DISTANCES, LONGEST, LOOK_EVERY
 from pipeline.claims.inference import difference_of, mean_over, over_seeds
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.verdict import Claim, Finding
-from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, Panel
+from pipeline.panels import BarPanel, LegendEntry, Line, LinePanel, MatrixPanel, Panel
 from pipeline.statistics import Estimate
 
 CLAIM = Claim(
@@ -59,13 +60,13 @@ CLAIM = Claim(
 NEAR, FAR = "1", "40"  # distances at which g is compared
 LEARNED = 0.9  # accuracy
 RECALLING = {
-    "tanh": ("tanh network", None),
-    "gru": ("GRU", "gru"),
-    "keeping": ("GRU, gates start open", None),
-    "uniform": ("attention, equal weights", None),
-    "gru_attention": ("GRU with attention", "gru_attention"),
-    "transformer": ("Transformer", "transformer"),
-    "cut": ("GRU with attention, cut", None),
+    "tanh": LegendEntry("tanh network", None),
+    "gru": LegendEntry("GRU", "gru"),
+    "keeping": LegendEntry("GRU, gates start open", None),
+    "uniform": LegendEntry("attention, equal weights", None),
+    "gru_attention": LegendEntry("GRU with attention", "gru_attention"),
+    "transformer": LegendEntry("Transformer", "transformer"),
+    "cut": LegendEntry("GRU with attention, cut", None),
 }
 COPYING = ("gru", "gru_attention", "transformer", "cut")
 COST = {"gru_attention": "gradients through time", "cut": "cut after one step"}
@@ -222,32 +223,34 @@ def _numbers(recalled: dict[str, list[dict]], copied: dict[str, list[dict]]) -> 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """g over distance before and after training; learning; the ways of a gradient; cutting them; g(t, j) of copying."""
     distance = "distance d (steps)"
+
+    def line(model: str, x: Sequence[float], y: Sequence[float], dashed: bool) -> Line:
+        return RECALLING[model]._replace(dashed=dashed).line(x, y)
+
     falls = [
         LinePanel(
             f"What of the loss reaches the answer, {words}",
             distance,
             "g(d) / g(1)",
             [
-                Line(label, DISTANCES, [10 ** (log - logs[0]) for log in logs], model=colour, dashed=model == "uniform")
+                line(model, DISTANCES, [10 ** (log - logs[0]) for log in logs], dashed=model == "uniform")
                 for model, logs in numbers[when].items()
                 if model != "cut"
-                for label, colour in [RECALLING[model]]
             ],
             y_log=True,
         )
         for when, words in (("before", "untrained"), ("after", "trained"))
     ]
     learning = [
-        Line(label, range(0, LOOK_EVERY * len(shares), LOOK_EVERY), percent, model=colour, dashed=model == "cut")
+        line(model, range(0, LOOK_EVERY * len(shares), LOOK_EVERY), [100 * share for share in shares], model == "cut")
         for model, shares in numbers["accuracy"].items()
-        for (label, colour), percent in [(RECALLING[model], [100 * share for share in shares])]
     ]
     ways = [Line(*way) for way in zip(WAYS, [DISTANCES] * len(WAYS), numbers["ways"], strict=False)]
     nats = {name: numbers["nats"][model] for model, name in COST.items() if model in numbers["nats"]}
     cost = list(zip(*nats.values(), strict=True)) if nats else [(), (), ()]
     colours = ["gru_attention" if name == COST["gru_attention"] else None for name in nats]
     maps = [
-        MatrixPanel(f"g(t, j), copying: {RECALLING[model][0]}", g, "source j", "target t", log=True, scale_label="g")
+        MatrixPanel(f"g(t, j), copying: {RECALLING[model].label}", g, "source j", "target t", log=True, scale_label="g")
         for model, g in numbers["maps"].items()
         if model != "cut"
     ]

@@ -33,7 +33,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import statistics
 from pipeline.alignment import AlignmentCounts
 from pipeline.claims import verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
@@ -44,7 +43,7 @@ from pipeline.data.phrases import PHENOMENA
 from pipeline.evaluation.maps import Counts, error_rate_score
 from pipeline.metrics import score_of_counts
 from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, Panel
-from pipeline.statistics import DRAWS, Estimate, SumScore
+from pipeline.statistics import Estimate, SumScore, estimate
 
 CLAIM = Claim(
     "C3",
@@ -118,12 +117,9 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     base = results.of(_baselines(profile))
     largest = lambda *names: max((exactly[name] for name in names), default=None) if exactly else None  # noqa: E731
     bleu = {ablation: _change(runs, ablation, "bleu", sign=-1) for ablation in REPLACED}
-    nats = {ablation: _change(runs, ablation, "nats_per_token") for ablation in REPLACED}
     of_runs = {"one way": runs, "one way, next step": runs, "untrained": runs, "both ways": both_ways}
     of_runs |= {name: [base] if base else [] for name in ("diagonal", "one link per word")}
-    keys = {"one way": "predicting", "one way, next step": "input", "both ways": "predicting"}
-    links = {name: [run["links"][keys.get(name, name)] for run in found] for name, found in of_runs.items()}
-    alignment = _error_rate(links["one way"])
+    links = _of_maps(of_runs, "links")
     findings = [
         verdict.exact(
             "A, C, Y: largest deviation from a computation by hand", largest("A", "C", "Y"), 1e-6, is_primary=True
@@ -137,29 +133,42 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.exact("Y fed back word by word: deviation from the whole target at once", largest("one by one"), 1e-6),
         verdict.exact("HS in another order: deviation of Y", largest("order of HS"), 1e-6),
         verdict.above("BLEU lost without the fed-back Y", bleu["no Y"], 1.0),
-        verdict.below("alignment error rate of A", alignment, 0.10),
+        verdict.below("alignment error rate of A", _error_rate(links["one way"]), 0.10),
         verdict.below(
             "its error rate minus the diagonal's",
-            difference_in(*map(_rates, (links["one way"], links["diagonal"])), DRAWS),
+            difference_in(*map(_rates, (links["one way"], links["diagonal"]))),
             -0.15,
         ),
         verdict.above("alignment error rate before training", _error_rate(links["untrained"]), 0.70),
     ]
-    numbers = {
+    return findings, _numbers(exactly, bleu, of_runs)
+
+
+def _numbers(
+    exactly: dict[str, float], bleu: dict[str, Estimate | None], of_runs: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    runs = of_runs["one way"]
+    nats = {ablation: _change(runs, ablation, "nats_per_token") for ablation in REPLACED}
+    return {
         "exact": exactly,
         "bleu": _bleu(runs),
         "bleu_lost": {name: found and ends_of(found) for name, found in bleu.items()},
         "nats_added": {name: found and ends_of(found) for name, found in nats.items()},
-        "sentences": alignment.num_sentences if alignment else 0,
-        "error_rates": {name: _by_phenomenon(of_map) for name, of_map in links.items()},
+        "sentences": len(runs[0]["tokens"]) if runs else 0,
+        "error_rates": {name: _by_phenomenon(of_map) for name, of_map in _of_maps(of_runs, "links").items()},
         "offsets": {
-            name: np.mean([run["offsets"][keys.get(name, name)] for run in found], axis=0).tolist()
-            for name, found in of_runs.items()
-            if found and name != "one link per word"
+            name: np.mean(of_map, axis=0).tolist()
+            for name, of_map in _of_maps(of_runs, "offsets").items()
+            if of_map and name != "one link per word"
         },
         "example": runs[0]["example"] if runs else None,
     }
-    return findings, numbers
+
+
+def _of_maps(of_runs: dict[str, list[dict[str, Any]]], what: str) -> dict[str, list[Any]]:
+    """`links` or `offsets` of every kind of map that the figure names, of each run."""
+    keys = {"one way": "predicting", "one way, next step": "input", "both ways": "predicting"}
+    return {name: [run[what][keys.get(name, name)] for run in runs] for name, runs in of_runs.items()}
 
 
 def _scores(run: dict[str, Any], ablation: str, measure: str) -> SumScore:
@@ -175,7 +184,7 @@ def _change(runs: Sequence[dict[str, Any]], ablation: str, measure: str, sign: i
     Paired over sentences; seeds are drawn apart, though both are the same models: a wider interval than need be.
     """
     pair = [[_scores(run, which, measure) for run in runs] for which in (ablation, "none")]
-    return difference_in(*pair[::sign], DRAWS)
+    return difference_in(*pair[::sign])
 
 
 def _rates(of_runs: Sequence[list[dict]], phenomenon: str | None = None) -> list[SumScore]:
@@ -186,7 +195,7 @@ def _rates(of_runs: Sequence[list[dict]], phenomenon: str | None = None) -> list
 
 
 def _error_rate(of_runs: Sequence[list[dict]]) -> Estimate | None:
-    return statistics.estimate(_rates(of_runs), DRAWS) if of_runs else None
+    return estimate(_rates(of_runs)) if of_runs else None
 
 
 def _by_phenomenon(of_runs: Sequence[list[dict]]) -> dict[str, float]:

@@ -112,9 +112,15 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         *(verdict.below(f"cosine of {pair} of one token, its size, trained", cosines[pair], 0.5) for pair in PAIRS),
         verdict.above("nats per token that one map for Q, K and V costs", added["Q=K=V"], 0.0),
     ]
-    numbers = {
-        "rows": rows,
-        "cosines": {pair: estimate and estimate._asdict() for pair, estimate in cosines.items()},
+    return findings, {"rows": rows, **_numbers(runs, cosines, added)}
+
+
+def _numbers(
+    runs: dict[str, list[dict[str, Any]]], cosines: dict[str, Estimate | None], added: dict[str, Estimate | None]
+) -> dict[str, Any]:
+    """Of what is trained: by pair, and by what is tied."""
+    return {
+        "cosines": {pair: found and found._asdict() for pair, found in cosines.items()},
         "cosines_untrained": {
             pair: float(np.mean([run["untrained"][pair] for run in runs["none"]])) if runs["none"] else None
             for pair in PAIRS
@@ -125,7 +131,6 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         },
         "nats_added": {tied: added[tied] and added[tied]._asdict() for tied in TIES if tied != "none"},
     }
-    return findings, numbers
 
 
 def _of_provenance(depends: dict[Role, set[str]]) -> list[Finding]:

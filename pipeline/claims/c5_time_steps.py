@@ -167,18 +167,15 @@ def _numbers(exact: dict | None, times: dict[str, dict], right: dict[tuple[str, 
     return numbers
 
 
-def _line(model: tuple[str, str, bool], lengths: tuple[int, ...], times: list[float]) -> Line:
-    label, colour, dashed = model
-    return Line(label, lengths, times, model=colour, dashed=dashed)
-
-
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """Chains over length; times over length; where self-attention is faster; writing; what positions are for."""
     length = "source length n (symbols)"
     chains = [
-        Line(f"{ENCODERS[model][0]}, {words}", LENGTHS, chain, model=colour, dashed=kind == "training")
+        Line(
+            f"{ENCODERS[model].label}, {words}", LENGTHS, chain, model=ENCODERS[model].model, dashed=kind == "training"
+        )
         for kind, words in (("encoder", "encoder"), ("training", "training step"))
-        for model, colour in (("stepwise", "gru"), ("transformer", "transformer"))
+        for model in ("stepwise", "transformer")
         for chain in ([numbers["chains"][kind][model]] if numbers["chains"] else [])
     ]
     panels: list[Panel] = [
@@ -186,10 +183,10 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
     for device, relative in numbers["encode"].items():
         where = "GPU" if device == "cuda" else "CPU, one thread"
-        lines = [_line(ENCODERS[model], LENGTHS, relative[model]) for model in ENCODERS]
+        lines = [entry.line(LENGTHS, relative[model]) for model, entry in ENCODERS.items()]
         ratio = np.divide(relative["transformer"], relative["fused"]).tolist()
         writing = numbers["write"][device]
-        written = [_line(WRITERS[model], WRITTEN, writing[model]) for model in WRITERS]
+        written = [entry.line(WRITTEN, writing[model]) for model, entry in WRITERS.items()]
         panels += [
             LinePanel(f"Encoding, forward and backward ({where})", length, "time (GRU at 8 = 1)", lines, True, True),
             LinePanel(

@@ -52,7 +52,7 @@ from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.long_term_jobs import BEFORE, PROBED, distance_run
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.probes import agreement
-from pipeline.panels import Line, LinePanel, MatrixPanel, Panel
+from pipeline.panels import LegendEntry, Line, LinePanel, MatrixPanel, Panel
 from pipeline.statistics import Estimate
 
 CLAIM = Claim(
@@ -61,13 +61,14 @@ CLAIM = Claim(
     "In a recurrent network, with attention too, early information inevitably fades; self-attention keeps all of it.",
 )
 
-MODELS = {  # label, the model whose colour it has
-    "last": ("GRU, no attention", "gru"),
-    "gru": ("GRU → + attention", "gru_attention"),
-    "bigru": ("GRU ⇄ + attention", "gru_attention_both"),
-    "transformer": ("Transformer", "transformer"),
+MODELS = {
+    "last": LegendEntry("GRU, no attention", "gru"),
+    "gru": LegendEntry("GRU → + attention", "gru_attention"),
+    "bigru": LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
+    "transformer": LegendEntry("Transformer", "transformer"),
 }
 TASKS = {"agreement": "Agreement", "recall": "Recall by key"}
+OfModels = dict[str, list[dict[str, Any]]]  # model → its runs, none where one is missing
 
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
@@ -104,93 +105,102 @@ def _grid(profile: str) -> dict[tuple[str, str, int], list[Job]]:
 def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]]:
     """Findings, and the numbers of the figure."""
     p = PROFILES[profile]
-    grid = {cell: results.seeds(of_cell) for cell, of_cell in _grid(profile).items()}
     # By task and model; a Transformer with other than the first number of heads is a model of its own, "8 heads".
-    runs = {
-        (task, model if model != "transformer" or heads == p["heads"][0] else f"{heads} heads"): of_cell
-        for (task, model, heads), of_cell in grid.items()
-    }
-    far, beyond = p["longest"], p["beyond"][0]
-
-    def right(task: str, model: str, distance: int) -> list[list[int]]:
-        return [[int(margin > 0) for margin in run["margin"][str(distance)]] for run in runs[task, model]]
-
-    def ahead(task: str, distance: int, of: str = "bigru") -> Estimate | None:
-        return difference_of(right(task, "transformer", distance), right(task, of, distance))
-
-    def from_start(task: str, model: str) -> list[list[int]]:
-        return [[int(margin > 0) for margin in run["before"][str(BEFORE[-1])]] for run in runs[task, model]]
+    runs: dict[str, OfModels] = {task: {} for task in TASKS}
+    for (task, model, heads), of_cell in _grid(profile).items():
+        name = model if model != "transformer" or heads == p["heads"][0] else f"{heads} heads"
+        runs[task][name] = results.seeds(of_cell)
+    of_tasks = {task: _findings_of_task(task, of_models, p) for task, of_models in runs.items()}
+    has_learned = of_tasks["agreement"][-1]
 
     def read(what: str, layer: int = -1) -> Estimate | None:
-        return mean_over([run["probes"][str(far)][what][layer] for run in runs["agreement", "gru"]])
+        return mean_over([run["probes"][str(p["longest"])][what][layer] for run in runs["agreement"]["gru"]])
 
-    def lost(task: str, model: str) -> Estimate | None:
-        return difference_of(right(task, model, p["distances"][0]), right(task, model, far))
-
-    findings, has_learned = [], {}
-    for task in TASKS:
-        what = f"{task} {far} words apart: accuracy"
-        controls = [
-            verdict.above(f"control, {what} of the Transformer", mean_over(right(task, "transformer", far)), 0.9),
-            verdict.below(
-                f"control, {what} of the GRU without attention (hard)", mean_over(right(task, "last", far)), 0.9
-            ),
-        ]
-        compared = [
-            verdict.at_least(
-                f"{what}, Transformer minus GRU ⇄ + attention", ahead(task, far), size=0.05, beyond=0, is_primary=True
-            ),
-            verdict.at_least(
-                f"{what}, {BEFORE[-1]} words from the start, Transformer minus GRU ⇄ + attention",
-                difference_of(from_start(task, "transformer"), from_start(task, "bigru")),
-                size=0.05,
-                beyond=0,
-            ),
-            verdict.above(f"{task} {beyond} apart, beyond training: the same difference", ahead(task, beyond), 0),
-            verdict.at_least(f"as stated, {task}: accuracy that GRU ⇄ + attention loses", lost(task, "bigru"), 0.05, 0),
-        ]
-        of_one_direction = [
-            verdict.at_least(f"{what}, Transformer minus GRU → + attention", ahead(task, far, "gru"), 0.05, beyond=0),
-            verdict.at_least(f"as stated, {task}: accuracy that GRU → + attention loses", lost(task, "gru"), 0.05, 0),
-        ]
-        has_learned[task] = verdict.above(
-            f"control, {task} {p['distances'][0]} apart: accuracy of GRU → + attention",
-            mean_over(right(task, "gru", p["distances"][0])),
-            0.9,
-        )
-        findings += [verdict.guarded(finding, controls) for finding in compared]
-        findings += [verdict.dependent(verdict.guarded(f, controls), [has_learned[task]]) for f in of_one_direction]
-        findings += [*controls, has_learned[task]]
     of_state = verdict.below(
-        f"as stated: subject's number {far} words on, in the state of a GRU → (probe)", read("number"), 0.6
+        f"as stated: subject's number {p['longest']} words on, in the state of a GRU → (probe)", read("number"), 0.6
     )
-    findings += [
-        verdict.dependent(of_state, [has_learned["agreement"]]),
+    findings = [
+        *(finding for of_task in of_tasks.values() for finding in of_task),
+        verdict.dependent(of_state, [has_learned]),
         verdict.below("control: subject's number, in the verb's token vector (probe)", read("number", layer=0), 0.6),
     ]
-    done = {cell: of_cell for cell, of_cell in runs.items() if of_cell}
-    numbers = {
-        "longest": far,
+    return findings, _numbers(runs, p)
+
+
+def _findings_of_task(task: str, runs: OfModels, p: dict[str, Any]) -> list[Finding]:
+    """The last of them says whether the GRU of one direction has learned the task."""
+    near, far, beyond = p["distances"][0], p["longest"], p["beyond"][0]
+    what = f"{task} {far} words apart: accuracy"
+
+    def right(model: str, distance: int) -> list[list[int]]:
+        return _right(runs[model], "margin", distance)
+
+    def lost(model: str) -> Estimate | None:
+        return difference_of(right(model, near), right(model, far))
+
+    controls = [
+        verdict.above(f"control, {what} of the Transformer", mean_over(right("transformer", far)), 0.9),
+        verdict.below(f"control, {what} of the GRU without attention (hard)", mean_over(right("last", far)), 0.9),
+    ]
+    compared = [
+        verdict.at_least(
+            f"{what}, Transformer minus GRU ⇄ + attention", _ahead(runs, far), size=0.05, beyond=0, is_primary=True
+        ),
+        verdict.at_least(
+            f"{what}, {BEFORE[-1]} words from the start, Transformer minus GRU ⇄ + attention",
+            difference_of(*(_right(runs[model], "before", BEFORE[-1]) for model in ("transformer", "bigru"))),
+            size=0.05,
+            beyond=0,
+        ),
+        verdict.above(f"{task} {beyond} apart, beyond training: the same difference", _ahead(runs, beyond), 0),
+        verdict.at_least(f"as stated, {task}: accuracy that GRU ⇄ + attention loses", lost("bigru"), 0.05, 0),
+    ]
+    of_one_direction = [
+        verdict.at_least(f"{what}, Transformer minus GRU → + attention", _ahead(runs, far, "gru"), 0.05, beyond=0),
+        verdict.at_least(f"as stated, {task}: accuracy that GRU → + attention loses", lost("gru"), 0.05, 0),
+    ]
+    has_learned = verdict.above(
+        f"control, {task} {near} apart: accuracy of GRU → + attention", mean_over(right("gru", near)), 0.9
+    )
+    return [
+        *(verdict.guarded(finding, controls) for finding in compared),
+        *(verdict.dependent(verdict.guarded(finding, controls), [has_learned]) for finding in of_one_direction),
+        *controls,
+        has_learned,
+    ]
+
+
+def _right(runs: list[dict[str, Any]], what: str, at: int) -> list[list[int]]:
+    """0 or 1 for each item, of each run."""
+    return [[int(margin > 0) for margin in run[what][str(at)]] for run in runs]
+
+
+def _ahead(runs: OfModels, distance: int, of: str = "bigru") -> Estimate | None:
+    """How much more often the Transformer is right than another model."""
+    return difference_of(*(_right(runs[model], "margin", distance) for model in ("transformer", of)))
+
+
+def _numbers(runs: dict[str, OfModels], p: dict[str, Any]) -> dict[str, Any]:
+    """By task and model; those whose runs are missing are left out."""
+    done = {task: {model: of for model, of in of_models.items() if of} for task, of_models in runs.items()}
+    cells = {f"{task}, {model}": of for task, of_models in done.items() for model, of in of_models.items()}
+    counts = range(agreement.MOST_BETWEEN + 1)
+    return {
+        "longest": p["longest"],
         "distances": [*p["distances"], *p["beyond"]],
-        "within_2_points": {task: _is_within(ahead(task, far), 0.02) for task in TASKS},
-        "curves": {task: {model: _curves(of) for (t, model), of in done.items() if t == task} for task in TASKS},
+        "within_2_points": {task: _is_within(_ahead(runs[task], p["longest"]), 0.02) for task in TASKS},
+        "curves": {task: {model: _curves(of) for model, of in of_models.items()} for task, of_models in done.items()},
         "before": {
-            model: [_share_right(of_cell, "before", before) for before in BEFORE]
-            for (task, model), of_cell in done.items()
-            if task == "recall"
+            model: [_share_right(of, "before", before) for before in BEFORE] for model, of in done["recall"].items()
         },
         "attractors": {
-            model: [_share_right(of_cell, "attractors", count) for count in range(agreement.MOST_BETWEEN + 1)]
-            for (task, model), of_cell in done.items()
-            if task == "agreement"
+            model: [_share_right(of, "attractors", count) for count in counts]
+            for model, of in done["agreement"].items()
         },
-        "probes": _probe_rows([(m, of) for (task, m), of in done.items() if task == "agreement" and m in MODELS], p),
-        "parameters": {f"{task}, {model}": of_cell[0]["parameters"] for (task, model), of_cell in done.items()},
-        "last_nats": {
-            f"{task}, {model}": [run["last_nats"] for run in of_cell] for (task, model), of_cell in done.items()
-        },
+        "probes": _probe_rows([(model, of) for model, of in done["agreement"].items() if model in MODELS], p),
+        "parameters": {cell: of[0]["parameters"] for cell, of in cells.items()},
+        "last_nats": {cell: [run["last_nats"] for run in of] for cell, of in cells.items()},
     }
-    return findings, numbers
 
 
 def _is_within(measured: Estimate | None, reach: float) -> bool | None:
@@ -215,7 +225,7 @@ def _probe_rows(cells: list[tuple[str, list[dict[str, Any]]]], p: dict[str, Any]
     for model, runs in cells:
         probes = [run["probes"] for run in runs]
         for layer in range(len(probes[0][str(p["longest"])]["number"])):
-            rows[f"{MODELS[model][0]}: {f'layer {layer}' if layer else 'token'}"] = {
+            rows[f"{MODELS[model].label}: {f'layer {layer}' if layer else 'token'}"] = {
                 what: [100 * float(np.mean([probe[str(d)][what][layer] for probe in probes])) for d in p["distances"]]
                 for what in PROBED
             }
@@ -227,8 +237,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     distances, longest = numbers["distances"], numbers["longest"]
 
     def line(model: str, x: Sequence[float], *y: Sequence[float]) -> Line:
-        label, colour = MODELS.get(model, (f"Transformer, {model}", None))
-        return Line(label, x, *y, model=colour, dashed=colour is None)
+        return MODELS.get(model, LegendEntry(f"Transformer, {model}", None, dashed=True)).line(x, *y)
 
     panels: list[Panel] = [
         LinePanel(

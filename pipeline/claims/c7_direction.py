@@ -42,7 +42,7 @@ from pipeline.claims.training import Training, batch_of, train
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import cue
-from pipeline.panels import BarPanel, Line, LinePanel, MatrixPanel, Panel
+from pipeline.panels import BarPanel, LegendEntry, LinePanel, MatrixPanel, Panel
 
 CLAIM = Claim(
     "C7",
@@ -66,18 +66,18 @@ STATES = {
     "decoder": "Self-attention of a decoder",
     "translation": "GRU, one direction, + attention: output",
 }
-# (encoder, what the decoder reads) → label, the model whose colour it has
+# By encoder and what the decoder reads; dashed is what reads one way.
 READERS = {
-    ("gru", "last"): ("GRU →, no attention", "gru"),
-    ("bigru", "last"): ("GRU ⇄, no attention", "gru"),
-    ("gru", "all"): ("GRU → + attention", "gru_attention"),
-    ("bigru", "all"): ("GRU ⇄ + attention", "gru_attention_both"),
-    ("causal", "all"): ("Transformer, causal encoder", "transformer"),
-    ("transformer", "all"): ("Transformer", "transformer"),
-    ("gru", "own"): ("GRU →", "gru_attention"),
-    ("bigru", "own"): ("GRU ⇄", "gru_attention_both"),
-    ("causal", "own"): ("causal self-attention", "transformer"),
-    ("transformer", "own"): ("self-attention", "transformer"),
+    ("gru", "last"): LegendEntry("GRU →, no attention", "gru", dashed=True),
+    ("bigru", "last"): LegendEntry("GRU ⇄, no attention", "gru"),
+    ("gru", "all"): LegendEntry("GRU → + attention", "gru_attention", dashed=True),
+    ("bigru", "all"): LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
+    ("causal", "all"): LegendEntry("Transformer, causal encoder", "transformer", dashed=True),
+    ("transformer", "all"): LegendEntry("Transformer", "transformer"),
+    ("gru", "own"): LegendEntry("GRU →", "gru_attention", dashed=True),
+    ("bigru", "own"): LegendEntry("GRU ⇄", "gru_attention_both"),
+    ("causal", "own"): LegendEntry("causal self-attention", "transformer", dashed=True),
+    ("transformer", "own"): LegendEntry("self-attention", "transformer"),
 }
 
 PROFILES: dict[str, dict[str, Any]] = {
@@ -121,7 +121,7 @@ def _jacobian(states: str, d_model: int, layers: int, heads: int, seed: int) -> 
     def of_decoder(target: Tensor) -> Tensor:
         memory = network.encode_vectors(vectors, mask)
         for layer in network.decoder:
-            target, *_ = layer(target, memory, None)
+            target = layer(target, memory, None).states
         return network.decoder_norm(target)
 
     def of_translation(vectors: Tensor) -> Tensor:
@@ -218,8 +218,14 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             0.02,
         ),
     ]
-    numbers = {
-        "supports": {name: found for name, found in supports.items() if found},
+    return findings, {"supports": {name: found for name, found in supports.items() if found}, **_numbers(runs, later)}
+
+
+def _numbers(
+    runs: dict[tuple[str, str], list[dict[str, Any]]], later: dict[tuple[str, str], list[list[int]]]
+) -> dict[str, Any]:
+    """Of what is trained, by reader; without what is missing."""
+    return {
         "curves": {
             reads: {encoder: _curve(runs[encoder, reads]) for encoder, r in READERS if r == reads and runs[encoder, r]}
             for reads in ("last", "all", "own")
@@ -227,7 +233,6 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         "later": {f"{e}, {reads}": mean_over(later[e, reads])._asdict() for e, reads in READERS if later[e, reads]},
         "last_nats": {f"{e}, {r}": [run["last_nats"] for run in runs[e, r]] for e, r in READERS},
     }
-    return findings, numbers
 
 
 def _pooled(run: dict[str, Any], offsets: tuple[int, ...]) -> list[int]:
@@ -262,13 +267,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "place of the cue (words to the right of the homonym)",
             "right sense (%)",
             [
-                Line(
-                    READERS[encoder, reads][0],
-                    OFFSETS,
-                    *(curve[end] for end in ("value", "low", "high")),
-                    model=READERS[encoder, reads][1],
-                    dashed=encoder in ("gru", "causal"),
-                )
+                READERS[encoder, reads].line(OFFSETS, *(curve[end] for end in ("value", "low", "high")))
                 for reads in of_reads
                 for encoder, curve in numbers["curves"][reads].items()
             ],
@@ -281,9 +280,9 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
     cells = [cell for cell in READERS if ", ".join(cell) in numbers["later"]]
     bars = [numbers["later"][", ".join(cell)] for cell in cells]
-    names = [READERS[e, r][0] + (" (own state)" if r == "own" else "") for e, r in cells]
+    names = [READERS[e, r].label + (" (own state)" if r == "own" else "") for e, r in cells]
     percent = lambda end: [100 * bar[end] for bar in bars]  # noqa: E731
-    models = [READERS[cell][1] for cell in cells]
+    models = [READERS[cell].model for cell in cells]
     summary = BarPanel(
         "Cue to the right (dotted: chance)",
         "right sense (%)",

@@ -55,6 +55,7 @@ CLAIM = Claim(
 )
 
 SCALES = ("none", "1/√d_k", "1/d_k")
+WIDE = 256  # the d_k at which the scale is judged
 TARGET = 1.5  # nats per symbol, about half of what a guess costs: the steps to it are counted
 
 PROFILES: dict[str, dict[str, Any]] = {
@@ -111,17 +112,14 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         d_k: difference_of(*([run["nats"] for run in copies[scale, d_k]] for scale in ("none", "1/√d_k")))
         for d_k in p["widths"]
     }
-    widest = 256
-    unscaled, scaled = copies["none", widest], copies["1/√d_k", widest]
+    unscaled, scaled = copies["none", WIDE], copies["1/√d_k", WIDE]
     saved = [steps_to_target(slow) - steps_to_target(fast) for slow, fast in zip(unscaled, scaled, strict=False)]
     control = verdict.counted(
-        f"control: seeds that never get to {TARGET} nats with the scale, d_k = {widest}",
+        f"control: seeds that never get to {TARGET} nats with the scale, d_k = {WIDE}",
         sum(not reaches_target(run) for run in scaled) if scaled else None,
         0,
     )
-    sooner = verdict.above(
-        f"training steps to {TARGET} nats saved by the scale, d_k = {widest}", over_seeds(saved), 0.0
-    )
+    sooner = verdict.above(f"training steps to {TARGET} nats saved by the scale, d_k = {WIDE}", over_seeds(saved), 0.0)
     if not all(map(reaches_target, unscaled)):
         sooner = verdict.of_bound(sooner, is_lower=True, is_upper=False)
     real = {when: over_seeds([float(np.mean(off(run[when]))) for run in heads]) for when in ("untrained", "trained")}
@@ -143,12 +141,12 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             is_primary=True,
         ),
         verdict.at_least(
-            f"nats per token lost without the scale, d_k = {widest}", lost[widest], 0.05, 0.0, is_primary=True
+            f"nats per token lost without the scale, d_k = {WIDE}", lost[WIDE], 0.05, 0.0, is_primary=True
         ),
         verdict.equivalent("nats per token lost without the scale, d_k = 16", lost[16], 0.05),
         verdict.above(
-            f"nats per token lost with 1/d_k, whose scores start smaller, d_k = {widest}",
-            difference_of(*([run["nats"] for run in copies[scale, widest]] for scale in ("1/d_k", "1/√d_k"))),
+            f"nats per token lost with 1/d_k, whose scores start smaller, d_k = {WIDE}",
+            difference_of(*([run["nats"] for run in copies[scale, WIDE]] for scale in ("1/d_k", "1/√d_k"))),
             0.0,
         ),
         verdict.dependent(sooner, [control]),  # else it would be no bound
@@ -172,15 +170,25 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         ),
         verdict.below("cross-attention: weight on words without a link and EOS, best head", _mean_outside(heads), 0.1),
     ]
-    numbers = {
+    return findings, _numbers(order, independent, heads, copies, lost, p)
+
+
+def _numbers(
+    order: dict[str, Any],
+    independent: list[dict[str, Any]],
+    heads: list[dict[str, Any]],
+    copies: dict[tuple[str, int], list[dict[str, Any]]],
+    lost: dict[int, Estimate | None],
+    p: dict[str, Any],
+) -> dict[str, Any]:
+    """The worked example, and what was measured; without what is missing."""
+    return {
         "widths": WIDTHS,
         "independent": {key: np.mean([run[key] for run in independent], axis=0).tolist() for key in independent[0]}
         if independent
         else {},
         "worked": order.get("worked"),
-        "history": {
-            scale: [run["history"] for run in copies[scale, widest]] for scale in SCALES if copies[scale, widest]
-        },
+        "history": {scale: [run["history"] for run in copies[scale, WIDE]] for scale in SCALES if copies[scale, WIDE]},
         "steps": p["copy"]["steps"],
         "copied": {
             scale: {str(d_k): ends_of(mean_over([run["nats"] for run in copies[scale, d_k]])) for d_k in p["widths"]}
@@ -191,7 +199,6 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         "heads": {when: [run[when] for run in heads] for when in ("untrained", "trained")} if heads else {},
         "outside": [score.value for score in map(_outside, heads)],
     }
-    return findings, numbers
 
 
 def reaches_target(run: dict[str, Any]) -> bool:

@@ -27,8 +27,20 @@ class OwnStateOnly(Seq2Seq):
     def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
         raise NotImplementedError("which word is to be translated stands in the ids: use encode")
 
-    def decode(self, tgt: Tensor, memory: Memory, state: Any = None, *, need_alignment: bool = False) -> DecoderOutput:
-        return self.network.decode(tgt, memory, state, need_alignment=need_alignment)
+    @property
+    def output_matrix(self) -> Tensor | None:
+        return self.network.output_matrix
+
+    def decode(
+        self,
+        tgt: Tensor,
+        memory: Memory,
+        state: Any = None,
+        *,
+        need_alignment: bool = False,
+        need_logits: bool = True,
+    ) -> DecoderOutput:
+        return self.network.decode(tgt, memory, state, need_alignment=need_alignment, need_logits=need_logits)
 
     def reorder(self, state: Any, rows: Tensor, sources: Tensor | None = None) -> Any:
         return self.network.reorder(state, rows, sources)

@@ -5,23 +5,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import stats
 
-from pipeline.statistics import DRAWS as STANDARD
-from pipeline.statistics import Estimate, SumScore, Variance, difference, estimate, interval, variance_over_seeds
+from pipeline.statistics import DRAWS, Estimate, SumScore, Variance, difference, estimate, interval, variance_over_seeds
 
-DRAWS = 2000
+ITEM_DRAWS = 2000  # where the items of a probe task are resampled
 
 
 def mean_over(runs: Sequence[Sequence[float]]) -> Estimate | None:
     """The mean of items, with its interval over seeds and items; `runs` has one list per seed, items in one order."""
-    return estimate([_mean_score(values) for values in runs], DRAWS) if len(runs) else None
+    return estimate([_mean_score(values) for values in runs], ITEM_DRAWS) if len(runs) else None
 
 
 def difference_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate | None:
     """The mean of ours minus that of theirs, paired over items: both were measured on the same ones."""
-    return difference_in([_mean_score(values) for values in ours], [_mean_score(values) for values in theirs], DRAWS)
+    return difference_in(*([_mean_score(values) for values in runs] for runs in (ours, theirs)), ITEM_DRAWS)
 
 
-def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = STANDARD) -> Estimate | None:
+def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
     """Our score minus theirs on the same sentences; None where runs of either are missing."""
     if not (ours and theirs):
         return None
@@ -73,13 +72,13 @@ def resampled_statistic(runs: Sequence[np.ndarray], statistic: Callable[[np.ndar
     rng = np.random.default_rng(0)
     num_seeds, num_items = stacked.shape[:2]
     mean = stacked.mean(0)
-    draws = np.array([statistic(mean[rng.integers(num_items, size=num_items)]) for _ in range(DRAWS)])
-    over_seeds = Variance(0.0, 0)
+    draws = np.array([statistic(mean[rng.integers(num_items, size=num_items)]) for _ in range(ITEM_DRAWS)])
+    between_seeds = Variance(0.0, 0)
     if num_seeds > 1:
         without = [statistic(np.delete(stacked, seed, axis=0).mean(0)) for seed in range(num_seeds)]
-        over_seeds = Variance((num_seeds - 1) * float(np.var(without)), num_seeds - 1)
+        between_seeds = Variance((num_seeds - 1) * float(np.var(without)), num_seeds - 1)
     value = float(statistic(mean))
-    found = interval(value, draws, [over_seeds])
+    found = interval(value, draws, [between_seeds])
     return Estimate(value, found.low, found.high, num_items, num_seeds, None, found.df)
 
 

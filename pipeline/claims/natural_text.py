@@ -29,18 +29,19 @@ from pipeline.decoding import greedy
 from pipeline.errors import UserError
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import Seq2Seq
+from pipeline.panels import LegendEntry
 from pipeline.scoring import symbols_of
 
 LONGEST_TRAINED = 3  # sentences joined
 JOINED = (1, 2, 3, 4, 5, 6)
-MODELS = {  # label, the model whose colour it has, dashed
-    "last": ("GRU, no attention (last state)", "gru", False),
-    "mean": ("GRU, no attention (mean of states)", "gru_mean", False),
-    "uniform": ("GRU, equal weights", None, False),
-    "all": ("GRU → + attention", "gru_attention", False),
-    "bigru": ("GRU ⇄ + attention", "gru_attention_both", False),
-    "causal": ("Transformer, causal encoder", "transformer", True),
-    "transformer": ("Transformer", "transformer", False),
+MODELS = {
+    "last": LegendEntry("GRU, no attention (last state)", "gru"),
+    "mean": LegendEntry("GRU, no attention (mean of states)", "gru_mean"),
+    "uniform": LegendEntry("GRU, equal weights", None),
+    "all": LegendEntry("GRU → + attention", "gru_attention"),
+    "bigru": LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
+    "causal": LegendEntry("Transformer, causal encoder", "transformer", dashed=True),
+    "transformer": LegendEntry("Transformer", "transformer"),
 }
 MODELS_OF = {
     "C0": ("last", "mean", "uniform", "all", "bigru", "transformer"),
@@ -168,7 +169,7 @@ def text_run(
 def _measure(network: Seq2Seq, pairs: list[SentencePair], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     """Nats, tokens and BLEU's counts of each pair, (pairs,) or (pairs, counts)."""
     batch = batch_of(encode_pairs(pairs, tokenizer))
-    symbols = symbols_of(tokenizer, network.vocab_size, batch.src.device)
+    symbols = symbols_of(tokenizer.size, network.vocab_size, batch.src.device)
     found = greedy(network, batch.src, batch.src_mask, symbols)
     translations = tokenizer.decode(found.ids[:, 0].tolist())
     return {

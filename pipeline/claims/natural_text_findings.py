@@ -27,7 +27,7 @@ from pipeline.claims.jobs import Results
 from pipeline.claims.natural_text import JOINED, LONGEST_TRAINED, MODELS, PROFILES, Text, grid
 from pipeline.claims.verdict import Finding
 from pipeline.metrics import score_of_counts
-from pipeline.panels import BarPanel, Line, LinePanel, Panel
+from pipeline.panels import BarPanel, LinePanel, Panel
 from pipeline.statistics import Estimate, SumScore, estimate
 
 LEARNED = 15.0  # BLEU of the GRU with attention, both directions or one
@@ -80,7 +80,7 @@ def order(measured: Measured) -> list[Finding]:
     in_bleu, in_nats = measured.strongest(without, by_bleu=True), measured.strongest(without, by_bleu=False)
     return [
         verdict.above(
-            f"captions: BLEU, attention minus the strongest without: {MODELS[in_bleu][0]}",
+            f"captions: BLEU, attention minus the strongest without: {MODELS[in_bleu].label}",
             measured.bleu_gain("all", in_bleu),
             5.0,
         ),
@@ -88,7 +88,7 @@ def order(measured: Measured) -> list[Finding]:
             "captions: BLEU, Transformer minus GRU → + attention", measured.bleu_gain("transformer", "all"), 0.0
         ),
         verdict.above(
-            f"captions: nats per token saved by attention, against {MODELS[in_nats][0]}",
+            f"captions: nats per token saved by attention, against {MODELS[in_nats].label}",
             measured.saved("all", in_nats),
             0.0,
         ),
@@ -107,12 +107,14 @@ def bottleneck(measured: Measured) -> list[Finding]:
     grows = difference_in(measured.growth(strongest), measured.growth("all"))
     return [
         verdict.above(
-            f"{LONGEST} captions joined: nats per token saved by attention, against {MODELS[strongest][0]}",
+            f"{LONGEST} captions joined: nats per token saved by attention, against {MODELS[strongest].label}",
             measured.saved("all", strongest, LONGEST),
             0.0,
         ),
         verdict.above(f"nats per token that it saves more on {LONGEST} captions than on single ones", grows, 0.0),
-        verdict.above(f"captions: BLEU, attention minus {MODELS[in_bleu][0]}", measured.bleu_gain("all", in_bleu), 1.0),
+        verdict.above(
+            f"captions: BLEU, attention minus {MODELS[in_bleu].label}", measured.bleu_gain("all", in_bleu), 1.0
+        ),
     ]
 
 
@@ -162,12 +164,8 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "captions in a source",
             y_label,
             [
-                Line(
-                    MODELS[model][0],
-                    JOINED,
-                    *([ends[end] for ends in numbers[measure][model]] for end in ("value", "low", "high")),
-                    model=MODELS[model][1],
-                    dashed=MODELS[model][2],
+                MODELS[model].line(
+                    JOINED, *([ends[end] for ends in numbers[measure][model]] for end in ("value", "low", "high"))
                 )
                 for model in models
             ],
@@ -177,5 +175,5 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
     single = [numbers["bleu"][model][0] for model in models]
     bars = [[ends[end] for ends in single] for end in ("value", "low", "high")]
-    names, colours = ([MODELS[model][place] for model in models] for place in (0, 1))
-    return [*panels, BarPanel("Single captions", "BLEU, greedy", names, *bars, models=colours)]
+    labels, colours = [MODELS[model].label for model in models], [MODELS[model].model for model in models]
+    return [*panels, BarPanel("Single captions", "BLEU, greedy", labels, *bars, models=colours)]

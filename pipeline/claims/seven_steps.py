@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.claims.training import Training, batch_of, forced_nats, train
 from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import copying, translation
+from pipeline.data.tokenizer import PAD
 from pipeline.models import TransformerSeq2Seq
 from pipeline.models.attention import MultiHeadAttention
 
@@ -115,7 +116,7 @@ def copy_run(scale: str, d_k: int, d_model: int, steps: int, pairs: int, seed: i
     history = train(network, draw_pair, Training(steps), seed)
     rng = np.random.default_rng(0)
     batch = batch_of([draw_pair(rng) for _ in range(pairs)])
-    lengths = batch.tgt_out.ne(0).sum(1)
+    lengths = (batch.tgt_out != PAD).sum(1)
     smooth = [float(np.mean(part)) for part in np.array_split(history, max(1, steps // 10))]
     return {"nats": (forced_nats(network, batch).sum(1) / lengths).tolist(), "history": smooth}
 

@@ -23,21 +23,23 @@ from pipeline.claims.training import Training, batch_of, train, translate_exactl
 from pipeline.claims.variants import UnorderedTransformer
 from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import copying
+from pipeline.data.tokenizer import FIRST_PIECE
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
+from pipeline.panels import LegendEntry
 
 SYMBOLS = 20
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 WRITTEN = (8, 16, 32, 64, 128)
 LONGEST_TRAINED = 8  # of copying and reversing
-ENCODERS = {  # label, the model whose colour it has, dashed
-    "fused": ("GRU, the library's", "gru", True),
-    "stepwise": ("GRU, cell by cell", "gru", False),
-    "transformer": ("self-attention", "transformer", False),
+ENCODERS = {
+    "fused": LegendEntry("GRU, the library's", "gru", dashed=True),
+    "stepwise": LegendEntry("GRU, cell by cell", "gru"),
+    "transformer": LegendEntry("self-attention", "transformer"),
 }
-WRITERS = {  # likewise
-    "gru": ("GRU with attention", "gru_attention", False),
-    "transformer": ("Transformer", "transformer", False),
-    "forgetting": ("Transformer, nothing kept", "transformer", True),
+WRITERS = {
+    "gru": LegendEntry("GRU with attention", "gru_attention"),
+    "transformer": LegendEntry("Transformer", "transformer"),
+    "forgetting": LegendEntry("Transformer, nothing kept", "transformer", dashed=True),
 }
 
 
@@ -67,7 +69,7 @@ def exact_run() -> dict[str, Any]:
         found["encoder"][model], found["training"][model] = [], []
         for length in LENGTHS:
             _, memory = encode_random(network, length, batch_size=1)
-            logits = network.decode(torch.full((1, length), 4), memory).logits
+            logits = network.decode(torch.full((1, length), FIRST_PIECE), memory).logits
             found["encoder"][model].append(longest_chain(memory.states))
             found["training"][model].append(longest_chain(logits.logsumexp(-1).sum()))
     found["gap"] = fused_gap(network_of("fused", 16), network_of("stepwise", 16), length=64)

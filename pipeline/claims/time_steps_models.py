@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from pipeline.data.tokenizer import FIRST_PIECE
 from pipeline.models import GRUSeq2Seq, Memory, Seq2Seq
 
 
@@ -43,7 +44,7 @@ class StepwiseSeq2Seq(GRUSeq2Seq):
 
 def encode_random(network: Seq2Seq, length: int, batch_size: int, device: str = "cpu") -> tuple[Tensor, Memory]:
     """Vectors of random ids, as leaves of the autograd graph, and the memory made from them."""
-    src = torch.randint(4, network.vocab_size, (batch_size, length), device=device)
+    src = torch.randint(FIRST_PIECE, network.vocab_size, (batch_size, length), device=device)
     vectors = network.embed_source(src).detach().requires_grad_()
     return vectors, network.encode_vectors(vectors, torch.ones_like(src, dtype=torch.bool))
 
@@ -89,7 +90,7 @@ def encode_and_back(network: Seq2Seq, length: int, batch_size: int, device: str)
 @torch.no_grad()
 def write_tokens(network: Seq2Seq, memory: Memory, length: int, *, keep_state: bool) -> None:
     """Writes `length` tokens one by one, as search does; without `keep_state` each call reads all before it again."""
-    tgt = torch.full((len(memory.states), length), 4, device=memory.states.device)
+    tgt = torch.full((len(memory.states), length), FIRST_PIECE, device=memory.states.device)
     state = None
     for step in range(length):
         if keep_state:
@@ -104,7 +105,7 @@ def order_error(network: Seq2Seq, length: int, permutations: Sequence[int]) -> f
     worst = 0.0
     for seed in permutations:
         generator = torch.Generator().manual_seed(seed)
-        src = torch.randint(4, network.vocab_size, (2, length), generator=generator)
+        src = torch.randint(FIRST_PIECE, network.vocab_size, (2, length), generator=generator)
         order = torch.randperm(length, generator=generator)
         mask = torch.ones_like(src, dtype=torch.bool)
         straight, permuted = (network.encode(ids, mask).states for ids in (src, src[:, order]))

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from pipeline.data.batching import Batch, EncodedPair, make_batch
-from pipeline.data.tokenizer import BOS, EOS, PAD, UNK
-from pipeline.decoding import SearchLimits, Symbols, greedy
+from pipeline.data.tokenizer import PAD
+from pipeline.decoding import SearchLimits, greedy
 from pipeline.models import Seq2Seq
-from pipeline.optimizer import make_optimizer, rate
-from pipeline.scoring import token_nats
+from pipeline.optimizer import lr_factor, make_optimizer
+from pipeline.scoring import symbols_of, token_nats
 
 Draw = Callable[[np.random.Generator], EncodedPair]
 DrawBatch = Callable[[np.random.Generator], Batch]
@@ -46,7 +46,7 @@ LARGEST_NORM = 1.0  # of a step's gradient, which is clipped to it
 
 
 class Training(NamedTuple):
-    """How long and how fast; the rate rises over `WARMUP` steps, then falls to 0 (`optimizer.rate`)."""
+    """How long and how fast; the rate rises over `WARMUP` steps, then falls to 0 (`optimizer.lr_factor`)."""
 
     steps: int
     batch_size: int = 64
@@ -70,7 +70,7 @@ def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training
     """The same on batches that are drawn whole; `training.batch_size` says nothing then."""
     network.to(_device.get())
     optimizer = make_optimizer(network.parameters(), training.lr)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, WARMUP, training.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, WARMUP, training.steps))
     network.train()
     history = []
     for step in range(training.steps):
@@ -99,11 +99,6 @@ def forced_nats(network: Seq2Seq, batch: Batch) -> Tensor:
     return token_nats(network(batch.src, batch.src_mask, batch.tgt_in), batch.tgt_out)
 
 
-def symbols(vocab_size: int) -> Symbols:
-    """The special tokens; PAD, UNK and BOS are never part of a translation."""
-    return Symbols(BOS, EOS, PAD, torch.isin(torch.arange(vocab_size), torch.tensor([PAD, UNK, BOS])))
-
-
 def translate_exactly(network: Seq2Seq, batch: Batch) -> Tensor:
     """(batch, tgt_len) bool: which tokens of the expected output, EOS included, greedy search finds at their place.
 
@@ -111,7 +106,8 @@ def translate_exactly(network: Seq2Seq, batch: Batch) -> Tensor:
     """
     longest = batch.tgt_out.size(1)
     limits = SearchLimits(factor=0, extra=longest, cap=longest)
-    found = greedy(network, batch.src, batch.src_mask, symbols(network.vocab_size), limits)
+    symbols = symbols_of(network.vocab_size, network.vocab_size, batch.src.device)
+    found = greedy(network, batch.src, batch.src_mask, symbols, limits)
     ids = found.ids[:, 0]
     ids = torch.nn.functional.pad(ids, (0, longest - ids.size(1)), value=PAD)
     return ids == batch.tgt_out

@@ -18,16 +18,12 @@ class UniformGRU(GRUSeq2Seq):
 class CausalTransformer(TransformerSeq2Seq):
     """Self-attention that reads to the left only, in the encoder too."""
 
-    def _encode(self, states: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor | None]]:
-        length = states.size(1)
-        causal = torch.ones(length, length, dtype=torch.bool, device=states.device).tril()
-        mask = causal & src_mask[:, None, None, :]
-        mask = mask | torch.eye(length, dtype=torch.bool, device=states.device)  # padding must read something
-        all_weights = []
-        for layer in self.encoder:
-            states, weights = layer(states, mask, need_weights=need_weights)
-            all_weights.append(weights)
-        return self.encoder_norm(states), all_weights
+    def _encoder_mask(self, src_mask: Tensor) -> Tensor:
+        """(batch, 1, src_len, src_len)"""
+        length = src_mask.size(1)
+        causal = torch.ones(length, length, dtype=torch.bool, device=src_mask.device).tril()
+        mask = causal & super()._encoder_mask(src_mask)
+        return mask | torch.eye(length, dtype=torch.bool, device=src_mask.device)  # padding must read something
 
 
 class UnorderedTransformer(TransformerSeq2Seq):

@@ -8,6 +8,7 @@ import sentencepiece as spm
 from pipeline.errors import UserError
 
 PAD, UNK, BOS, EOS = range(4)
+FIRST_PIECE = EOS + 1  # the first id that is no special one
 NUM_BYTES = 256
 MAX_VOCAB_SIZE = 1_000_000
 _WORD_START = "▁"

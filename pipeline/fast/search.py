@@ -75,7 +75,7 @@ def beam_search(
 
 def _search(network: Seq2Seq, src: Tensor, src_mask: Tensor, rules: BeamRules, beam: int) -> Hypotheses:
     symbols = rules.symbols
-    vocabulary = Vocabulary(network.output_matrix, symbols.forbidden)
+    ranker = TokenRanker(network.output_matrix, symbols.forbidden)
     memory = network.encode(src, src_mask)
     beams = first_beams(len(src), beam, src.device)
     computed = torch.arange(len(src), device=src.device)  # the sources in the network
@@ -85,7 +85,7 @@ def _search(network: Seq2Seq, src: Tensor, src_mask: Tensor, rules: BeamRules, b
     while True:
         output = network.decode(token, memory, state, need_logits=False)
         alive = _alive(beams)  # (batch, beam)
-        found = vocabulary.best_tokens(output.output[:, -1][alive[computed, :width].flatten()], beam)
+        found = ranker.best_tokens(output.output[:, -1][alive[computed, :width].flatten()], beam)
         best = found.value.new_full((*alive.shape, found.value.size(1)), float("-inf"))
         tokens = torch.full_like(best, symbols.pad, dtype=torch.long)
         best[alive], tokens[alive] = found
@@ -110,7 +110,7 @@ def _alive(beams: Beams) -> Tensor:
     return beams.log_prob.isfinite() & ~beams.finished & ~beams.done.unsqueeze(1)
 
 
-class Vocabulary:
+class TokenRanker:
     """The way from a decoder's output to the most probable tokens.
 
     The rows of the matrix stand in `NUM_GROUPS` groups of equal size, filled up with rows whose logit is −∞, as is that

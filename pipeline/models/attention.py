@@ -47,6 +47,7 @@ class KeyValue(NamedTuple):
     value: Tensor
 
     def select(self, rows: Tensor) -> "KeyValue":
+        """Those whose row i is row `rows[i]` of these."""
         return KeyValue(self.key.index_select(0, rows), self.value.index_select(0, rows))
 
 
@@ -55,6 +56,9 @@ class MultiHeadAttention(nn.Module):
 
     What the queries, keys and values are made from is the caller's choice, and it is all that tells self-attention
     (all three from the same states) from cross-attention (queries from the target, the others from the memory).
+
+    Raises:
+        ValueError: `num_heads` does not divide `d_model`.
     """
 
     def __init__(self, d_model: int, num_heads: int) -> None:

@@ -12,6 +12,9 @@ class TiedEmbedding(nn.Module):
         scale: Rows are multiplied by it on the way in, and start with standard deviation 1 / scale, so that they enter
             with standard deviation 1. What it changes is the way out, and how fast rows learn: Adam's steps have one
             size, large against small rows.
+
+    Raises:
+        ValueError: `d_embed` or `scale` is not above 0.
     """
 
     def __init__(self, vocab_size: int, d_embed: int, dropout: float, scale: float = 1.0) -> None:

@@ -48,6 +48,9 @@ class GRUSeq2Seq(Seq2Seq):
             stay d_model wide.
         dropout: On token vectors and on tanh(W_c [C; H]).
         embedding_scale: The `scale` of `TiedEmbedding`; which one trains best depends on the corpus (results/LOG.md).
+
+    Raises:
+        ValueError: `memory` or `direction` does not exist, or a size is out of its range.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor, *, need_weights: bool = False) -> tuple[Tensor, Tensor | None]:
-        """States (batch, src_len, d_model) → states and weights; `mask` is (batch, 1, 1, src_len)."""
+        """States (batch, src_len, d_model) → states and weights; `mask` is (batch, 1, 1 or src_len, src_len)."""
         normed = self.attention_norm(states)
         keys_values = self.attention.keys_values(normed)
         context, weights = self.attention(normed, keys_values, mask, need_weights=need_weights)
@@ -69,6 +69,20 @@ class LayerState(NamedTuple):
 
     target: KeyValue
     memory: KeyValue
+
+
+class LayerOutput(NamedTuple):
+    """What a decoder layer gives.
+
+    Attributes:
+        states: (batch, tgt_len, d_model).
+        weights: (batch, num_heads, tgt_len, memory_len), of the cross-attention. None unless asked for.
+        kept: What the next call needs as its `past`.
+    """
+
+    states: Tensor
+    weights: Tensor | None
+    kept: LayerState
 
 
 class DecoderLayer(nn.Module):
@@ -86,11 +100,9 @@ class DecoderLayer(nn.Module):
 
     def forward(
         self, states: Tensor, memory: Memory, past: LayerState | None, *, need_weights: bool = False
-    ) -> tuple[Tensor, Tensor | None, LayerState]:
-        """States (batch, tgt_len, d_model) → states, cross-attention weights, and what to keep for the next call.
-
-        With a `past`, `states` is the one next position, which may read everything before it.
-        """
+    ) -> LayerOutput:
+        """Reads `states` (batch, tgt_len, d_model); with a `past`, the one next position, which may read everything
+        before it."""
         normed = self.self_attention_norm(states)
         target = self.self_attention.keys_values(normed)
         if past is not None:
@@ -107,7 +119,7 @@ class DecoderLayer(nn.Module):
         if weights is not None:
             # (batch, num_heads, beam · tgt_len, memory_len) → (rows, num_heads, tgt_len, memory_len)
             weights = weights.unflatten(2, (rows // batch, -1)).transpose(1, 2).flatten(0, 1)
-        return states, weights, LayerState(target, read)
+        return LayerOutput(states, weights, LayerState(target, read))
 
 
 class TransformerSeq2Seq(Seq2Seq):
@@ -121,6 +133,9 @@ class TransformerSeq2Seq(Seq2Seq):
         num_heads: Heads of every attention; d_k = d_model / num_heads.
         num_layers: Layers of the encoder, and of the decoder.
         dropout: On token vectors, inside the feed-forward part, and on what each part adds to the residual stream.
+
+    Raises:
+        ValueError: `memory` does not exist, or a size is out of its range.
     """
 
     def __init__(
@@ -152,7 +167,7 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def encode_vectors(self, vectors: Tensor, src_mask: Tensor) -> Memory:
         states, _ = self._encode(vectors, src_mask, need_weights=False)
-        return hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.handover)
+        return self._hand_over(states, src_mask)
 
     @property
     def output_matrix(self) -> Tensor:
@@ -187,7 +202,7 @@ class TransformerSeq2Seq(Seq2Seq):
     def attention_maps(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> list[AttentionMap]:
         """Cross-attention and encoder self-attention of every layer, with all heads."""
         states, encoder_weights = self._encode(self.embed_source(src), src_mask, need_weights=True)
-        memory = hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.handover)
+        memory = self._hand_over(states, src_mask)
         _, cross_weights = self._decode(tgt_in, memory, None, need_weights=True)
         cross = [AttentionMap(f"cross-attention, layer {n}", w, "cross") for n, w in enumerate(cross_weights, 1)]
         encoder = [AttentionMap(f"self-attention, layer {n}", w, "encoder") for n, w in enumerate(encoder_weights, 1)]
@@ -195,11 +210,19 @@ class TransformerSeq2Seq(Seq2Seq):
 
     def _encode(self, states: Tensor, src_mask: Tensor, *, need_weights: bool) -> tuple[Tensor, list[Tensor | None]]:
         """All encoder states (batch, src_len, d_model), and the weights of each layer."""
+        mask = self._encoder_mask(src_mask)
         all_weights = []
         for layer in self.encoder:
-            states, weights = layer(states, src_mask[:, None, None, :], need_weights=need_weights)
+            states, weights = layer(states, mask, need_weights=need_weights)
             all_weights.append(weights)
         return self.encoder_norm(states), all_weights
+
+    def _encoder_mask(self, src_mask: Tensor) -> Tensor:
+        """(batch, 1, 1, src_len): every position reads every real one."""
+        return src_mask[:, None, None, :]
+
+    def _hand_over(self, states: Tensor, src_mask: Tensor) -> Memory:
+        return hand_over(states, src_mask, gather_position(states, last_position(src_mask)), self.handover)
 
     def _decode(
         self,

@@ -58,8 +58,7 @@ NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5, "bigru": 0.2}
         ),
     ],
 )
-def test_every_verdict_can_come_out(results, expected, monkeypatch):
-    monkeypatch.setattr(page, "DRAWS", 200)
+def test_every_verdict_can_come_out(results, expected):
     assert verdict_of(page, results) == expected
 
 

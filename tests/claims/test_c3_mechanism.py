@@ -6,18 +6,15 @@ import torch
 
 from pipeline.claims import c3_mechanism as page
 from pipeline.claims.mechanism_jobs import ABLATIONS, AblatedGRU, baselines, exactness, replaced, trained_run
+from pipeline.decoding import beam_search
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import GRUSeq2Seq
+from pipeline.scoring import symbols_of
 from tests.claims.synthetic import findings_of, verdict_of
 
 SENTENCES = 30
 REFERENCES = [f"der Hund {index} schläft im Garten ." for index in range(SENTENCES)]
 MASK = torch.arange(7) < torch.tensor([[7], [4], [1]])
-
-
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch):
-    monkeypatch.setattr(page, "DRAWS", 30)
 
 
 def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, missing=()):
@@ -102,6 +99,9 @@ def test_what_is_left_out_is_what_it_says(ablation, unused):
 def test_with_nothing_replaced_it_is_the_model():
     ours, theirs = (made(SRC, MASK, TGT) for made in (network("none"), network()))
     assert torch.allclose(ours, theirs, atol=1e-12)
+    symbols = symbols_of(11, 11, SRC.device)
+    ours, theirs = (beam_search(made, SRC, MASK, symbols, beam=3) for made in (network("none"), network()))
+    assert torch.equal(ours.ids, theirs.ids)
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS)

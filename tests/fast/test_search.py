@@ -7,7 +7,7 @@ from pipeline import decoding
 from pipeline.decoding import Hypotheses, SearchLimits, Symbols
 from pipeline.fast import search as fast
 from pipeline.fast.product import CHUNK_SIZE
-from pipeline.fast.search import Vocabulary
+from pipeline.fast.search import TokenRanker
 from tests.conftest import D_MODEL, VOCAB_SIZE, WithoutMatrix, make_network
 
 BOS, EOS, PAD = 2, 3, 0
@@ -75,9 +75,9 @@ def test_what_is_over_is_soon_not_computed(monkeypatch):
         going_on.append(int((~beams.done).sum()))
         return beams
 
-    best_tokens = Vocabulary.best_tokens
+    best_tokens = TokenRanker.best_tokens
     monkeypatch.setattr(network, "decode", counting)
-    monkeypatch.setattr(Vocabulary, "best_tokens", counting_best_tokens)
+    monkeypatch.setattr(TokenRanker, "best_tokens", counting_best_tokens)
     monkeypatch.setattr(fast, "extend", counting_extend)
     src, mask = random_batch(19, seed=1)
     fast.beam_search(network, src, mask, SYMBOLS, LIMITS, beam=beam)
@@ -105,7 +105,7 @@ def test_the_best_tokens_are_those_of_all_logits(vocab_size, count, monkeypatch)
     matrix = torch.randn(vocab_size, 6, generator=generator)
     output = torch.randn(23, 6, generator=generator)
     forbidden = torch.rand(vocab_size, generator=generator) < 0.2
-    found = Vocabulary(matrix, forbidden).best_tokens(output, count)
+    found = TokenRanker(matrix, forbidden).best_tokens(output, count)
     expected = decoding.best_tokens(output @ matrix.t(), forbidden, count)
     some = expected.value.isfinite()
     assert torch.equal(found.index[:, : some.size(1)][some], expected.index[some])
@@ -116,5 +116,5 @@ def test_the_best_tokens_are_those_of_all_logits(vocab_size, count, monkeypatch)
 def test_equal_logits_are_ranked_by_the_lower_token():
     matrix = torch.ones(400, 2)
     matrix[7] = 2
-    found = Vocabulary(matrix, torch.arange(400) < 3).best_tokens(torch.ones(5, 2), 4)
+    found = TokenRanker(matrix, torch.arange(400) < 3).best_tokens(torch.ones(5, 2), 4)
     assert found.index.tolist() == [[7, 3, 4, 5]] * 5

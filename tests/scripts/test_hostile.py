@@ -344,4 +344,4 @@ def test_a_checkpoint_with_absurd_content_is_refused(checkpoint, tmp_path, chang
 def test_an_empty_translation_has_a_map_too(translator):
     found = translator.forced("a dog", "")
     assert found.ids == [EOS]
-    assert translator.saliency_map(found).weights.shape == (1, 1, 3)
+    assert translator.saliency_map_of(found).weights.shape == (1, 1, 3)

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from pipeline.data.batching import EncodedPair
-from pipeline.data.tokenizer import EOS
+from pipeline.data.tokenizer import EOS, FIRST_PIECE
 
 NOUNS, ADVERBS, VERBS = 8, 8, 4
 MOST_BETWEEN = 4  # nouns between the subject and the verb
 MOST_BEFORE = 10  # words before the subject
 
-FIRST_NOUN = EOS + 1  # nominative: singular, plural, singular, plural, …
+FIRST_NOUN = FIRST_PIECE  # nominative: singular, plural, singular, plural, …
 FIRST_OBLIQUE = FIRST_NOUN + 2 * NOUNS  # likewise
 FIRST_ADVERB = FIRST_OBLIQUE + 2 * NOUNS
 FIRST_VERB = FIRST_ADVERB + ADVERBS
@@ -55,6 +55,9 @@ def draw(rng: np.random.Generator, distance: int, attractors: int | None = None,
         attractors: How many nouns stand between them, all of the other number; None draws how many, up to
             `MOST_BETWEEN` and what has room, and the number of each.
         before: How many words stand before the subject, at most two of them nouns; None draws it, up to `MOST_BEFORE`.
+
+    Raises:
+        ValueError: So many attractors have no room.
     """
     if attractors is not None and attractors > distance - 1:
         raise ValueError(f"{attractors} attractors need a distance of {attractors + 1} or more, not {distance}")

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from pipeline.data.batching import EncodedPair
-from pipeline.data.tokenizer import EOS
+from pipeline.data.tokenizer import EOS, FIRST_PIECE
 
-FIRST_SYMBOL = EOS + 1
+FIRST_SYMBOL = FIRST_PIECE
 
 
 def vocab_size(num_symbols: int) -> int:

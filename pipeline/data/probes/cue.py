@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from pipeline.data.batching import EncodedPair
-from pipeline.data.tokenizer import EOS
+from pipeline.data.tokenizer import EOS, FIRST_PIECE
 
 HOMONYMS, CUES, FILLERS = 4, 3, 16  # cues: for each sense
 FURTHEST = 10
 LENGTH = 2 * FURTHEST + 1  # words of a sentence
 
-FIRST_HOMONYM = EOS + 1
+FIRST_HOMONYM = FIRST_PIECE
 FIRST_CUE = FIRST_HOMONYM + HOMONYMS  # of the first sense, of the second, …
 FIRST_FILLER = FIRST_CUE + 2 * CUES
 FIRST_SENSE = FIRST_FILLER + FILLERS  # of the target: first and second of each homonym
@@ -40,7 +40,11 @@ class Homonym(NamedTuple):
 
 
 def draw(rng: np.random.Generator, offset: int) -> Homonym:
-    """One sentence whose cue stands `offset` words to the right of the homonym, −`FURTHEST` to `FURTHEST`, not 0."""
+    """One sentence whose cue stands `offset` words to the right of the homonym, −`FURTHEST` to `FURTHEST`, not 0.
+
+    Raises:
+        ValueError: `offset` is 0, or beyond these.
+    """
     if not 1 <= abs(offset) <= FURTHEST:
         raise ValueError(f"offset is {offset}; it must be 1 to {FURTHEST}, to the left −1 to −{FURTHEST}")
     homonym, sense = int(rng.integers(HOMONYMS)), int(rng.integers(2))

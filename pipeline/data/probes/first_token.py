@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from pipeline.data.batching import EncodedPair
-from pipeline.data.tokenizer import EOS
+from pipeline.data.tokenizer import EOS, FIRST_PIECE
 
-FIRST_ANSWER = EOS + 1
+FIRST_ANSWER = FIRST_PIECE
 
 
 def vocab_size(num_answers: int, num_noise: int) -> int:

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from pipeline.data.batching import EncodedPair
-from pipeline.data.tokenizer import EOS
+from pipeline.data.tokenizer import EOS, FIRST_PIECE
 
 KEYS, VALUES, FILLERS = 6, 6, 6
 PAIRS = 4  # keys in a sentence
 MOST_BEFORE = 10  # words before the one that is asked for
 
-FIRST_PAIR = EOS + 1  # key 0 with each value, key 1 with each value, …
+FIRST_PAIR = FIRST_PIECE  # key 0 with each value, key 1 with each value, …
 FIRST_KEY = FIRST_PAIR + KEYS * VALUES
 FIRST_VALUE = FIRST_KEY + KEYS
 FIRST_FILLER = FIRST_VALUE + VALUES
@@ -44,6 +44,9 @@ def draw(rng: np.random.Generator, distance: int, before: int | None = None) -> 
 
     Args:
         before: How many words stand before the answer; None draws it, up to `MOST_BEFORE`.
+
+    Raises:
+        ValueError: `distance` is below 1, or `before` leaves the other keys no room.
     """
     if distance < 1:
         raise ValueError(f"distance is {distance}; it must be 1 or more")

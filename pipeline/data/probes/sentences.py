@@ -18,9 +18,7 @@ import torch
 from pipeline.data.batching import EncodedPair
 from pipeline.data.corpus import SentencePair
 from pipeline.data.grammar import ToyGrammar
-from pipeline.data.tokenizer import EOS, UNK
-
-_FIRST_WORD = EOS + 1
+from pipeline.data.tokenizer import EOS, FIRST_PIECE, UNK
 
 
 class Vocabulary:
@@ -32,8 +30,8 @@ class Vocabulary:
 
     def __init__(self, pairs: Iterable[SentencePair]) -> None:
         words = sorted({word for pair in pairs for text in (pair.src, pair.tgt) for word in text.split()})
-        self.size = _FIRST_WORD + len(words)
-        self._id_of = {word: number for number, word in enumerate(words, _FIRST_WORD)}
+        self.size = FIRST_PIECE + len(words)
+        self._id_of = {word: number for number, word in enumerate(words, FIRST_PIECE)}
         self._words = words
 
     def knows(self, pair: SentencePair) -> bool:
@@ -48,7 +46,7 @@ class Vocabulary:
     def decode(self, ids: Iterable[int]) -> str:
         """The words of `ids` before the first EOS; special tokens are left out."""
         before_end = takewhile(lambda number: number != EOS, ids)
-        return " ".join(self._words[number - _FIRST_WORD] for number in before_end if number >= _FIRST_WORD)
+        return " ".join(self._words[number - FIRST_PIECE] for number in before_end if number >= FIRST_PIECE)
 
 
 class Sentences(NamedTuple):
@@ -73,6 +71,9 @@ def sentences(num_train: int, num_test: int, longest: int) -> Sentences:
 
     Args:
         longest: At most this many source words.
+
+    Raises:
+        ValueError: The training sentences hold too few words for the test.
     """
     grammar = ToyGrammar(seed=1)  # the corpus `toy` has 0
     groups = max(1, longest // 15)
