@@ -53,18 +53,18 @@ def _maker(what: str, name: str) -> Callable[[Path], str]:
     if (what, name) == ("made", "claims"):
         return lambda folder: claims_made(read_claims(folder / "claims"))
     if (what, name) == ("times", "all"):
-        return lambda folder: times([r for f in sorted(folder.iterdir()) if _is_corpus(f) for r in read_results(f)])
+        return lambda folder: times([r for f in sorted(folder.iterdir()) if _is_corpus(f) for r in published_results(f)])
     if what == "ablation":
         return lambda folder: ablation_table(read_json(folder / name / "ablation.json"))
     if what == "results":
-        return lambda folder: scores(read_results(folder / name))
+        return lambda folder: scores(published_results(folder / name))
     if what == "made":
-        return lambda folder: runs_made(read_results(folder / name))
+        return lambda folder: runs_made(published_results(folder / name))
     if what == "evaluated":
         return lambda folder: evaluated_scores(read_evaluations(folder, name))
     if what == "published":
         return lambda folder: published_scores(
-            read_json(folder / "published.json"), read_results(folder / name), read_evaluations(folder, name)
+            read_json(folder / "published.json"), published_results(folder / name), read_evaluations(folder, name)
         )
     raise UserError(f"<!-- {what}:{name} --> names no table; pipeline/documents.py lists those that there are")
 
@@ -74,7 +74,7 @@ def read_claims(folder: Path) -> list[dict[str, Any]]:
     return [read_json(path) for path in in_order(folder.glob("C*.json"))]
 
 
-def read_results(folder: Path) -> list[dict[str, Any]]:
+def published_results(folder: Path) -> list[dict[str, Any]]:
     """All published results of a corpus."""
     paths = sorted(folder.glob("*-seed*.json"))
     if not paths:

@@ -5,8 +5,8 @@ the other; self-attention scores all words for each word at once, so the time st
 
 Literature: a layer of self-attention has O(1) sequential operations and O(n² d) work, a recurrent one O(n) and O(n d²)
 (Vaswani et al. 2017, Table 1): less work only where n < d, but work that can be done at once. Two limits: a decoder
-writes one word after the other, whatever it is made of; and what sees all words at once sees a bag of words, so the
-order has to be put back in, as positions.
+writes one word after the other, whatever it is made of; and a weighted sum does not know the order of what it sums, so
+the order has to be put back in, as positions.
 
 Set-up: (1) How many operations must wait for one another is counted on the autograd graph, on which no hardware can
 cheat: for a GRU taken cell by cell (shown to equal the library's, whose kernels may hide their steps) and for a
