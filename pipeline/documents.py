@@ -53,7 +53,9 @@ def _maker(what: str, name: str) -> Callable[[Path], str]:
     if (what, name) == ("made", "claims"):
         return lambda folder: claims_made(read_claims(folder / "claims"))
     if (what, name) == ("times", "all"):
-        return lambda folder: times([r for f in sorted(folder.iterdir()) if _is_corpus(f) for r in published_results(f)])
+        return lambda folder: times(
+            [run for of in sorted(folder.iterdir()) if _is_corpus(of) for run in published_results(of)]
+        )
     if what == "ablation":
         return lambda folder: ablation_table(read_json(folder / name / "ablation.json"))
     if what == "results":
