@@ -408,7 +408,7 @@ def test_an_ablation_is_published_with_its_corpus(tmp_path):
     path.write_text(json.dumps(content | {"models": {"gru": of_model(2)}}))
     publish_ablation(path, tmp_path / "results")
     both = json.loads(published.read_text())
-    assert list(both["models"].items()) == [("gru", of_model(2)), ("transformer", of_model(1))]
+    assert both["models"] == {"gru": of_model(2), "transformer": of_model(1)}
 
     path.write_text(json.dumps(content | {"epochs": 9, "models": {"gru": of_model(3)}}))
     with pytest.raises(UserError, match=r"differs from this one in epochs; .* remove .*ablation.json"):

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.claims import natural_text, verdict
+from pipeline.claims import natural_text_findings, verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters
@@ -249,7 +249,7 @@ def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """BLEU and exact match as bars, nats by length and in training as lines."""
-    entries = {model: natural_text.MODELS[model] for model in MODELS if model in numbers["scores"]}
+    entries = {model: natural_text_findings.MODELS[model] for model in MODELS if model in numbers["scores"]}
     about = f"{numbers['sentences']} sentences, {numbers['seeds']} seeds"
     panels: list[Panel] = [
         BarPanel(

@@ -39,17 +39,15 @@ from pipeline.claims import verdict
 from pipeline.claims.inference import difference_of, mean_over, resampled_statistic
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.time_steps_jobs import (
-    ENCODERS,
     LENGTHS,
     LONGEST_TRAINED,
-    WRITERS,
     WRITTEN,
     exact_run,
     order_run,
     time_run,
 )
 from pipeline.claims.verdict import Claim, Finding
-from pipeline.panels import BarPanel, Line, LinePanel, Panel
+from pipeline.panels import BarPanel, LegendEntry, Line, LinePanel, Panel
 from pipeline.results import processor
 from pipeline.statistics import Estimate
 
@@ -63,6 +61,17 @@ CLAIM = Claim(
 LONGEST_JUDGED = 256  # of slopes of time
 ORDERS = ("copy", "reverse")
 NAMES = {"copy": "copying", "reverse": "reversing"}
+
+ENCODING = {
+    "fused": LegendEntry("GRU, the library's", "gru", dashed=True),
+    "stepwise": LegendEntry("GRU, cell by cell", "gru"),
+    "transformer": LegendEntry("self-attention", "transformer"),
+}
+WRITING = {
+    "gru": LegendEntry("GRU with attention", "gru_attention"),
+    "transformer": LegendEntry("Transformer", "transformer"),
+    "forgetting": LegendEntry("Transformer, nothing kept", "transformer", dashed=True),
+}
 
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {"d_model": 64, "batch_size": 4, "rounds": 20, "seeds": (1, 2, 3), "steps": 400, "pairs": 60},
@@ -117,7 +126,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     for device in timed:
         found = times.get(device, {"encode": {}, "write": {}})
         where = "on a GPU" if device == "cuda" else "on a CPU"
-        encoded = {model: growth_of_time(found["encode"].get(model), LENGTHS) for model in ENCODERS}
+        encoded = {model: growth_of_time(found["encode"].get(model), LENGTHS) for model in ENCODING}
         written = growth_of_time(found["write"].get("transformer"), WRITTEN)
         if device == "cuda":  # a GPU's thresholds: what a CPU takes to encode stands in the figure and decides nothing
             findings += [
@@ -172,7 +181,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     length = "source length n (symbols)"
     chains = [
         Line(
-            f"{ENCODERS[model].label}, {words}", LENGTHS, chain, model=ENCODERS[model].model, dashed=kind == "training"
+            f"{ENCODING[model].label}, {words}", LENGTHS, chain, model=ENCODING[model].model, dashed=kind == "training"
         )
         for kind, words in (("encoder", "encoder"), ("training", "training step"))
         for model in ("stepwise", "transformer")
@@ -183,10 +192,10 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
     for device, relative in numbers["encode"].items():
         where = "GPU" if device == "cuda" else "CPU, one thread"
-        lines = [entry.line(LENGTHS, relative[model]) for model, entry in ENCODERS.items()]
+        lines = [entry.line(LENGTHS, relative[model]) for model, entry in ENCODING.items()]
         ratio = np.divide(relative["transformer"], relative["fused"]).tolist()
         writing = numbers["write"][device]
-        written = [entry.line(WRITTEN, writing[model]) for model, entry in WRITERS.items()]
+        written = [entry.line(WRITTEN, writing[model]) for model, entry in WRITING.items()]
         panels += [
             LinePanel(f"Encoding, forward and backward ({where})", length, "time (GRU at 8 = 1)", lines, True, True),
             LinePanel(

@@ -29,20 +29,10 @@ from pipeline.decoding import greedy
 from pipeline.errors import UserError
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import Seq2Seq
-from pipeline.panels import LegendEntry
 from pipeline.scoring import symbols_of
 
 LONGEST_TRAINED = 3  # sentences joined
 JOINED = (1, 2, 3, 4, 5, 6)
-MODELS = {
-    "last": LegendEntry("GRU, no attention (last state)", "gru"),
-    "mean": LegendEntry("GRU, no attention (mean of states)", "gru_mean"),
-    "uniform": LegendEntry("GRU, equal weights", None),
-    "all": LegendEntry("GRU → + attention", "gru_attention"),
-    "bigru": LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
-    "causal": LegendEntry("Transformer, causal encoder", "transformer", dashed=True),
-    "transformer": LegendEntry("Transformer", "transformer"),
-}
 MODELS_OF = {
     "C0": ("last", "mean", "uniform", "all", "bigru", "transformer"),
     "C1": ("last", "mean", "uniform", "all"),
@@ -112,7 +102,7 @@ def grid(claim: str, profile: str, text: Text) -> dict[str, list[Job]]:
 
 
 def network_of(model: str, vocab_size: int, d_model: int, layers: int, heads: int, dropout: float) -> Seq2Seq:
-    """One of `MODELS`, all of one size."""
+    """One of those in `MODELS_OF`, all of one size."""
     if model in ("transformer", "causal"):
         build = transformer if model == "transformer" else causal_transformer
         return build(vocab_size, d_model, heads, layers, dropout)

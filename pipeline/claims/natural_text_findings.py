@@ -24,12 +24,21 @@ import numpy as np
 from pipeline.claims import verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Results
-from pipeline.claims.natural_text import JOINED, LONGEST_TRAINED, MODELS, PROFILES, Text, grid
+from pipeline.claims.natural_text import JOINED, LONGEST_TRAINED, PROFILES, Text, grid
 from pipeline.claims.verdict import Finding
 from pipeline.metrics import score_of_counts
-from pipeline.panels import BarPanel, LinePanel, Panel
+from pipeline.panels import BarPanel, LegendEntry, LinePanel, Panel
 from pipeline.statistics import Estimate, SumScore, estimate
 
+MODELS = {
+    "last": LegendEntry("GRU, no attention (last state)", "gru"),
+    "mean": LegendEntry("GRU, no attention (mean of states)", "gru_mean"),
+    "uniform": LegendEntry("GRU, equal weights", None),
+    "all": LegendEntry("GRU → + attention", "gru_attention"),
+    "bigru": LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
+    "causal": LegendEntry("Transformer, causal encoder", "transformer", dashed=True),
+    "transformer": LegendEntry("Transformer", "transformer"),
+}
 LEARNED = 15.0  # BLEU of the GRU with attention, both directions or one
 SINGLE, LONGEST = 1, LONGEST_TRAINED
 

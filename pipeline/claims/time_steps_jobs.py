@@ -25,22 +25,13 @@ from pipeline.data.batching import EncodedPair
 from pipeline.data.probes import copying
 from pipeline.data.tokenizer import FIRST_PIECE
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
-from pipeline.panels import LegendEntry
 
 SYMBOLS = 20
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 WRITTEN = (8, 16, 32, 64, 128)
 LONGEST_TRAINED = 8  # of copying and reversing
-ENCODERS = {
-    "fused": LegendEntry("GRU, the library's", "gru", dashed=True),
-    "stepwise": LegendEntry("GRU, cell by cell", "gru"),
-    "transformer": LegendEntry("self-attention", "transformer"),
-}
-WRITERS = {
-    "gru": LegendEntry("GRU with attention", "gru_attention"),
-    "transformer": LegendEntry("Transformer", "transformer"),
-    "forgetting": LegendEntry("Transformer, nothing kept", "transformer", dashed=True),
-}
+ENCODERS = ("fused", "stepwise", "transformer")
+WRITERS = ("gru", "transformer", "forgetting")  # forgetting: a Transformer that keeps nothing
 
 
 def network_of(model: str, d_model: int, seed: int = 0) -> Seq2Seq:

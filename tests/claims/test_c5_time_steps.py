@@ -34,8 +34,8 @@ def answer(per_symbol=(10, 0), encode=(1.0, 0.1), write=0.1, lost=0.0, noise=0.0
 
         growths = {"fused": encode[0], "stepwise": encode[0], "transformer": encode[1]}
         return {
-            "encode": {model: times(page.LENGTHS, growths[model]) for model in page.ENCODERS},
-            "write": {model: times(page.WRITTEN, write) for model in page.WRITERS},
+            "encode": {model: times(page.LENGTHS, growths[model]) for model in page.ENCODING},
+            "write": {model: times(page.WRITTEN, write) for model in page.WRITING},
         }
 
     return of
@@ -148,6 +148,6 @@ def test_runs_give_what_the_page_reads(monkeypatch):
         for name, job in wanted.items()
     }
     found = {name.rpartition(":")[2]: ran(job) for name, job in shrunk.items() if "exact" not in name}
-    assert all(np.shape(found["time_run"]["encode"][model]) == (2, 2) for model in page.ENCODERS)
-    assert all(np.min(found["time_run"]["write"][model]) > 0 for model in page.WRITERS)
+    assert all(np.shape(found["time_run"]["encode"][model]) == (2, 2) for model in page.ENCODING)
+    assert all(np.min(found["time_run"]["write"][model]) > 0 for model in page.WRITING)
     assert len(found["order_run"]["exact"]) == 3
