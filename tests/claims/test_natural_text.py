@@ -86,7 +86,7 @@ def test_every_finding_can_fail(claim, results, failing):
 @pytest.mark.parametrize("profile", page.PROFILES)
 def test_all_models_have_one_size(profile):
     sizes = {name: page.PROFILES[profile][name] for name in ("d_model", "layers", "heads", "dropout")}
-    numbers = [num_parameters(page.network_of(model, 50, **sizes)) for model in page.MODELS]
+    numbers = [num_parameters(page.network_of(model, 50, **sizes)) for model in natural_text_findings.MODELS]
     assert max(numbers) / min(numbers) < 1.05
 
 
