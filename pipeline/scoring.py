@@ -58,16 +58,14 @@ def symbols_of(num_pieces: int, vocab_size: int, device: torch.device) -> Symbol
     return Symbols(BOS, EOS, PAD, forbidden)
 
 
-def translate_batch(
-    network: Seq2Seq, src: Tensor, src_mask: Tensor, tokenizer: Tokenizer, search: Search
-) -> Hypotheses:
-    """Translations of a batch; `network` must be in evaluation mode."""
-    symbols = symbols_of(tokenizer.size, network.vocab_size, src.device)
+def translate_batch(network: Seq2Seq, batch: Batch, tokenizer: Tokenizer, search: Search) -> Hypotheses:
+    """Translations of the sources of a batch; `network` must be in evaluation mode."""
+    symbols = symbols_of(tokenizer.size, network.vocab_size, batch.src.device)
     path = fast_search if search.fast else decoding
     if search.beam == 1:
-        return path.greedy(network, src, src_mask, symbols, alpha=search.alpha)
+        return path.greedy(network, batch.src, batch.src_mask, symbols, alpha=search.alpha)
     return path.beam_search(
-        network, src, src_mask, symbols, beam=search.beam, alpha=search.alpha, num_best=search.num_best
+        network, batch.src, batch.src_mask, symbols, beam=search.beam, alpha=search.alpha, num_best=search.num_best
     )
 
 
@@ -83,7 +81,7 @@ def score_batch(
     correct = ((logits.argmax(-1) == batch.tgt_out) & real).sum(1).tolist()
     hypotheses: list[str | None] = [None] * len(tokens)
     if search is not None:
-        found = translate_batch(network, batch.src, batch.src_mask, tokenizer, search)
+        found = translate_batch(network, batch, tokenizer, search)
         hypotheses = tokenizer.decode(found.ids[:, 0].tolist())
     rows = zip(batch.index.tolist(), nats, tokens, correct, hypotheses, strict=True)
     return [SentenceScore(*row) for row in rows if row[0] >= 0]

@@ -11,13 +11,14 @@ import torch
 
 from pipeline import models
 from pipeline.checkpoint_file import checked_name, read_checkpoint, refuse_other_weights
-from pipeline.data.batching import EncodedPair, TokenBudgetBatches, batch_of_one
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs, make_batch
+from pipeline.data.corpus import SentencePair
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
 from pipeline.errors import UserError
 from pipeline.models import Seq2Seq
 from pipeline.scoring import Search, token_nats, translate_batch
-from pipeline.word_maps import WordMap, saliency_map_of_ids, word_maps, word_maps_of_ids
+from pipeline.word_maps import WordMap, saliency_map, word_maps
 
 # Ids of a source, beyond which search would stop before a translation of twice its length is done.
 LONGEST_SOURCE = int((SearchLimits().cap - SearchLimits().extra) / SearchLimits().factor)
@@ -142,9 +143,7 @@ class Translator:
         pairs = [EncodedPair(torch.tensor(ids), torch.empty(0, dtype=torch.long)) for ids in sources]
         translations: list[list[Translation]] = [[] for _ in sentences]
         for batch in TokenBudgetBatches(pairs, max(1, _BATCH_TOKENS // search.beam), None) if pairs else ():
-            found = translate_batch(
-                self.network, batch.src.to(self.device), batch.src_mask.to(self.device), self.tokenizer, search
-            )
+            found = translate_batch(self.network, batch.on(self.device), self.tokenizer, search)
             rows = zip(batch.index.tolist(), *(values.tolist() for values in found), strict=True)
             for index, ids, *values in rows:
                 found_here = zip(self.tokenizer.decode(ids), ids, *values, strict=True)
@@ -189,35 +188,37 @@ class Translator:
 
     def word_maps(self, src: str, tgt: str) -> list[WordMap]:
         """All attention weights for a source and a target (teacher-forced), pieces merged to words."""
-        return word_maps(self.network, self.tokenizer, src, tgt)
+        return word_maps(self.network, self.tokenizer, self._encoded(src, tgt))
 
     def word_maps_of(self, translation: Translation) -> list[WordMap]:
         """All attention weights of a translation, pieces merged to words: what each of its tokens was made from."""
-        return word_maps_of_ids(self.network, self.tokenizer, translation.src_ids, _without_end(translation.ids))
+        return word_maps(self.network, self.tokenizer, _pair_of(translation))
 
     def saliency_map(self, src: str, tgt: str) -> WordMap:
         """The saliency of a target (teacher-forced), pieces merged to words: a map that a model without attention has
         too."""
-        (src_ids,), (tgt_ids,) = self.source_ids([src]), self.tokenizer.encode([tgt])
-        return saliency_map_of_ids(self.network, self.tokenizer, src_ids, tgt_ids)
+        return saliency_map(self.network, self.tokenizer, self._encoded(src, tgt))
 
     def saliency_map_of(self, translation: Translation) -> WordMap:
         """The same of a translation."""
-        return saliency_map_of_ids(self.network, self.tokenizer, translation.src_ids, _without_end(translation.ids))
+        return saliency_map(self.network, self.tokenizer, _pair_of(translation))
 
     def forced(self, src: str, tgt: str) -> Translation:
         """A translation that is given instead of found, with the probability that the model gives it."""
-        (src_ids,) = self.source_ids([src])
-        (tgt_ids,) = self.tokenizer.encode([tgt])
-        batch = batch_of_one(src_ids, tgt_ids)
+        pair = self._encoded(src, tgt)
+        batch = make_batch([pair]).on(self.device)
         with torch.inference_mode():
-            logits = self.network(*(ids.to(self.device) for ids in (batch.src, batch.src_mask, batch.tgt_in)))
-        log_prob = -token_nats(logits, batch.tgt_out.to(self.device)).sum().item()
-        return Translation(tgt, src_ids, [*tgt_ids, EOS], log_prob, log_prob, True)
+            logits = self.network(batch.src, batch.src_mask, batch.tgt_in)
+        log_prob = -token_nats(logits, batch.tgt_out).sum().item()
+        return Translation(tgt, pair.src.tolist(), [*pair.tgt.tolist(), EOS], log_prob, log_prob, True)
+
+    def _encoded(self, src: str, tgt: str) -> EncodedPair:
+        return encode_pairs([SentencePair(src, tgt)], self.tokenizer)[0]
 
 
-def _without_end(ids: list[int]) -> list[int]:
-    return [i for i in ids if i != EOS]
+def _pair_of(translation: Translation) -> EncodedPair:
+    tgt = [i for i in translation.ids if i != EOS]
+    return EncodedPair(torch.tensor(translation.src_ids), torch.tensor(tgt, dtype=torch.long))
 
 
 def _tokenizer_of(proto: bytes, vocab_size: int, path: Path) -> Tokenizer:

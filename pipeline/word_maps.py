@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pipeline.alignment import merge_to_words
-from pipeline.data.batching import batch_of_one
+from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.tokenizer import EOS, Tokenizer
 from pipeline.models import Seq2Seq
 from pipeline.saliency import saliency
@@ -33,26 +33,16 @@ class WordMap(NamedTuple):
         return self.keys == [_ONE_VECTOR]
 
 
-def word_maps(network: Seq2Seq, tokenizer: Tokenizer, src: str, tgt: str) -> list[WordMap]:
+@torch.inference_mode()
+def word_maps(network: Seq2Seq, tokenizer: Tokenizer, pair: EncodedPair) -> list[WordMap]:
     """All attention weights of a network in evaluation mode for one sentence pair, pieces merged to words.
 
     Row t of a cross-attention map is the step that predicts word t of the target; the last row predicts its end.
     """
-    src_ids, tgt_ids = tokenizer.encode([src, tgt])
-    return word_maps_of_ids(network, tokenizer, [*src_ids, EOS], tgt_ids)
-
-
-@torch.inference_mode()
-def word_maps_of_ids(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int], tgt_ids: list[int]) -> list[WordMap]:
-    """The same for ids, the source's with EOS, the target's without."""
-    device = next(network.parameters()).device
-    batch = batch_of_one(src_ids, tgt_ids)
-    src_words, src_word_of = tokenizer.words(src_ids)
-    tgt_words, tgt_word_of = tokenizer.words([*tgt_ids, EOS])
+    batch = make_batch([pair]).on(next(network.parameters()).device)
+    (src_words, src_word_of), (tgt_words, tgt_word_of) = _words(tokenizer, pair)
     maps = []
-    for name, weights, kind in network.attention_maps(
-        batch.src.to(device), batch.src_mask.to(device), batch.tgt_in.to(device)
-    ):
+    for name, weights, kind in network.attention_maps(batch.src, batch.src_mask, batch.tgt_in):
         queries, query_word_of = (tgt_words, tgt_word_of) if kind == "cross" else (src_words, src_word_of)
         merged = np.stack(
             [merge_to_words(head, src_word_of, query_word_of) for head in weights[0].float().cpu().numpy()]
@@ -62,15 +52,18 @@ def word_maps_of_ids(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int],
     return maps
 
 
-def saliency_map_of_ids(network: Seq2Seq, tokenizer: Tokenizer, src_ids: list[int], tgt_ids: list[int]) -> WordMap:
-    """The saliency of a target, ids as in `word_maps_of_ids`: the map that a model without attention has too."""
-    device = next(network.parameters()).device
-    batch = batch_of_one(src_ids, tgt_ids)
-    rows = saliency(network, *(ids[0].to(device) for ids in (batch.src, batch.tgt_in, batch.tgt_out)))
-    src_words, src_word_of = tokenizer.words(src_ids)
-    tgt_words, tgt_word_of = tokenizer.words([*tgt_ids, EOS])
+def saliency_map(network: Seq2Seq, tokenizer: Tokenizer, pair: EncodedPair) -> WordMap:
+    """The saliency of a target: the map that a model without attention has too."""
+    batch = make_batch([pair]).on(next(network.parameters()).device)
+    rows = saliency(network, batch.src[0], batch.tgt_in[0], batch.tgt_out[0])
+    (src_words, src_word_of), (tgt_words, tgt_word_of) = _words(tokenizer, pair)
     weights = merge_to_words(rows.cpu().numpy(), src_word_of, tgt_word_of)
     return WordMap(SALIENCY, SALIENCY, weights[None], tgt_words, src_words)
+
+
+def _words(tokenizer: Tokenizer, pair: EncodedPair) -> tuple[tuple[list[str], list[int]], ...]:
+    """Of the source and of the target, both with their end: the words, and which word each piece belongs to."""
+    return tokenizer.words(pair.src.tolist()), tokenizer.words([*pair.tgt.tolist(), EOS])
 
 
 def mean_cross_map(maps: list[WordMap]) -> WordMap:

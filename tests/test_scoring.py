@@ -17,6 +17,11 @@ from tests.conftest import VOCAB_SIZE, make_network
 TOKENIZER = SimpleNamespace(size=VOCAB_SIZE)
 
 
+def batch_of(sentences) -> Batch:
+    src, mask, tgt = sentences
+    return Batch(src, mask, tgt, tgt, torch.arange(len(src)), 1)
+
+
 def test_a_token_is_right_where_it_is_the_most_probable_and_padding_never_is():
     tgt_out = torch.tensor([[5, 6, 3], [7, 3, 0]])
     predicted = torch.tensor([[5, 4, 3], [7, 3, 0]])
@@ -30,16 +35,14 @@ def test_a_token_is_right_where_it_is_the_most_probable_and_padding_never_is():
 
 @pytest.mark.parametrize(("fast", "path"), [(False, decoding), (True, fast_search)])
 def test_a_search_is_what_was_asked_for_and_takes_the_path_that_was(sentences, monkeypatch, fast, path):
-    src, mask, _ = sentences
     asked = []
     monkeypatch.setattr(path, "beam_search", lambda *_, **given: asked.append(given))
-    translate_batch(make_network("gru"), src, mask, TOKENIZER, Search(7, 0.3, 2, fast))
+    translate_batch(make_network("gru"), batch_of(sentences), TOKENIZER, Search(7, 0.3, 2, fast))
     assert asked == [{"beam": 7, "alpha": 0.3, "num_best": 2}]
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_score_is_the_log_probability_over_the_length_to_the_alpha_that_was_asked_for(sentences, beam):
-    src, mask, _ = sentences
-    found = translate_batch(make_network("gru"), src, mask, TOKENIZER, Search(beam, 0.3))
+    found = translate_batch(make_network("gru"), batch_of(sentences), TOKENIZER, Search(beam, 0.3))
     length = (found.ids != PAD).sum(2)
     torch.testing.assert_close(found.score, found.log_prob / ((5 + length) / 6) ** 0.3)

@@ -227,7 +227,7 @@ def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torc
     for name, search in SEARCHES.items():
 
         def translate(batch: Batch, search: Search = search) -> None:
-            translate_batch(network, batch.src, batch.src_mask, data.tokenizer, search)
+            translate_batch(network, batch, data.tokenizer, search)
 
         found[name] = spread([_seconds(translate, batches) for _ in range(1 + rounds)][1:])._asdict()
     return found

@@ -65,7 +65,7 @@ def _searches(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str,
         ids: dict[str, list[list[int]]] = {}
 
         def translate(here: Search) -> list[Hypotheses]:
-            return [translate_batch(network, b.src, b.src_mask, data.tokenizer, here) for b in test]
+            return [translate_batch(network, batch, data.tokenizer, here) for batch in test]
 
         for _ in range(rounds):
             for way, fast in WAYS.items():

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from pipeline.data.batching import encode_pairs
 from pipeline.data.corpus import SentencePair
 from pipeline.plots import LONGEST_MAP, alignment_figure, heads_figure, model_label
 from pipeline.sentence_maps import drawn_map
@@ -53,8 +54,9 @@ class AlignmentMaps(Callback):
         network, tokenizer = module.network, trainer.datamodule.tokenizer
         was_training = network.training
         network.eval()
-        for number, pair in enumerate(shown_sentences(trainer.datamodule.corpus.val), 1):
-            maps = word_maps(network, tokenizer, pair.src, pair.tgt)
+        shown = encode_pairs(shown_sentences(trainer.datamodule.corpus.val), tokenizer)
+        for number, pair in enumerate(shown, 1):
+            maps = word_maps(network, tokenizer, pair)
             title = f"{model_label(module.name)}, {when}"
             figure = alignment_figure([drawn_map(title, mean_cross_map(maps))])
             writer.add_figure(f"alignment/{number}", figure, trainer.global_step)

@@ -40,10 +40,10 @@ from pipeline.claims import natural_text_findings, verdict
 from pipeline.claims.inference import difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters
-from pipeline.claims.training import Training, batch_of, forced_nats, train
+from pipeline.claims.training import Training, forced_nats, train
 from pipeline.claims.variants import UniformGRU
 from pipeline.claims.verdict import Claim, Finding
-from pipeline.data.batching import EncodedPair
+from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import translation
 from pipeline.data.tokenizer import PAD
 from pipeline.decoding import greedy
@@ -119,7 +119,7 @@ def translation_run(model: str, d_model: int, steps: int, longest: int, sentence
         return words.encode(translation.unseen(rng, longest, kept_apart))
 
     history = train(network, draw, Training(steps), seed)
-    batch = batch_of([words.encode(pair) for pair in tests])
+    batch = make_batch([words.encode(pair) for pair in tests])
     found = greedy(network, batch.src, batch.src_mask, symbols_of(words.size, words.size, batch.src.device))
     references, translations = [pair.tgt for pair in tests], [words.decode(ids) for ids in found.ids[:, 0].tolist()]
     return {

@@ -37,10 +37,10 @@ import torch
 from pipeline.claims import verdict
 from pipeline.claims.inference import difference_of, mean_over, resampled_statistic, slope
 from pipeline.claims.jobs import Job, Results, job
-from pipeline.claims.training import Training, batch_of, forced_nats, train, translate_exactly
+from pipeline.claims.training import Training, forced_nats, train, translate_exactly
 from pipeline.claims.variants import UniformGRU
 from pipeline.claims.verdict import Claim, Finding
-from pipeline.data.batching import EncodedPair
+from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import copying
 from pipeline.models import GRUSeq2Seq
 from pipeline.panels import LegendEntry, Line, LinePanel, Panel
@@ -96,10 +96,10 @@ def copy_run(memory: str, d_model: int, order: str, steps: int, pairs: int, seed
     exact = {}
     for length in LENGTHS:
         rng = np.random.default_rng([0, length])
-        batch = batch_of([copying.draw(rng, length, SYMBOLS, order) for _ in range(pairs)])
+        batch = make_batch([copying.draw(rng, length, SYMBOLS, order) for _ in range(pairs)])
         exact[str(length)] = translate_exactly(network, batch).all(1).int().tolist()
     rng = np.random.default_rng([1, POSITIONS_AT])
-    batch = batch_of([copying.draw(rng, POSITIONS_AT, SYMBOLS, order) for _ in range(pairs)])
+    batch = make_batch([copying.draw(rng, POSITIONS_AT, SYMBOLS, order) for _ in range(pairs)])
     with torch.no_grad():
         right = network(batch.src, batch.src_mask, batch.tgt_in).argmax(-1) == batch.tgt_out
     right = right[:, :POSITIONS_AT]

@@ -38,9 +38,9 @@ from pipeline.claims import verdict
 from pipeline.claims.direction_models import build
 from pipeline.claims.inference import difference_of, mean_over
 from pipeline.claims.jobs import Job, Results, job
-from pipeline.claims.training import Training, batch_of, train
+from pipeline.claims.training import Training, train
 from pipeline.claims.verdict import Claim, Finding
-from pipeline.data.batching import EncodedPair
+from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import cue
 from pipeline.panels import BarPanel, LegendEntry, LinePanel, MatrixPanel, Panel
 
@@ -152,7 +152,7 @@ def cue_run(
     for offset in OFFSETS:
         rng = np.random.default_rng([0, offset + cue.FURTHEST])
         found = [cue.draw(rng, offset) for _ in range(items)]
-        batch = batch_of([item.pair for item in found])
+        batch = make_batch([item.pair for item in found])
         with torch.no_grad():
             logits = network(batch.src, batch.src_mask, batch.tgt_in)[:, 0]  # (items, vocab_size)
         senses = torch.tensor([[item.right, item.wrong] for item in found])

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from pipeline.claims.gradient_models import answers_right, log_gradients, network_of, source_gradients, ways_back
-from pipeline.claims.training import Training, batch_of, forced_nats, train
-from pipeline.data.batching import Batch, EncodedPair
+from pipeline.claims.training import Training, forced_nats, train
+from pipeline.data.batching import Batch, EncodedPair, make_batch
 from pipeline.data.probes import copying, first_token
 
 ANSWERS, NOISE = 20, 20
@@ -62,12 +62,12 @@ def copy_run(model: str, d_model: int, steps: int, pairs: int, seed: int) -> dic
 
     train(network, draw, Training(steps, batch_size=32), seed)
     rng = np.random.default_rng([0, COPIED])
-    nats = forced_nats(network, batch_of([copying.draw(rng, COPIED, SYMBOLS) for _ in range(pairs)])).mean(1)
-    batch = batch_of([copying.draw(rng, MAPPED, SYMBOLS) for _ in range(min(pairs, 20))])
+    nats = forced_nats(network, make_batch([copying.draw(rng, COPIED, SYMBOLS) for _ in range(pairs)])).mean(1)
+    batch = make_batch([copying.draw(rng, MAPPED, SYMBOLS) for _ in range(min(pairs, 20))])
     rows = [source_gradients(network, batch, step).norm(dim=-1).mean(0)[:MAPPED] for step in range(MAPPED)]
     return {"nats": nats.tolist(), "map": torch.stack(rows).tolist()}
 
 
 def _recall_batch(distance: int, pairs: int) -> Batch:
     rng = np.random.default_rng([0, distance])
-    return batch_of([first_token.draw(rng, distance, ANSWERS, NOISE) for _ in range(pairs)])
+    return make_batch([first_token.draw(rng, distance, ANSWERS, NOISE) for _ in range(pairs)])

@@ -10,8 +10,8 @@ import torch
 
 from pipeline.claims.long_term_models import build, layer_states, read_off
 from pipeline.claims.matched_models import num_parameters
-from pipeline.claims.training import Training, batch_of, train
-from pipeline.data.batching import EncodedPair
+from pipeline.claims.training import Training, train
+from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import agreement, recall
 from pipeline.models import Seq2Seq
 
@@ -70,7 +70,7 @@ def distance_run(
 
 @torch.no_grad()
 def _margins(network: Seq2Seq, task: str, items: list[Any]) -> list[float]:
-    batch = batch_of([item.pair for item in items])
+    batch = make_batch([item.pair for item in items])
     logits = network(batch.src, batch.src_mask, batch.tgt_in)[:, 0]  # (items, vocab_size)
     if task == "agreement":
         answers = torch.tensor([[item.right, item.wrong] for item in items])
@@ -90,7 +90,7 @@ def _probe(network: Seq2Seq, model: str, distance: int, items: int) -> dict[str,
     fitted to three times as many others, read it off the verb's state?"""
     rng = np.random.default_rng([2, distance])
     sentences = [agreement.draw(rng, distance) for _ in range(4 * items)]
-    batch = batch_of([sentence.pair for sentence in sentences])
+    batch = make_batch([sentence.pair for sentence in sentences])
     verb = torch.tensor([sentence.verb for sentence in sentences])
     labels = {
         "number": np.array([sentence.is_plural for sentence in sentences]),

@@ -20,8 +20,8 @@ from pipeline.alignment import (
     read_at,
     strongest_links,
 )
-from pipeline.claims.training import Training, batch_of, forced_nats, train
-from pipeline.data.batching import Batch
+from pipeline.claims.training import Training, forced_nats, train
+from pipeline.data.batching import Batch, make_batch
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
 from pipeline.data.tokenizer import FIRST_PIECE, PAD
@@ -172,7 +172,7 @@ def trained_run(
     settings = {"d_embed": 64, "d_model": d_model, "direction": direction, "dropout": 0.0}
     torch.manual_seed(seed)
     network = GRUSeq2Seq(task.vocabulary.size, "all", **settings).eval()
-    batch = batch_of([task.vocabulary.encode(pair) for pair in task.test])
+    batch = make_batch([task.vocabulary.encode(pair) for pair in task.test])
     weights = {"untrained": _weights(network, batch)}
     train(network, task.drawer(), Training(steps, lr=lr), seed)
     weights["predicting"] = weights["input"] = _weights(network, batch)

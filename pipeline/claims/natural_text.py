@@ -18,9 +18,9 @@ import torch
 
 from pipeline.claims.jobs import Job, job
 from pipeline.claims.matched_models import causal_transformer, gru, num_parameters, transformer
-from pipeline.claims.training import Training, batch_of, forced_nats, train_on_batches
+from pipeline.claims.training import Training, forced_nats, train_on_batches
 from pipeline.claims.variants import UniformGRU
-from pipeline.data.batching import Batch, encode_pairs
+from pipeline.data.batching import Batch, encode_pairs, make_batch
 from pipeline.data.corpus import Corpus, SentencePair
 from pipeline.data.loading import load_corpus
 from pipeline.data.probes.concatenated import blocks_of, join, joined_blocks, plain
@@ -144,7 +144,7 @@ def text_run(
     def draw_batch(rng: np.random.Generator) -> Batch:
         k = int(rng.integers(1, LONGEST_TRAINED + 1))
         rows = rng.integers(len(train), size=(sentences // k, k))
-        return batch_of(encode_pairs([join([train[place] for place in row], rng) for row in rows], tokenizer))
+        return make_batch(encode_pairs([join([train[place] for place in row], rng) for row in rows], tokenizer))
 
     history = train_on_batches(network, draw_batch, Training(steps, lr=lr), seed)
     result: dict[str, Any] = {"nats": {}, "tokens": {}, "bleu": {}, "parameters": num_parameters(network)}
@@ -158,7 +158,7 @@ def text_run(
 
 def _measure(network: Seq2Seq, pairs: list[SentencePair], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     """Nats, tokens and BLEU's counts of each pair, (pairs,) or (pairs, counts)."""
-    batch = batch_of(encode_pairs(pairs, tokenizer))
+    batch = make_batch(encode_pairs(pairs, tokenizer))
     symbols = symbols_of(tokenizer.size, network.vocab_size, batch.src.device)
     found = greedy(network, batch.src, batch.src_mask, symbols)
     translations = tokenizer.decode(found.ids[:, 0].tolist())

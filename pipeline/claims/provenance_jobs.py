@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.claims.training import Training, batch_of, forced_nats, train
+from pipeline.claims.training import Training, forced_nats, train
+from pipeline.data.batching import make_batch
 from pipeline.data.probes.sentences import sentences
 from pipeline.data.tokenizer import BOS
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
@@ -160,7 +161,7 @@ def tied_run(
     torch.manual_seed(seed)
     network = TransformerSeq2Seq(task.vocabulary.size, "all", d_model, 2 * d_model, num_heads=4, dropout=0.0).eval()
     tie(network, tied)
-    batch = batch_of([task.vocabulary.encode(pair) for pair in task.test])
+    batch = make_batch([task.vocabulary.encode(pair) for pair in task.test])
     untrained = {pair: float(np.mean(values)) for pair, values in _cosines(network, batch.src, batch.src_mask).items()}
     train(network, task.drawer(), Training(steps, lr=lr), seed)
     return {

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.claims.training import Training, batch_of, forced_nats, train
-from pipeline.data.batching import EncodedPair
+from pipeline.claims.training import Training, forced_nats, train
+from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import copying, translation
 from pipeline.data.tokenizer import PAD
 from pipeline.models import TransformerSeq2Seq
@@ -115,7 +115,7 @@ def copy_run(scale: str, d_k: int, d_model: int, steps: int, pairs: int, seed: i
 
     history = train(network, draw_pair, Training(steps), seed)
     rng = np.random.default_rng(0)
-    batch = batch_of([draw_pair(rng) for _ in range(pairs)])
+    batch = make_batch([draw_pair(rng) for _ in range(pairs)])
     lengths = (batch.tgt_out != PAD).sum(1)
     smooth = [float(np.mean(part)) for part in np.array_split(history, max(1, steps // 10))]
     return {"nats": (forced_nats(network, batch).sum(1) / lengths).tolist(), "history": smooth}
@@ -135,7 +135,7 @@ def heads_run(d_model: int, steps: int, longest: int, sentences: int, seed: int)
     kept_apart = {pair.src for pair in tests}
     torch.manual_seed(seed)
     network = TransformerSeq2Seq(words.size, "all", d_model, 2 * d_model, dropout=0.0).eval()
-    batch = batch_of([words.encode(pair) for pair in tests])
+    batch = make_batch([words.encode(pair) for pair in tests])
     untrained = head_deviations(network, batch.src, batch.src_mask)
     train(network, lambda rng: words.encode(translation.unseen(rng, longest, kept_apart)), Training(steps), seed)
     with torch.no_grad():

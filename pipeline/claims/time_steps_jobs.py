@@ -19,9 +19,9 @@ from pipeline.claims.time_steps_models import (
     seconds,
     write_tokens,
 )
-from pipeline.claims.training import Training, batch_of, train, translate_exactly
+from pipeline.claims.training import Training, train, translate_exactly
 from pipeline.claims.variants import UnorderedTransformer
-from pipeline.data.batching import EncodedPair
+from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import copying
 from pipeline.data.tokenizer import FIRST_PIECE
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
@@ -105,5 +105,5 @@ def order_run(model: str, order: str, d_model: int, steps: int, pairs: int, seed
 
     train(network, draw, Training(steps, batch_size=32), seed)
     rng = np.random.default_rng([0, LONGEST_TRAINED])
-    batch = batch_of([copying.draw(rng, LONGEST_TRAINED, SYMBOLS, order) for _ in range(pairs)])
+    batch = make_batch([copying.draw(rng, LONGEST_TRAINED, SYMBOLS, order) for _ in range(pairs)])
     return {"exact": translate_exactly(network, batch).all(1).int().tolist()}

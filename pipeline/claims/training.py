@@ -3,7 +3,7 @@
 Trainings may run on a GPU (`training_on`); all else that jobs do is on the CPU, where `train` leaves its network.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -61,7 +61,7 @@ def train(network: Seq2Seq, draw: Draw, training: Training, seed: int) -> list[f
     """
 
     def draw_batch(rng: np.random.Generator) -> Batch:
-        return batch_of([draw(rng) for _ in range(training.batch_size)])
+        return make_batch([draw(rng) for _ in range(training.batch_size)])
 
     return train_on_batches(network, draw_batch, training, seed)
 
@@ -86,11 +86,6 @@ def train_on_batches(network: Seq2Seq, draw_batch: DrawBatch, training: Training
         history.append(nats.item())
     network.eval().to("cpu")
     return history
-
-
-def batch_of(pairs: Sequence[EncodedPair]) -> Batch:
-    """Pairs as one padded batch, in their order."""
-    return make_batch(pairs, range(len(pairs)))
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
         src      [[11, 12, 13,  3], [14,  3,  0,  0]]      src_mask  [[T, T, T, T], [T, T, F, F]]
         tgt_in   [[ 2, 21, 22], [ 2, 23,  0]]
-        tgt_out  [[21, 22,  3], [23,  3,  0]]              num_tokens 5, index [4, 0]
+        tgt_out  [[21, 22,  3], [23,  3,  0]]              num_tokens 5, index [0, 1]
 
     Attributes:
         src: (batch, src_len) ids.
@@ -63,16 +63,11 @@ def fits(pair: EncodedPair, max_len: float) -> bool:
     return len(pair.src) <= max_len and len(pair.tgt) < max_len
 
 
-def make_batch(pairs: Sequence[EncodedPair], index: Sequence[int]) -> Batch:
-    """Pads `pairs`, which stand at positions `index` of their split."""
+def make_batch(pairs: Sequence[EncodedPair]) -> Batch:
+    """All `pairs` as one batch, in their order."""
     src = _EndToEnd([pair.src for pair in pairs])
     tgt = _EndToEnd([_framed(pair.tgt) for pair in pairs])
-    return _padded_batch(src, tgt, np.arange(len(pairs)))._replace(index=torch.tensor(index))
-
-
-def batch_of_one(src_ids: Sequence[int], tgt_ids: Sequence[int]) -> Batch:
-    """One pair as a batch: the source's ids with EOS, the target's, of which there may be none, without."""
-    return make_batch([EncodedPair(torch.tensor(src_ids), torch.tensor(tgt_ids, dtype=torch.long))], [0])
+    return _padded_batch(src, tgt, np.arange(len(pairs)))
 
 
 def _framed(tgt: Tensor) -> Tensor:
@@ -171,11 +166,10 @@ class TokenBudgetBatches:
         order = np.lexsort((self._src_len, self._tgt_len))
         cuts, start, longest = [], 0, 0
         for end, length in enumerate(np.maximum(self._src_len, self._tgt_len)[order].tolist()):
-            longest_now = max(longest, length)
-            if end > start and (end - start + 1) * longest_now > self.batch_tokens:
+            if end > start and (end - start + 1) * max(longest, length) > self.batch_tokens:
                 cuts.append(end)
-                start, longest_now = end, length
-            longest = longest_now
+                start, longest = end, 0
+            longest = max(longest, length)
         return cuts
 
     def order_hash(self) -> str:

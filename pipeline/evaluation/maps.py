@@ -54,17 +54,16 @@ def attention_words(translator: Translator, pairs: Sequence[SentencePair]) -> It
     short = [index for index, pair in enumerate(encoded) if _is_short(pair)]
     for batch in TokenBudgetBatches([encoded[index] for index in short], _BATCH_TOKENS, None) if short else ():
         with torch.inference_mode():
-            maps = translator.network.attention_maps(
-                *(tensor.to(translator.device) for tensor in (batch.src, batch.src_mask, batch.tgt_in))
-            )
+            on_device = batch.on(translator.device)
+            maps = translator.network.attention_maps(on_device.src, on_device.src_mask, on_device.tgt_in)
         named = _named_maps([m for m in maps if m.kind == "cross"])
         if batch.src.size(1) > 1 and next(iter(named.values())).shape[-1] == 1:
             return
         for row, place in enumerate(batch.index.tolist()):
             index = short[place]
-            src, tgt_out = encoded[index].src.tolist(), encoded[index].tgt.tolist()
-            weights = {name: w[row, : len(tgt_out) + 1, : len(src)] for name, w in named.items()}
-            merged = _merge(translator, pairs[index], src, tgt_out, weights, READINGS)
+            src, tgt = encoded[index].src.tolist(), encoded[index].tgt.tolist()
+            weights = {name: w[row, : len(tgt) + 1, : len(src)] for name, w in named.items()}
+            merged = _merge(translator, pairs[index], src, tgt, weights, READINGS)
             if merged:
                 yield WordWeights(index, merged)
 
@@ -75,9 +74,9 @@ def saliency_words(translator: Translator, pairs: Sequence[SentencePair]) -> Ite
     for index, ids in enumerate(encoded):
         if not _is_short(ids):
             continue
-        batch = make_batch([ids], [0])
-        src, tgt_in, tgt_out = (tensor[0].to(translator.device) for tensor in (batch.src, batch.tgt_in, batch.tgt_out))
-        weights = {SALIENCY: saliency(translator.network, src, tgt_in, tgt_out).cpu().numpy()}
+        batch = make_batch([ids]).on(translator.device)
+        rows = saliency(translator.network, batch.src[0], batch.tgt_in[0], batch.tgt_out[0])
+        weights = {SALIENCY: rows.cpu().numpy()}
         merged = _merge(translator, pairs[index], ids.src.tolist(), ids.tgt.tolist(), weights, READINGS[:1])
         if merged:
             yield WordWeights(index, merged)

@@ -7,7 +7,7 @@ from pipeline.callbacks import MemoryAdvice
 from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.errors import UserError
 
-BATCH = make_batch([EncodedPair(torch.ones(7, dtype=torch.long), torch.ones(4, dtype=torch.long))] * 3, [0, 1, 2])
+BATCH = make_batch([EncodedPair(torch.ones(7, dtype=torch.long), torch.ones(4, dtype=torch.long))] * 3)
 TRAINER = SimpleNamespace(datamodule=SimpleNamespace(batch_tokens=512, eval_batch_tokens=8192), global_step=13)
 
 

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from pipeline.claims import verdict
 from pipeline.claims.jobs import Done, Job, Results
-from pipeline.claims.training import batch_of
-from pipeline.data.batching import Batch, EncodedPair
+from pipeline.data.batching import Batch, EncodedPair, make_batch
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes import translation
 
@@ -72,9 +71,9 @@ class Oracle:
         self.sign = -1.0 if is_contrary else 1.0
         self.expected: Tensor | None = None
 
-    def batch_of(self, pairs: Sequence[EncodedPair]) -> Batch:
+    def make_batch(self, pairs: Sequence[EncodedPair]) -> Batch:
         """In the place of the function of this name, which makes the batches that the network gets."""
-        batch = batch_of(pairs)
+        batch = make_batch(pairs)
         self.expected = batch.tgt_out
         return batch
 

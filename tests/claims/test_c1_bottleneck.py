@@ -88,7 +88,7 @@ def test_accuracy_is_by_the_position_in_the_source(monkeypatch, order):
 
     oracle = ForgetsTheFirst(copying.vocab_size(page.SYMBOLS))
     monkeypatch.setattr(page, "GRUSeq2Seq", lambda *_, **__: oracle)
-    monkeypatch.setattr(page, "batch_of", oracle.batch_of)
+    monkeypatch.setattr(page, "make_batch", oracle.make_batch)
     monkeypatch.setattr(page, "train", lambda *_: [])
     monkeypatch.setattr(page, "translate_exactly", lambda network, batch: batch.tgt_out == batch.tgt_out)
     monkeypatch.setattr(page, "forced_nats", lambda network, batch: torch.zeros(3, 1))

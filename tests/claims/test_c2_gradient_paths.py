@@ -7,7 +7,7 @@ import torch
 from pipeline.claims import c2_gradient_paths as page
 from pipeline.claims import gradient_jobs
 from pipeline.claims import gradient_models as models
-from pipeline.claims.training import batch_of
+from pipeline.data.batching import make_batch
 from pipeline.data.probes import first_token
 from pipeline.models import GRUSeq2Seq
 from tests.claims.synthetic import ran, verdict_of
@@ -77,7 +77,7 @@ def test_steps_to_learn_end_with_training():
 @pytest.fixture
 def batch():
     rng = np.random.default_rng(0)
-    return batch_of([first_token.draw(rng, 6, 4, 3) for _ in range(3)])
+    return make_batch([first_token.draw(rng, 6, 4, 3) for _ in range(3)])
 
 
 @pytest.fixture

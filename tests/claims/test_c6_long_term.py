@@ -8,7 +8,7 @@ from pipeline.claims import c6_long_term as page
 from pipeline.claims.long_term_jobs import CONTROL_HALF, _margins
 from pipeline.claims.long_term_models import build, layer_states, read_off
 from pipeline.claims.matched_models import num_parameters
-from pipeline.claims.training import batch_of
+from pipeline.data.batching import make_batch
 from pipeline.data.probes import agreement, recall
 from tests.claims.synthetic import Oracle, ran, results_of, verdict_of
 
@@ -139,7 +139,7 @@ def test_the_last_layer_is_what_the_decoder_reads(model):
     torch.manual_seed(0)
     network = build(model, agreement.VOCAB_SIZE, 2, 16, 2)
     rng = np.random.default_rng(0)
-    batch = batch_of([agreement.draw(rng, distance).pair for distance in (2, 7, 4)])
+    batch = make_batch([agreement.draw(rng, distance).pair for distance in (2, 7, 4)])
     last = layer_states(network, model, batch)[-1]
     memory = network.encode(batch.src, batch.src_mask)
     if model == "transformer":
@@ -157,6 +157,6 @@ def test_half_of_the_nouns_are_in_the_control_half():
 @pytest.mark.parametrize(("task", "probe"), [("agreement", agreement), ("recall", recall)])
 def test_what_is_right_leads_by_a_margin_above_0(monkeypatch, task, probe, is_contrary, margin):
     oracle = Oracle(probe.VOCAB_SIZE, is_contrary=is_contrary)
-    monkeypatch.setattr("pipeline.claims.long_term_jobs.batch_of", oracle.batch_of)
+    monkeypatch.setattr("pipeline.claims.long_term_jobs.make_batch", oracle.make_batch)
     rng = np.random.default_rng(0)
     assert _margins(oracle, task, [probe.draw(rng, 4) for _ in range(5)]) == [margin] * 5

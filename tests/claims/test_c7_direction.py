@@ -104,7 +104,7 @@ def test_all_models_have_one_size(profile):
 def test_a_model_that_knows_the_sense_is_right(monkeypatch, is_contrary, right):
     oracle = Oracle(cue.VOCAB_SIZE, is_contrary=is_contrary)
     monkeypatch.setattr(page, "build", lambda *_: oracle)
-    monkeypatch.setattr(page, "batch_of", oracle.batch_of)
+    monkeypatch.setattr(page, "make_batch", oracle.make_batch)
     monkeypatch.setattr(page, "train", lambda *_: [1.0])
     found = page.cue_run(encoder="", reads="", d_model=8, layers=1, heads=1, steps=1, items=3, seed=1)
     assert found["right"] == {str(offset): [right] * 3 for offset in page.OFFSETS}

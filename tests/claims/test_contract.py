@@ -17,7 +17,7 @@ from pipeline.claims import (
     time_steps_models,
     variants,
 )
-from pipeline.claims.training import batch_of
+from pipeline.data.batching import make_batch
 from pipeline.data.probes import cue
 from pipeline.decoding import SearchLimits
 from pipeline.fast import search as fast
@@ -49,7 +49,7 @@ def network(request):
 @pytest.fixture
 def batch():
     rng = np.random.default_rng(0)
-    return batch_of([cue.draw(rng, offset).pair for offset in (-3, 2, 5)])
+    return make_batch([cue.draw(rng, offset).pair for offset in (-3, 2, 5)])
 
 
 def of_claims(parent: type) -> set[type]:

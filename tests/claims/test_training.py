@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.claims.training import Training, batch_of, train, train_on_batches, training_on
+from pipeline.claims.training import Training, train, train_on_batches, training_on
+from pipeline.data.batching import make_batch
 from pipeline.data.probes import copying
 from pipeline.models import GRUSeq2Seq
 
@@ -51,7 +52,7 @@ def test_outside_trainings_are_on_the_cpu_again_and_cudnn_as_before(monkeypatch)
 
 def test_a_seed_decides_a_training_and_whole_batches_are_the_same_as_pairs():
     def draw_batch(rng):
-        return batch_of([draw(rng) for _ in range(4)])
+        return make_batch([draw(rng) for _ in range(4)])
 
     of_pairs = train(network(), draw, Training(3, batch_size=4), seed=2)
     of_batches = train_on_batches(network(), draw_batch, Training(3), seed=2)

@@ -31,12 +31,12 @@ def test_a_batch_looks_as_in_the_worked_example():
         EncodedPair(torch.tensor([11, 12, 13, EOS]), torch.tensor([21, 22])),
         EncodedPair(torch.tensor([14, EOS]), torch.tensor([23])),
     ]
-    batch = make_batch(pairs, [4, 0])
+    batch = make_batch(pairs)
     assert batch.src.tolist() == [[11, 12, 13, 3], [14, 3, 0, 0]]
     assert batch.src_mask.tolist() == [[True, True, True, True], [True, True, False, False]]
     assert batch.tgt_in.tolist() == [[2, 21, 22], [2, 23, 0]]
     assert batch.tgt_out.tolist() == [[21, 22, 3], [23, 3, 0]]
-    assert batch.index.tolist() == [4, 0]
+    assert batch.index.tolist() == [0, 1]
     assert batch.num_tokens == 5
 
 
