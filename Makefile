@@ -28,7 +28,7 @@ STAMP := $(VENV)/.complete
 is_on = $(filter-out 0 no No NO off Off OFF false False FALSE,$(1))
 
 # The folder with the finished runs of CORPUS, or of all corpora.
-FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(shell basename -- '$(CORPUS)'))
+FINISHED = $(RUNS)$(if $(filter-out auto,$(CORPUS)),/$(shell basename -- "$$(cd -- '$(CORPUS)' 2>/dev/null && pwd || echo '$(CORPUS)')"))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train evaluate claims bench report translate test soak fuzz lint tensorboard clean

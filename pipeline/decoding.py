@@ -129,10 +129,9 @@ def beam_search(
     Raises:
         ValueError: An argument is out of its range.
     """
-    check_search(beam, alpha, num_best)
+    rules = beam_rules(src_mask, symbols, limits, beam, alpha, num_best)
     batch = len(src)
     memory = network.encode(src, src_mask)
-    rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
     beams = first_beams(batch, beam, src.device)
     token = src.new_full((batch * beam, 1), symbols.bos)
     first_row = torch.arange(batch, device=src.device).unsqueeze(1) * beam
@@ -147,12 +146,6 @@ def beam_search(
         token = beams.ids[:, :, -1].reshape(-1, 1)
 
 
-def check_search(beam: int, alpha: float, num_best: int) -> None:
-    """Raises ValueError where `beam_search` has an argument out of its range."""
-    if not (1 <= num_best <= beam and alpha >= 0):
-        raise ValueError(f"need 1 ≤ num_best ≤ beam and alpha ≥ 0, not {num_best=}, {beam=}, {alpha=}")
-
-
 class BeamRules(NamedTuple):
     """What decides which hypotheses stay, and when a source is done; `max_len` (batch,) as in `SearchLimits`."""
 
@@ -160,6 +153,15 @@ class BeamRules(NamedTuple):
     max_len: Tensor
     alpha: float
     num_best: int
+
+
+def beam_rules(
+    src_mask: Tensor, symbols: Symbols, limits: SearchLimits, beam: int, alpha: float, num_best: int
+) -> BeamRules:
+    """The rules for these sources. Raises ValueError where `beam_search` has an argument out of its range."""
+    if not (1 <= num_best <= beam and alpha >= 0):
+        raise ValueError(f"need 1 ≤ num_best ≤ beam and alpha ≥ 0, not {num_best=}, {beam=}, {alpha=}")
+    return BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
 
 
 class Beams(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pipeline import evaluation_tables, report
 from pipeline.charts import Chart, StepLine, length_chart, loss_chart
 from pipeline.errors import UserError
-from pipeline.finished_runs import finished_runs
+from pipeline.finished_runs import finished_runs, read_results
 from pipeline.json_files import read_json
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
 from pipeline.plots import model_colour, model_label, model_order
@@ -24,7 +24,6 @@ _MEASURES = {
 # Per token, of one run by its training, perhaps in bfloat16, and by an evaluation.
 SAME_NATS = 1e-3
 # Of every results.json.
-_NEEDED = ("model", "seed", "corpus", "parameters", "nats_per_token", "test")
 
 
 class Score(NamedTuple):
@@ -171,21 +170,6 @@ def nats_of_runs(evaluation: dict[str, Any]) -> dict[tuple[str, int], float]:
         for name, scores in evaluation["scores"]["models"].items()
         for seed, nats in zip(scores["seeds"], scores["nats_per_token"]["per_seed"], strict=True)
     }
-
-
-def read_results(run: Path) -> dict[str, Any]:
-    """The results.json of a finished run.
-
-    Raises:
-        UserError: The run is not finished, or the file is broken.
-    """
-    path = run / "results.json"
-    if not path.is_file():
-        raise UserError(f"{run} has no results.json: it is not finished; train it with make train")
-    results = read_json(path)
-    if missing := [key for key in _NEEDED if key not in results]:
-        raise UserError(f"{path} lacks {', '.join(missing)}, which a training leaves there; restore it, or RETRAIN=1")
-    return results
 
 
 def results_hashes(runs: Sequence[Path]) -> list[str]:

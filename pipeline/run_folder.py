@@ -1,6 +1,5 @@
 """Run folders, `runs/<corpus>/<model>/seed<k>/`: finished runs are reported, unfinished ones go on, none is lost."""
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pipeline.atomic import lock, remove_partial_files
 from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights, settle_checksum
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
-from pipeline.finished_runs import finished_runs
+from pipeline.finished_runs import best_checkpoint, finished_runs, read_results
 from pipeline.settings import deciding, run_settings
 
 # Of a checkpoint, besides what translating needs.
@@ -42,8 +41,8 @@ class RunFolder:
         self.name = f"{corpus}/{model}"
         self.version = f"seed{seed}"
         self.path = Path(runs_dir) / self.name / self.version
-        self.best = self.path / "checkpoints" / "best.ckpt"
-        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.best = best_checkpoint(self.path)
+        self.last = self.best.with_name("last.ckpt")
         self.results_json = self.path / "results.json"
         self.translations = self.path / "translations.jsonl"
 
@@ -69,16 +68,6 @@ class RunFolder:
         """Raises UserError if another process has trained the run since its `state` was `before`."""
         if self.state() != before:
             raise UserError(f"{self.path} was trained by another process meanwhile; run the same command again")
-
-    def results(self) -> dict[str, Any]:
-        """The content of results.json. Raises UserError where it is damaged."""
-        try:
-            results = json.loads(self.results_json.read_text(encoding="utf-8"))
-            if "content_hash" not in results["corpus"]:
-                raise KeyError("corpus.content_hash")
-            return results
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.results_json} is broken ({error}); RETRAIN=1 trains the run anew") from error
 
     def read_last(self) -> dict[str, Any]:
         """The checkpoint that an unfinished run goes on from.
@@ -124,7 +113,7 @@ class RunFolder:
 
     def refuse_other_text(self, content_hash: str, corpus: str) -> None:
         """Raises UserError if the finished run here was trained on another text than `corpus` holds now."""
-        if self.results()["corpus"]["content_hash"] != content_hash:
+        if read_results(self.path)["corpus"]["content_hash"] != content_hash:
             raise UserError(
                 f"{self.path} was trained on another text than {corpus} holds now; "
                 "use another RUNS (--runs_dir), or RETRAIN=1 (--retrain true), which keeps the earlier run"
@@ -221,17 +210,17 @@ def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
         UserError: A path holds no run, or one whose settings are gone or damaged.
     """
     runs = []
-    for path in paths:
+    for path in map(Path.absolute, paths):  # the folders above it have to be seen
         if path.is_file():
             folder = path.parent.parent
             runs.append(_trained_run(path, folder if (folder / "config.yaml").is_file() else None))
-        elif (path / "checkpoints" / "best.ckpt").is_file():
-            runs.append(_trained_run(path / "checkpoints" / "best.ckpt", path))
+        elif best_checkpoint(path).is_file():
+            runs.append(_trained_run(best_checkpoint(path), path))
         else:
             inside = finished_runs(path)
             if not inside:
                 raise UserError(f"{path} holds no finished run and is no checkpoint; train one first: make train")
-            runs += [_trained_run(folder / "checkpoints" / "best.ckpt", folder) for folder in inside]
+            runs += [_trained_run(best_checkpoint(folder), folder) for folder in inside]
     return runs
 
 

@@ -16,6 +16,7 @@ from pipeline.data.corpus import SentencePair
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
 from pipeline.errors import UserError
+from pipeline.finished_runs import best_checkpoint
 from pipeline.models import Seq2Seq
 from pipeline.scoring import Search, token_nats, translate_batch
 from pipeline.word_maps import WordMap, saliency_map, word_maps
@@ -91,7 +92,7 @@ class Translator:
         Raises:
             UserError: There is no such file, or it is not a checkpoint of this project.
         """
-        path = Path(path) / "checkpoints" / "best.ckpt" if Path(path).is_dir() else Path(path)
+        path = best_checkpoint(Path(path)) if Path(path).is_dir() else Path(path)
         if not path.is_file():
             raise UserError(
                 f"no checkpoint {path}; train a model first: make train. If its run is finished, copy its checkpoints "
@@ -158,9 +159,13 @@ class Translator:
         """The ids that stand for each sentence, EOS included."""
         return [[*ids, EOS] for ids in self.tokenizer.encode(sentences)]
 
+    def num_pieces(self, sentence: str) -> int:
+        """How many ids stand for a source, EOS included."""
+        return len(self.source_ids([sentence])[0])
+
     def has_text(self, sentence: str) -> bool:
         """Whether there is anything to translate: not only spaces and what the tokenizer takes for nothing."""
-        return len(self.source_ids([sentence])[0]) > 1
+        return self.num_pieces(sentence) > 1
 
     def split(self, sentence: str, limit: int) -> list[str]:
         """The sentence in parts of at most `limit` ids each, cut after punctuation where there is some, else at spaces.
@@ -173,7 +178,7 @@ class Translator:
         while rest:
             # The most words that fit: more words never have fewer ids, and hardly any word has none.
             near = range(1, min(len(rest), limit) + 1)
-            count = bisect.bisect_right(near, limit, key=lambda n: self._num_ids(rest[:n]))
+            count = bisect.bisect_right(near, limit, key=lambda n: self.num_pieces(" ".join(rest[:n])))
             if not count:
                 raise UserError(f"the word {rest[0][:20]!r}… alone is longer than {limit} pieces")
             if count < len(rest):
@@ -182,9 +187,6 @@ class Translator:
             parts.append(" ".join(rest[:count]))
             rest = rest[count:]
         return parts
-
-    def _num_ids(self, words: list[str]) -> int:
-        return len(self.source_ids([" ".join(words)])[0])
 
     def word_maps(self, src: str, tgt: str) -> list[WordMap]:
         """All attention weights for a source and a target (teacher-forced), pieces merged to words."""

@@ -96,7 +96,7 @@ def _described(mapped: Mapped) -> dict[str, Any]:
 def _refuse_unreadable(translator: Translator, name: str, text: str) -> None:
     if not translator.has_text(text):
         raise UserError(f"{name} is empty; give a sentence")
-    length = len(translator.source_ids([text])[0])
+    length = translator.num_pieces(text)
     if length > LONGEST_SOURCE:
         raise UserError(f"{name} has {length} pieces, but at most {LONGEST_SOURCE} are drawn; give a part of it")
 

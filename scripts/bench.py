@@ -60,7 +60,7 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
     """Everything that bench.json holds; `keep` gets what there is after each part."""
     torch.set_num_threads(options.threads)
     _prepare()
-    made = provenance("scripts.bench")
+    made = provenance("scripts.bench", "cpu")
     started = time.perf_counter()
     data = TranslationData(
         options.corpus, vocab_size=options.vocab_size, batch_tokens=options.batch_tokens, cache_dir=options.cache_dir
@@ -148,8 +148,8 @@ def measure_to_score(options: argparse.Namespace, targets: dict[str, float]) -> 
         found = train_to_score(targets, arguments, runs, name, seed, threads)
     return {
         "reference": {"corpus": name, "recipe": options.recipe, "jobs": options.jobs, "seed": seed},
-        **found,
         **made,
+        **found,  # with the hardware that trained
     }
 
 

@@ -14,9 +14,9 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
+from pipeline.finished_runs import read_results
 from pipeline.plots import GoldLinks, alignment_figure, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
-from pipeline.report_content import read_results
 from pipeline.results import read_translations
 from pipeline.sentence_maps import drawn_map
 from pipeline.translator import Translator
@@ -52,7 +52,7 @@ def compare(runs: list[Path], out: Path) -> None:
     corpus = results[0]["corpus"]["name"]
     heading = f"{'Exact match' if synthetic else 'Nats per target token'} by source length ({corpus}, test set)"
     figures = {"length": curves_figure(curves, "source length (words)", axis_label, heading, is_percentage=synthetic)}
-    translators = [Translator.load(run / "checkpoints" / "best.ckpt") for run in runs]
+    translators = [Translator.load(run) for run in runs]
     if len({translator.tokenizer.proto for translator in translators}) > 1:
         print("\nThese runs cut words into different tokens: nats/token and tokens right do not compare.")
     for number, pair in enumerate(_sentences(runs[0]), 1):

@@ -80,13 +80,13 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     if len(groups) > 1 and (options.out or earlier):
         given = "--out" if options.out else earlier[0]
         raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(names)}), {given} of one: give --corpus")
-    plans = [_plan(group, earlier, search, options) for group in groups.values()]
-    if len({plan.out for plan in plans}) < len(plans):
+    planned = [_plan(group, earlier, search, options) for group in groups.values()]
+    if len({plan.out for plan in planned}) < len(planned):
         raise UserError(
             f"the runs are of {len(groups)} texts that go by one name ({', '.join(names)}), and their scores would go "
             "to one folder; evaluate the runs of one text at a time"
         )
-    return plans
+    return planned
 
 
 def _refuse_options(options: argparse.Namespace) -> None:
@@ -97,6 +97,8 @@ def _refuse_options(options: argparse.Namespace) -> None:
         raise UserError("--src and --ref belong together: give both")
     if options.src and options.corpus:
         raise UserError("give --corpus, or --src and --ref, not both")
+    if options.src and options.languages:
+        raise UserError("--languages are those of a corpus; --src and --ref are in the model's own")
     if options.val_links and (options.src or not options.links):
         raise UserError("--val_links needs --links, and a corpus with a validation split")
 

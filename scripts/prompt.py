@@ -75,7 +75,7 @@ def _translate(
     for label, translator in translators.items():
         if not translator.has_text(sentence):
             raise UserError("there is nothing in it that the models can read; type a sentence")
-        length = len(translator.source_ids([sentence])[0])
+        length = translator.num_pieces(sentence)
         if length > LONGEST_SOURCE:
             raise UserError(f"{length} pieces, but at most {LONGEST_SOURCE} are taken; type it in parts")
         (translations,) = translator.translate([sentence], search)

@@ -22,8 +22,9 @@ from pipeline.curves import scalar_curves
 from pipeline.documents import documents, read_claims, with_tables
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.kept import EVALUATION, is_evaluation
+from pipeline.finished_runs import read_results
 from pipeline.json_files import read_json, write_json
-from pipeline.report_content import SAME_NATS, nats_of_runs, read_results
+from pipeline.report_content import SAME_NATS, nats_of_runs
 
 RESULTS = Path("results")
 VALIDATION_CURVES = ("loss/val", "bleu/val")

@@ -26,6 +26,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from pipeline.checkpoint_file import checksum_file, read_checkpoint
 from pipeline.data.grammar import ToyGrammar
+from pipeline.finished_runs import read_results
 from pipeline.json_files import write_json_lines
 from pipeline.run_folder import RunFolder
 from scripts import train
@@ -174,7 +175,7 @@ def fingerprint(folder: RunFolder) -> dict[str, Any]:
             if path.is_file() and not path.name.startswith("events.out.")
         ),
         "translations": hashlib.sha256(folder.translations.read_bytes()).hexdigest(),
-        "results": {key: value for key, value in folder.results().items() if key not in NOT_COMPARED},
+        "results": {key: value for key, value in read_results(folder.path).items() if key not in NOT_COMPARED},
     }
     for path in (folder.best, folder.last):
         checkpoint = read_checkpoint(path)

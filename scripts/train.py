@@ -30,6 +30,7 @@ from pipeline.circumstances import circumstances, limit_threads
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
+from pipeline.finished_runs import read_results
 from pipeline.json_files import write_json
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_translations
@@ -121,7 +122,7 @@ class TranslationCLI(LightningCLI):
         if not config.trainer.fast_dev_run and not config.retrain:
             self._report_if_finished()
             if self.folder.can_go_on:
-                self.folder.refuse_other_settings(settings_of(self._dumped()))
+                self.folder.refuse_other_settings(self._settings())
                 self._resume_from, self._last = str(self.folder.last), self.folder.read_last()
                 self.save_config_callback = None  # it is there
         config.trainer.logger = None
@@ -144,16 +145,16 @@ class TranslationCLI(LightningCLI):
         """Reports a finished run and ends: every process, since nobody waits for one that ends alone."""
         folder, data = self.folder, self.config.fit.data
         if folder.is_finished:
-            folder.refuse_other_settings(settings_of(self._dumped()))
+            folder.refuse_other_settings(self._settings())
             corpus = load_corpus(data.corpus, data.src, data.tgt, Path(data.cache_dir), data.revision)
             folder.refuse_other_text(corpus.content_hash(), data.corpus)
             if rank_zero_only.rank == 0:
                 print(f"{folder.path} is finished; RETRAIN=1 (--retrain true) trains it anew")
-                print(results_table([folder.results()]))
+                print(results_table([read_results(folder.path)]))
             sys.exit(0)
 
-    def _dumped(self) -> str:
-        return self._parser(self.subcommand).dump(self.config.fit)
+    def _settings(self) -> dict[str, Any]:
+        return settings_of(self._parser(self.subcommand).dump(self.config.fit))
 
     def instantiate_classes(self) -> None:
         # Right before the network is built, so that models of one class start from the same weights.
@@ -184,9 +185,7 @@ class TranslationCLI(LightningCLI):
         refuse_other_monitors(self.trainer)
         if not self.trainer.fast_dev_run:
             refuse_to_end_unvalidated(self.trainer, len(self.datamodule.train_dataloader()))
-        # Only now that nothing can be wrong with the command.
-        if not self.trainer.fast_dev_run:
-            self._prepare_folder()
+            self._prepare_folder()  # only now that nothing can be wrong with the command
         # Deterministic mode would overwrite all new memory, to show who reads it too early, which takes time.
         torch.utils.deterministic.fill_uninitialized_memory = False
         if torch.cuda.is_available():
@@ -245,7 +244,7 @@ class TranslationCLI(LightningCLI):
             device=trainer.strategy.root_device,
         )
         write_translations(self.folder.translations, self.datamodule.corpus.test, task.scores["test"])
-        log_hyperparameters(self._logger, settings_of(self._dumped()), results)
+        log_hyperparameters(self._logger, self._settings(), results)
         write_json(self.folder.results_json, results)  # last: it marks the run as finished
         print(results_table([results]))
 
@@ -257,9 +256,10 @@ def main() -> None:
     warnings.filterwarnings(
         "ignore",
         message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval|"
-        "`training_step` returned `None`|You have overridden `transfer_batch_to_device`).*",
+        "`training_step` returned `None`|You have overridden `transfer_batch_to_device`|"
+        "AccumulateGrad node's stream).*",  # of several GPUs, where Lightning makes the model on another stream
     )
-    # Nor its advice on several processes: what is logged is the same on all of them (see `TranslationTask._gather`).
+    # Nor its advice on several processes: what is logged is the same on all of them (see `ScoredTask._gather`).
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     with exit_on_error():
         limit_threads()

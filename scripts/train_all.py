@@ -57,7 +57,6 @@ def train_all(options: argparse.Namespace) -> None:
         raise UserError('no models are named; for instance MODELS="gru gru_attention transformer"')
     refuse_twice(models)
     commands = [training_command(corpus, options.recipe, model, options.seed, options.runs_dir) for model in models]
-    name = corpus_name(corpus)
     for command in commands:
         command += ["--retrain", "true"] if options.retrain else []
         command += options.arguments
@@ -68,8 +67,8 @@ def train_all(options: argparse.Namespace) -> None:
     else:
         _side_by_side(commands, options.jobs)
     if leaves_no_scores(options.arguments):
-        return  # leaves no test scores to compare
-    folder = Path(options.runs_dir) / name
+        return
+    folder = Path(options.runs_dir) / corpus_name(corpus)
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
     print("\nLook next: make report (one page with everything, to open in a browser),")
     print("           make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")

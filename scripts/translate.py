@@ -77,7 +77,7 @@ def _checked(chunk: Lines, models: Sequence[Model], long: str) -> Lines:
 
 
 def _refuse_too_long(translator: Translator, line: str, long: str) -> None:
-    length = len(translator.source_ids([line])[0])
+    length = translator.num_pieces(line)
     if length > LONGEST_SOURCE and long == "split":
         translator.split(line, LONGEST_SOURCE)
     elif length > LONGEST_SOURCE:
@@ -94,13 +94,13 @@ def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: 
                 print(f"line {number}: {model.label} found no end; the translation may be cut", file=sys.stderr)
         if options.json:
             written.append(_json_line(_as_json(number, line, models, of_models)))
+        elif options.align:
+            cells = [_with_links(m, t, line, number) for m, t in zip(models, of_models, strict=True)]
+            written.append("\t".join(cells))
         elif options.nbest > 1:
             written += [f"{number} ||| {t.text} ||| {t.score:.4f}" for t in of_models[0]]
         else:
-            cells = [translations[0].text if translations else "" for translations in of_models]
-            if options.align:
-                cells = [_with_links(m, t, line, number) for m, t in zip(models, of_models, strict=True)]
-            written.append("\t".join(cells))
+            written.append("\t".join(t[0].text if t else "" for t in of_models))
     return written
 
 
@@ -225,7 +225,18 @@ def run(options: argparse.Namespace) -> None:
     if sys.stdin is None:
         raise UserError("there is no standard input; give lines from a file or a pipe")
     search = checked_search(options.beam, options.alpha, options.nbest, fast=options.fast)
+    _refuse_options(options)
     models = load_models(options.runs, options.device)
+    if sys.stdin.isatty():
+        prompt({model.label: model.translator for model in models}, search)
+    else:
+        if options.nbest > 1 and len(models) > 1 and not options.json:
+            raise UserError("--nbest of several runs is written as --json only")
+        translate_filter(models, search, options)
+
+
+def _refuse_options(options: argparse.Namespace) -> None:
+    """Raises UserError for options that do not go together, whatever the runs."""
     if options.nbest > 1 and (options.align or options.long == "split"):
         raise UserError("--nbest goes neither with --align nor with --long split; --json has alignments")
     if options.json and options.align:
@@ -234,14 +245,8 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--json tells which piece was made from which, so it cannot join parts; leave --long split out")
     if options.align and options.long == "split":
         raise UserError("--align counts the words of whole lines, so it cannot join parts; leave --long split out")
-    if sys.stdin.isatty():
-        if options.json or options.align or options.long == "split":
-            raise UserError("--json, --align and --long are for lines from a file or a pipe, not for a terminal")
-        prompt({model.label: model.translator for model in models}, search)
-    else:
-        if options.nbest > 1 and len(models) > 1 and not options.json:
-            raise UserError("--nbest of several runs is written as --json only")
-        translate_filter(models, search, options)
+    if sys.stdin.isatty() and (options.json or options.align or options.long == "split"):
+        raise UserError("--json, --align and --long are for lines from a file or a pipe, not for a terminal")
 
 
 def main() -> None:

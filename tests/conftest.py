@@ -3,6 +3,8 @@
 import os
 import sys
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for tests of deterministic steps on a GPU
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings

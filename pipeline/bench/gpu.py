@@ -229,7 +229,8 @@ def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torc
         def translate(batch: Batch, search: Search = search) -> None:
             translate_batch(network, batch, data.tokenizer, search)
 
-        found[name] = spread([_seconds(translate, batches) for _ in range(1 + rounds)][1:])._asdict()
+        with _precision(TF32, device):
+            found[name] = spread([_seconds(translate, batches) for _ in range(1 + rounds)][1:])._asdict()
     return found
 
 

@@ -59,7 +59,7 @@ def run_command(module: str, *arguments: str, threads: int) -> Run:
 def measure_commands(model_config: str, data_arguments: list[str], steps: int, threads: int) -> dict[str, Any]:
     """Start-up (a run of one step and one validation batch), and peak memory of `steps` steps, readable and fast."""
     command = ["fit", "-c", "configs/base.yaml", "-c", "configs/corpus/multi30k.yaml", "-c", model_config]
-    command += [*data_arguments, "--trainer.enable_progress_bar", "false"]
+    command += [*data_arguments, "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
     one = run_command("scripts.train", *command, "--trainer.fast_dev_run", "1", threads=threads)
     found: dict[str, Any] = {"start_up_seconds": one.seconds}
     for name, fast in (("readable", "false"), ("fast", "true")):

@@ -34,17 +34,19 @@ def train_to_score(
     started = time.time()
     chosen = ["--models", " ".join(targets), "--runs_dir", str(runs), "--seed", str(seed)]
     seconds, _ = run_command("scripts.train_all", *chosen, *arguments, threads=threads)
-    models = {}
+    models, hardware = {}, {}
     for model, target in targets.items():
         folder = runs / corpus / model / f"seed{seed}"
-        results = folder / "results.json"
+        written = folder / "results.json"
+        results = read_json(written)
+        hardware = results["hardware"]
         validations = timed_scalar(folder, BLEU)
         reached = (ended - started for ended, bleu in validations if bleu >= target)
         models[model] = {
             "target": target,
             "seconds_to_target": next(reached, None),
             "last_bleu_on_validation": validations[-1][1],
-            "bleu_on_test": read_json(results)["test"]["bleu"],
-            "seconds": results.stat().st_mtime - started,
+            "bleu_on_test": results["test"]["bleu"],
+            "seconds": written.stat().st_mtime - started,
         }
-    return {"seconds": seconds, "models": models}
+    return {"seconds": seconds, "models": models, "hardware": hardware}

@@ -279,7 +279,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     curves = {model: np.array(numbers["history"][model]) for model in entries}  # (seeds, tenths)
     panels.append(
         LinePanel(
-            "In training, sentences not seen before (band: seeds)",
+            "In training, sentences drawn anew (band: seeds)",
             "step",
             "nats per token",
             [

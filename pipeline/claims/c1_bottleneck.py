@@ -10,7 +10,8 @@ attention the same size reaches further.
 
 Set-up: copying random symbols, where everything must be carried. One GRU class; what differs is `memory` (last state,
 mean of states, all states) and, as a control, attention with equal weights for all states. Held equal: parameters,
-initial weights, batches, steps, learning rate. Lengths 1 to 30 are trained; longer ones are shown apart and decide
+initial weights, batches, steps, learning rate (in the quick profile the largest last state has seeds of its own, and so
+other weights and batches than the rest). Lengths 1 to 30 are trained; longer ones are shown apart and decide
 nothing. "Early" is a place in the source, but also in the output, where errors of a decoder pile up: so the effect of
 the source position is averaged over copying and reversing, which put each source position at opposite places of the
 output, under teacher forcing. With a Multi30k folder, the same question on image captions joined: natural_text.py.
@@ -21,11 +22,12 @@ of the source positions, the first third is right less often than the last, and 
 states is enough: with equal weights for all, more than half are copied. The findings on captions stand in
 natural_text_findings.py; without a folder they are not made, and decide nothing.
 
-What this does not show: that reach is capacity alone: a larger state also learns faster, and with attention the length
-grows with the size as well; how bad models without attention are at 30, where all may be at 0; natural text, which can
-be guessed in part, unless there is a folder; a reader of both directions without attention, whose last state has seen
-both ends last; deeper or much larger recurrent networks; training longer than here, which moves the curve without
-attention to the right.
+What this does not show: how exactly a larger state reaches further: all runs are scored on the same pairs, which the
+interval of that slope takes for independent ones, so it is too narrow; that reach is capacity alone: a larger state
+also learns faster, and with attention the length grows with the size as well; how bad models without attention are at
+30, where all may be at 0; natural text, which can be guessed in part, unless there is a folder; a reader of both
+directions without attention, whose last state has seen both ends last; deeper or much larger recurrent networks;
+training longer than here, which moves the curve without attention to the right.
 """
 
 import functools

@@ -19,18 +19,18 @@ learning rate. "Removes": the smallest weight in trained self-attention, and how
 words that the grammar does not link, in the head where that is least on the other half of the sentences.
 
 Criterion: the order is exact and matters; the deviation grows like √d_k and is 1 when scaled, for independent
-components; without the scale, copying is worse by 0.05 nats per token at d_k = 256. Others: no difference at 16; real
-heads have 1 ± 0.1 (among the scores of one word, of which softmax sees only the differences); 1/d_k, with which scores
-start with a deviation far below 1, costs nats too; removed means a weight of 0, and at most a tenth of the weight on
-words without a link.
+components; without the scale, copying is worse by 0.05 nats per token (the mean over pairs of each pair's own mean) at
+d_k = 256. Others: no difference at 16; real heads have 1 ± 0.1 (among the scores of one word, of which softmax sees
+only the differences); 1/d_k, with which scores start with a deviation far below 1, costs nats too; removed means a
+weight of 0, and at most a tenth of the weight on words without a link.
 
 What this does not show: that √d_k is the best scale; deep models, other learning rates and longer training, in which
 W_Q and W_K may learn the scale by themselves; why it helps (saturation is measured apart from training); the usual
 smaller initial weights (torch's give Q and K a variance of 1/3, and unscaled scores a third of √d_k), by which alone
-the untrained heads are off by ⅔; that saturation is what costs: a scale is also a learning rate of the scores, and
-1/√d_k itself has not learned with every seed; words that have to do with each other within a sentence (the grammar
-links source and target, so weight is judged in cross-attention); whether weight is influence (Kobayashi et al. 2020: a
-value may be short).
+the untrained heads would be off by ⅔; that saturation is what costs: a scale is also a learning rate of the scores, and
+1/√d_k itself does not get to 1.5 nats with every seed; words that have to do with each other within a sentence (the
+grammar links source and target, so weight is judged in cross-attention); whether weight is influence (Kobayashi et al.
+2020: a value may be short).
 """
 
 import math

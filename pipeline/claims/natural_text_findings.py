@@ -169,7 +169,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     models = list(numbers["bleu"])
     panels: list[Panel] = [
         LinePanel(
-            f"Captions joined ({numbers['sentences']} sentences)",
+            f"Captions joined (up to {numbers['sentences']} sentences)",
             "captions in a source",
             y_label,
             [

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models import GRUSeq2Seq, TransformerSeq2Seq
-from pipeline.models.attention import Attended
+from pipeline.models.attention import Attended, causal_mask
 from pipeline.models.interface import Memory
 
 
@@ -21,8 +21,7 @@ class CausalTransformer(TransformerSeq2Seq):
     def _encoder_mask(self, src_mask: Tensor) -> Tensor:
         """(batch, 1, src_len, src_len)"""
         length = src_mask.size(1)
-        causal = torch.ones(length, length, dtype=torch.bool, device=src_mask.device).tril()
-        mask = causal & super()._encoder_mask(src_mask)
+        mask = causal_mask(length, src_mask.device) & super()._encoder_mask(src_mask)
         return mask | torch.eye(length, dtype=torch.bool, device=src_mask.device)  # padding must read something
 
 

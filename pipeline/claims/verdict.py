@@ -131,17 +131,17 @@ def _list(findings: Sequence[Finding]) -> str:
 
 
 def above(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
-    """Passes where the whole interval is above `threshold`, fails where all of it is below, or just there."""
+    """Passes where the whole interval is above `threshold`, fails where all of it is below."""
     rule = f"whole interval above {threshold:g}"
-    fails = lambda e: e.high < threshold or e.low == e.high == threshold  # noqa: E731
-    return _interval(what, rule, measured, is_primary, lambda e: e.low > threshold, fails, [threshold])
+    passes, fails = lambda e: e.low > threshold, lambda e: e.high < threshold
+    return _interval(what, rule, measured, is_primary, passes, fails, [threshold])
 
 
 def below(what: str, measured: Estimate | None, threshold: float, *, is_primary: bool = False) -> Finding:
-    """Passes where the whole interval is below `threshold`, fails where all of it is above, or just there."""
+    """Passes where the whole interval is below `threshold`, fails where all of it is above."""
     rule = f"whole interval below {threshold:g}"
-    fails = lambda e: e.low > threshold or e.low == e.high == threshold  # noqa: E731
-    return _interval(what, rule, measured, is_primary, lambda e: e.high < threshold, fails, [threshold])
+    passes, fails = lambda e: e.high < threshold, lambda e: e.low > threshold
+    return _interval(what, rule, measured, is_primary, passes, fails, [threshold])
 
 
 def at_least(what: str, measured: Estimate | None, size: float, beyond: float, *, is_primary: bool = False) -> Finding:

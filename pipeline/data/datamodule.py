@@ -76,26 +76,29 @@ class TranslationData(pl.LightningDataModule):
         Raises:
             UserError: The corpus is not there or not as it should be.
         """
-        if not self._encoded:
-            self._load()
-            train = encode_pairs(self.corpus.train, self.tokenizer)
-            self._numbers = [number for number, pair in enumerate(train, 1) if fits(pair, self.max_len)]
-            kept = [train[number - 1] for number in self._numbers]
-            if not kept:
-                raise UserError(f"no training pair has both sides within {self.max_len} pieces; raise --data.max_len")
-            if len(kept) < len(train):
-                _say(
-                    f"{len(train) - len(kept)} of {len(train)} training pairs are longer than {self.max_len} pieces, "
-                    "their ends included, and are left out (--data.max_len)"
-                )
-            if self.tokenizer.size < self.vocab_size:
-                _say(
-                    f"the corpus holds {self.tokenizer.size} pieces, fewer than vocab_size {self.vocab_size}; "
-                    "the rest stay unused"
-                )
-            self._encoded = {"train": kept} | {
-                split: encode_pairs(self.corpus.split(split), self.tokenizer) for split in ("val", "test")
-            }
+        if self._encoded:
+            return
+        self.corpus = load_corpus(self.corpus_source, self.src, self.tgt, self.cache_dir, self.revision)
+        self.content_hash = self.corpus.content_hash()
+        self.tokenizer = self._cached_tokenizer()
+        train = encode_pairs(self.corpus.train, self.tokenizer)
+        self._numbers = [number for number, pair in enumerate(train, 1) if fits(pair, self.max_len)]
+        kept = [train[number - 1] for number in self._numbers]
+        if not kept:
+            raise UserError(f"no training pair has both sides within {self.max_len} pieces; raise --data.max_len")
+        if len(kept) < len(train):
+            _say(
+                f"{len(train) - len(kept)} of {len(train)} training pairs are longer than {self.max_len} pieces, "
+                "their ends included, and are left out (--data.max_len)"
+            )
+        if self.tokenizer.size < self.vocab_size:
+            _say(
+                f"the corpus holds {self.tokenizer.size} pieces, fewer than vocab_size {self.vocab_size}; "
+                "the rest stay unused"
+            )
+        self._encoded = {"train": kept} | {
+            split: encode_pairs(self.corpus.split(split), self.tokenizer) for split in ("val", "test")
+        }
 
     def train_dataloader(self) -> TokenBudgetBatches:
         made = self._train_batches  # planning takes as long as some steps
@@ -155,12 +158,6 @@ class TranslationData(pl.LightningDataModule):
                     "give the corpus it was trained on, or start a new run with RETRAIN=1"
                 )
         self.num_consumed = state_dict["consumed"]
-
-    def _load(self) -> None:
-        if self.corpus is None:
-            self.corpus = load_corpus(self.corpus_source, self.src, self.tgt, self.cache_dir, self.revision)
-            self.content_hash = self.corpus.content_hash()
-            self.tokenizer = self._cached_tokenizer()
 
     def _cached_tokenizer(self) -> Tokenizer:
         """Trained once per text, vocabulary size and way of training, on the training split only."""

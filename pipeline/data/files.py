@@ -16,7 +16,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,9 +85,14 @@ def pairs_of(table: Table, src: str, tgt: str, where: str) -> list[SentencePair]
 def _by_language(table: Table, where: str) -> dict[str, Sequence[object]]:
     """The column "translation", {"en": …, "de": …} in each row, as a column per language."""
     rows = table.columns["translation"]
-    for row, place in zip(rows, _places(where, table.lines, len(rows)), strict=True):
+    return _columns(rows, _places(where, table.lines, len(rows)), "the translation is not")
+
+
+def _columns(rows: Sequence[object], places: Iterable[str], what_is_not: str) -> dict[str, Sequence[object]]:
+    """Objects as columns; what an object lacks is None."""
+    for row, place in zip(rows, places, strict=True):
         if not isinstance(row, dict):
-            raise UserError(f'{place}: the translation is not an object like {{"en": "…", "de": "…"}}: {_short(row)}')
+            raise UserError(f'{place}: {what_is_not} an object like {{"en": "…", "de": "…"}}: {_short(row)}')
     return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
@@ -100,11 +105,7 @@ def _read_json(path: Path) -> Table:
     else:
         numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
         rows = [_json_of(lines[number - 1], path, number) for number in numbers]
-    for row, place in zip(rows, _places(str(path), numbers, len(rows)), strict=True):
-        if not isinstance(row, dict):
-            raise UserError(f'{place}: not an object like {{"en": "…", "de": "…"}}: {_short(row)}')
-    names = dict.fromkeys(name for row in rows for name in row)
-    return Table({name: [row.get(name) for row in rows] for name in names}, numbers)
+    return Table(_columns(rows, _places(str(path), numbers, len(rows)), "not"), numbers)
 
 
 def _json_of(line: str, path: Path, number: int) -> object:

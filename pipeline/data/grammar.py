@@ -54,7 +54,6 @@ from pipeline.data.phrases import (
     as_pair,
     comma,
     finite_verb,
-    verb_phrase,
     word_pair,
 )
 
@@ -138,29 +137,30 @@ class ToyGrammar:
         verb = self._simple_verb(self.rng.choice(CLAUSE_VERBS), subject, "subject_first")
         that = word_pair("that", "dass")
         opening = comma(in_source=False, because_of=that.src[0])
-        return subject + verb.finite + opening + that + self._clause("verb_final", richness)
+        return subject + Phrase(verb.src, [verb.finite]) + opening + that + self._clause("verb_final", richness)
 
     def _clause(self, order: Order, richness: float, with_adverb: bool = True) -> Phrase:
         """Subject, verb, and what goes with it; English is always subject–verb–rest, German as `order` says."""
         if self._maybe(0.15 * richness):
             subject = self._noun_phrase("living", "nom", richness)
-            return arrange(subject, self._copula(subject, order), [self._adverb(with_adverb * richness)], order)
+            verb_phrase = self._copula(subject, order)
+            return arrange(subject, verb_phrase, self._adverb(with_adverb * richness), [], order)
         verb = self.rng.choice(VERBS)
         subject = self._noun_phrase(verb.subject, "nom", richness)
-        rest = []
+        objects = []
         ends_in_relative = False
         if verb.object != "-":
             noun_phrase = self._noun_phrase(verb.object, verb.case, richness)
             ends_in_relative = noun_phrase.has_relative
-            rest.append(noun_phrase)
+            objects.append(noun_phrase)
         # After a relative clause a further phrase could belong to it: the German order would be a guess.
         adverb = Phrase()
         if not ends_in_relative:
             if self._maybe(0.35 * richness):
-                rest.append(self._prepositional_phrase(richness))
+                objects.append(self._prepositional_phrase(richness))
             adverb = self._adverb(with_adverb * richness)
-        verb_phrase = self._modal_verb if self._maybe(0.3 * (0.3 + richness)) else self._simple_verb
-        return arrange(subject, verb_phrase(verb, subject, order), [adverb, *rest], order)
+        make_verb_phrase = self._modal_verb if self._maybe(0.3 * (0.3 + richness)) else self._simple_verb
+        return arrange(subject, make_verb_phrase(verb, subject, order), adverb, objects, order)
 
     def _adverb(self, richness: float) -> Phrase:
         return word_pair(*self.rng.choice(list(ADVERBS.items()))) if self._maybe(0.3 * richness) else Phrase()
@@ -222,14 +222,14 @@ class ToyGrammar:
             pronoun = SrcWord("who" if is_person else "that")
             subject = NounPhrase(column=noun_phrase.column, head=noun_phrase.head)
             case = "nom"
-            rest = [self._plain_noun_phrase(verb.object, verb.case, richness / 2)] if verb.object != "-" else []
+            objects = [self._plain_noun_phrase(verb.object, verb.case, richness / 2)] if verb.object != "-" else []
         else:
             verb = self.rng.choice(_VERBS_WITH_OBJECT[kind])
             pronoun = SrcWord("that")
             subject = self._plain_noun_phrase(verb.subject, "nom", richness / 2)
-            case, rest = verb.case, []
+            case, objects = verb.case, []
         adverb = self._adverb(richness)
-        clause = arrange(subject, self._simple_verb(verb, subject, "verb_final"), [adverb, *rest], "verb_final")
+        clause = arrange(subject, self._simple_verb(verb, subject, "verb_final"), adverb, objects, "verb_final")
         german = relative_pronoun(case, noun_phrase.column)
         opening = [
             TgtWord(",", "comma", possible=[pronoun]),
@@ -268,10 +268,10 @@ class ToyGrammar:
         source = SrcWord(verb.base if subject.is_plural else verb.third)
         finite = verb.tgt_infinitive if subject.is_plural else verb.tgt_third
         if order == "verb_final":
-            return verb_phrase([source], finite_verb(verb.particle + finite, "verb_final", source, subject))
+            return VerbPhrase([source], finite_verb(verb.particle + finite, "verb_final", source, subject))
         if not verb.particle:
-            return verb_phrase([source], finite_verb(finite, "word", source, subject))
-        return verb_phrase(
+            return VerbPhrase([source], finite_verb(finite, "word", source, subject))
+        return VerbPhrase(
             [source], finite_verb(finite, "separable", source, subject), [TgtWord(verb.particle, "separable", [source])]
         )
 
@@ -280,14 +280,14 @@ class ToyGrammar:
         first, second = SrcWord(modal), SrcWord(verb.base)
         phenomenon = "verb_final" if order == "verb_final" else "word"
         finite = finite_verb(MODALS[modal][subject.is_plural], phenomenon, first, subject)
-        return verb_phrase([first, second], finite, [TgtWord(verb.particle + verb.tgt_infinitive, "modal", [second])])
+        return VerbPhrase([first, second], finite, [TgtWord(verb.particle + verb.tgt_infinitive, "modal", [second])])
 
     def _copula(self, subject: NounPhrase, order: Order) -> VerbPhrase:
         adjective = self.rng.choice(_ADJECTIVES_OF["person"])
         first, second = SrcWord("are" if subject.is_plural else "is"), SrcWord(adjective.word)
         phenomenon = "verb_final" if order == "verb_final" else "word"
         finite = finite_verb("sind" if subject.is_plural else "ist", phenomenon, first, subject)
-        return verb_phrase([first, second], finite, [TgtWord(adjective.predicative, "word", [second])])
+        return VerbPhrase([first, second], finite, [TgtWord(adjective.predicative, "word", [second])])
 
 
 def _word_adjective(adjective: Adjective, determiner: Determiner, case: Case, column: int, head: SrcWord) -> Phrase:

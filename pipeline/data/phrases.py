@@ -1,5 +1,6 @@
 """Sentences in the making: the words of both languages, each in its own order, tied to one another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -63,10 +64,10 @@ class NounPhrase(Phrase):
         return self.column == 3
 
 
-def word_pair(src: str, tgt: str, phenomenon: str = "word") -> Phrase:
+def word_pair(src: str, tgt: str) -> Phrase:
     """One source word and the target word that translates it."""
     source = SrcWord(src)
-    return Phrase([source], [TgtWord(tgt, phenomenon, [source])])
+    return Phrase([source], [TgtWord(tgt, "word", [source])])
 
 
 def comma(*, in_source: bool, because_of: SrcWord | None = None) -> Phrase:
@@ -77,15 +78,11 @@ def comma(*, in_source: bool, because_of: SrcWord | None = None) -> Phrase:
 
 
 class VerbPhrase(NamedTuple):
-    """The English verb words (`finite.src`), the German finite verb (`finite.tgt`) and what closes the clause."""
-
-    finite: Phrase
-    last: list[TgtWord]
-
-
-def verb_phrase(src: list[SrcWord], finite: TgtWord, last: list[TgtWord] | None = None) -> VerbPhrase:
     """English verb words in their order, the German finite verb, and what stands at the end of its clause."""
-    return VerbPhrase(Phrase(src, [finite]), last or [])
+
+    src: list[SrcWord]
+    finite: TgtWord
+    last: Sequence[TgtWord] = ()
 
 
 def finite_verb(text: str, phenomenon: str, source: SrcWord, subject: NounPhrase) -> TgtWord:
@@ -94,17 +91,16 @@ def finite_verb(text: str, phenomenon: str, source: SrcWord, subject: NounPhrase
     return TgtWord(text, "agreement" if subject.has_relative else phenomenon, [source], possible)
 
 
-def arrange(subject: Phrase, verb: VerbPhrase, rest: list[Phrase], order: Order) -> Phrase:
-    """Puts a clause together. `rest` is the adverb, then the objects: German has the adverb first, English last."""
-    adverb, objects = rest[0], rest[1:]
-    src = [*subject.src, *verb.finite.src]
+def arrange(subject: Phrase, verb: VerbPhrase, adverb: Phrase, objects: Sequence[Phrase], order: Order) -> Phrase:
+    """Puts a clause together: German has the adverb before the objects, English after them."""
+    src = [*subject.src, *verb.src]
     for phrase in [*objects, adverb]:
         src += phrase.src
-    middle = [word for phrase in rest for word in phrase.tgt]
+    middle = [word for phrase in [adverb, *objects] for word in phrase.tgt]
     tgt = {
-        "subject_first": [*subject.tgt, *verb.finite.tgt, *middle, *verb.last],
-        "inverted": [*verb.finite.tgt, *subject.tgt, *middle, *verb.last],
-        "verb_final": [*subject.tgt, *middle, *verb.last, *verb.finite.tgt],
+        "subject_first": [*subject.tgt, verb.finite, *middle, *verb.last],
+        "inverted": [verb.finite, *subject.tgt, *middle, *verb.last],
+        "verb_final": [*subject.tgt, *middle, *verb.last, verb.finite],
     }[order]
     return Phrase(src, tgt)
 

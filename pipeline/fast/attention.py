@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.models.attention import KeyValue, MultiHeadAttention, dot_product_attention
+from pipeline.models.attention import KeyValue, MultiHeadAttention, causal_mask, dot_product_attention
 
 # Keys up to which the steps win on two threads (results/LOG.md).
 SHORT = 64
@@ -29,5 +29,5 @@ class FastMultiHeadAttention(MultiHeadAttention):
             if key.size(-2) > SHORT:
                 return super().fused(query, key, value, mask, is_causal).to(dtype)
             if is_causal:
-                mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool).tril()
+                mask = causal_mask(query.size(-2), query.device)
             return dot_product_attention(query, key, value, mask, self.scale).context.to(dtype)

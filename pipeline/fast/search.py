@@ -16,7 +16,7 @@ from pipeline.decoding import (
     SearchLimits,
     Symbols,
     Top,
-    check_search,
+    beam_rules,
     extend,
     first_beams,
     ranked,
@@ -65,10 +65,9 @@ def beam_search(
     A model whose logits are not a product with one matrix is searched the readable way; so is every model on a GPU,
     where it is not products that take the time, but launches, of which the readable way has fewer.
     """
-    check_search(beam, alpha, num_best)
     if network.output_matrix is None or src.device.type != "cpu":
         return decoding.beam_search(network, src, src_mask, symbols, limits, beam=beam, alpha=alpha, num_best=num_best)
-    rules = BeamRules(symbols, limits.max_len(src_mask), alpha, num_best)
+    rules = beam_rules(src_mask, symbols, limits, beam, alpha, num_best)
     with fast_modules(network):
         return _search(network, src, src_mask, rules, beam)
 

@@ -40,6 +40,11 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tenso
     return Attended(context, weights)
 
 
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """(length, length) bool: query i reads keys 0 … i."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
 class KeyValue(NamedTuple):
     """Keys and values of one attention, split into heads: each (batch, num_heads, key_len, d_k)."""
 
@@ -96,7 +101,7 @@ class MultiHeadAttention(nn.Module):
         key, value = keys_values
         if need_weights:
             if is_causal:
-                mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool, device=query.device).tril()
+                mask = causal_mask(query.size(-2), query.device)
             context, weights = dot_product_attention(query, key, value, mask, self.scale)
         else:
             context, weights = self.fused(query, key, value, mask, is_causal), None

@@ -203,7 +203,7 @@ class TransformerSeq2Seq(Seq2Seq):
         """Cross-attention and encoder self-attention of every layer, with all heads."""
         states, encoder_weights = self._encode(self.embed_source(src), src_mask, need_weights=True)
         memory = self._hand_over(states, src_mask)
-        _, cross_weights = self._decode(tgt_in, memory, None, need_weights=True)
+        _, cross_weights = self._decode(tgt_in, memory, None, need_weights=True, need_logits=False)
         cross = [AttentionMap(f"cross-attention, layer {n}", w, "cross") for n, w in enumerate(cross_weights, 1)]
         encoder = [AttentionMap(f"self-attention, layer {n}", w, "encoder") for n, w in enumerate(encoder_weights, 1)]
         return cross + encoder
@@ -231,7 +231,7 @@ class TransformerSeq2Seq(Seq2Seq):
         state: tuple[LayerState, ...] | None,
         *,
         need_weights: bool,
-        need_logits: bool = True,
+        need_logits: bool,
     ) -> tuple[DecoderOutput, list[Tensor | None]]:
         """The output, and the cross-attention weights of each layer (batch, num_heads, tgt_len, memory_len)."""
         states = self._embed(tgt, start=0 if state is None else state[0].target.key.size(2))
