@@ -42,6 +42,7 @@ help: ## list the targets
 	@echo '                   JOBS=3 (models at once: on a GPU, or with many cores)  ARGS="--trainer.max_epochs 5"'
 	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, for instance'
 	@echo '                   make evaluate ARGS="--beam 10", make report ARGS=--bertviz; ARGS="--help" says what else'
+	@echo '  every one takes  PYTHON=python3.12 (what the first call makes .venv with); make tensorboard PORT=6006'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
 
 setup: $(STAMP) ## make .venv and install everything into it
@@ -76,7 +77,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@echo "installing the rest …"; $(BIN)/pip install -q -c requirements.lock -e '.[dev]'
 	@touch $@
 
-train: $(STAMP) ## train the three models side by side and compare them
+train: $(STAMP) ## train the three models side by side and compare them (CORPUS=toy: minutes; without, Multi30k where the Hub answers: hours on a CPU)
 	@$(BIN)/python -m scripts.train_all --corpus '$(CORPUS)' --models '$(MODELS)' $(if $(RECIPE),--recipe '$(RECIPE)') --seed '$(SEED)' --runs_dir '$(RUNS)' $(if $(JOBS),--jobs '$(JOBS)') $(if $(call is_on,$(RETRAIN)),--retrain) -- $(if $(call is_on,$(FAST)),--model.fast true) $(ARGS)
 
 evaluate: $(STAMP) ## score all finished runs: intervals, p-values, lengths, alignments

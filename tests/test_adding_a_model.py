@@ -69,18 +69,28 @@ def test_a_state_knows_two_words_to_either_side(network):
     assert gradient[0].abs().sum(1).ne(0).nonzero().flatten().tolist() == [2, 3, 4, 5, 6]
 
 
-def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_within_a_percent(model_file, tmp_path):
+@pytest.mark.parametrize("recipe", ["toy", "other", "multi30k"])
+def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_within_a_percent(model_file, recipe):
     from pipeline.models.convolution import ConvSeq2Seq
 
-    sizes = yaml.safe_load((tmp_path / "configs/model/conv.yaml").read_text())["model"]["network"]["init_args"]
-    conv, gru = (sum(p.numel() for p in made.parameters()) for made in (ConvSeq2Seq(1536, **sizes), GRUSeq2Seq(1536)))
+    of_page, of_other, of_multi30k = (sizes_in(text) for text in code_of(FOURTH_MODEL, "yaml"))
+    own = {"toy": {}, "other": of_other, "multi30k": of_multi30k}[recipe]
+    ours = train_all.CONFIGS / recipe / "gru.yaml"
+    of_gru = sizes_in(ours.read_text()) if ours.is_file() else {}
+    vocab_size = yaml.safe_load((train_all.CONFIGS / "corpus" / f"{recipe}.yaml").read_text())["data"]["vocab_size"]
+    conv, gru = ConvSeq2Seq(vocab_size, **of_page | own), GRUSeq2Seq(vocab_size, **of_gru)
+    conv, gru = (sum(p.numel() for p in network.parameters()) for network in (conv, gru))
     assert abs(conv - gru) / gru < 0.01
+
+
+def sizes_in(text: str) -> dict:
+    return yaml.safe_load(text)["model"]["network"]["init_args"]
 
 
 def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp_path, monkeypatch, capsys):
     corpus = write_corpus(tmp_path / "little")
     folders = ["--data.corpus", str(corpus), "--data.cache_dir", str(tmp_path / "cache"), "--runs_dir", str(tmp_path)]
-    _, on_other_text = code_of(FOURTH_MODEL, "yaml")
+    _, on_other_text, _ = code_of(FOURTH_MODEL, "yaml")
     (tmp_path / "configs/other/conv.yaml").write_text(on_other_text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train_all, "CONFIGS", Path("configs"))
