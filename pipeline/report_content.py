@@ -23,7 +23,6 @@ _MEASURES = {
 }
 # Per token, of one run by its training, perhaps in bfloat16, and by an evaluation.
 SAME_NATS = 1e-3
-# Of every results.json.
 
 
 class Score(NamedTuple):

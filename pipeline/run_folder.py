@@ -1,5 +1,6 @@
 """Run folders, `runs/<corpus>/<model>/seed<k>/`: finished runs are reported, unfinished ones go on, none is lost."""
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -210,7 +211,7 @@ def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
         UserError: A path holds no run, or one whose settings are gone or damaged.
     """
     runs = []
-    for path in map(Path.absolute, paths):  # the folders above it have to be seen
+    for path in (Path(os.path.abspath(path)) for path in paths):  # the folders above it have to be seen
         if path.is_file():
             folder = path.parent.parent
             runs.append(_trained_run(path, folder if (folder / "config.yaml").is_file() else None))

@@ -83,6 +83,12 @@ def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_with
     assert abs(conv - gru) / gru < 0.01
 
 
+def test_on_multi30k_it_has_the_dropout_of_the_others_with_a_recurrent_decoder():
+    *_, on_multi30k = code_of(FOURTH_MODEL, "yaml")
+    ours = (train_all.CONFIGS / "multi30k" / "gru.yaml").read_text()
+    assert yaml.safe_load(on_multi30k)["dropout"] == yaml.safe_load(ours)["dropout"]
+
+
 def sizes_in(text: str) -> dict:
     return yaml.safe_load(text)["model"]["network"]["init_args"]
 

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs, read_results
 from pipeline.results import read_translations
-from pipeline.run_folder import RunFolder, find_runs
+from pipeline.run_folder import RunFolder, TrainedRun, find_runs
 from pipeline.settings import run_settings, settings_of
 from tests.commands import said_by_a_child
+
+RESULTS = ("model", "seed", "parameters", "steps", "target_tokens_seen", "seconds", "nats_per_token", "test")
 
 
 @pytest.fixture
@@ -48,6 +51,13 @@ def test_a_run_without_a_checkpoint_is_cleared_and_no_other(folder):
 def test_results_that_are_damaged_are_named(folder, content):
     folder.results_json.write_text(content)
     with pytest.raises(UserError, match=r"results.json (is broken|lacks model, seed, )"):
+        read_results(folder.path)
+
+
+@pytest.mark.parametrize("corpus", [{}, "toy", None])
+def test_results_that_name_no_text_are_refused(folder, corpus):
+    folder.results_json.write_text(json.dumps(dict.fromkeys(RESULTS) | {"corpus": corpus}))
+    with pytest.raises(UserError, match=r"results.json lacks corpus.content_hash"):
         read_results(folder.path)
 
 
@@ -113,8 +123,7 @@ def test_settings_that_are_damaged_are_named(folder, text):
 
 
 def test_another_text_is_refused(folder):
-    names = ("model", "seed", "parameters", "steps", "target_tokens_seen", "seconds", "nats_per_token", "test")
-    folder.results_json.write_text(json.dumps(dict.fromkeys(names) | {"corpus": {"content_hash": "a"}}))
+    folder.results_json.write_text(json.dumps(dict.fromkeys(RESULTS) | {"corpus": {"content_hash": "a"}}))
     folder.refuse_other_text("a", "toy")
     with pytest.raises(UserError, match="another text than toy"):
         folder.refuse_other_text("b", "toy")
@@ -157,6 +166,16 @@ def test_a_checkpoint_beside_the_settings_of_another_program_stands_alone(tmp_pa
     (tmp_path / "config.yaml").write_text(config)
     (run,) = find_runs([checkpoint])
     assert (run.folder, run.data) == (None, {})
+
+
+@pytest.mark.parametrize(("inside", "given"), [(".", "."), ("checkpoints", ".."), ("checkpoints", "best.ckpt")])
+def test_a_run_is_found_from_inside_its_folder(folder, monkeypatch, inside, given):
+    """Whole paths: what is beside a run is found by the folders above it."""
+    folder.best.touch()
+    (folder.path / "config.yaml").write_text("seed_everything: 3\ndata: {corpus: toy}\n")
+    monkeypatch.chdir(folder.path / inside)
+    (run,) = find_runs([Path(given)])
+    assert run == TrainedRun(folder.best, folder.path, 3, {"corpus": "toy"})
 
 
 def test_other_circumstances_are_refused_or_accepted_with_a_word(folder, capsys):

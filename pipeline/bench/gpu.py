@@ -43,8 +43,8 @@ class Precision(NamedTuple):
     autocast: bool
 
 
-TF32 = Precision("TF32", "high", False)
-PRECISIONS = (Precision("float32", "highest", False), TF32, Precision("bfloat16", "high", True))
+FLOAT32, TF32 = Precision("float32", "highest", False), Precision("TF32", "high", False)
+PRECISIONS = (FLOAT32, TF32, Precision("bfloat16", "high", True))
 
 
 class _SeveralPasses(TokenBudgetBatches):
@@ -218,8 +218,9 @@ def _gflop(network: Seq2Seq, batch: Batch) -> float:
 
 
 def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torch.device) -> dict[str, Any]:
-    """Seconds for the test set by each search. The model is hardly trained, so that some translations run to the length
-    limit, as those of a finished model would not."""
+    """Seconds for the test set by each search: greedy in TF32, as `make train` does it, by beam in float32, as `make
+    evaluate` does. The model is hardly trained, so that some translations run to the length limit, as those of a
+    finished model would not."""
     network.eval()
     test, _ = data.test_dataloader()
     batches = [batch.on(device) for batch in test]
@@ -229,7 +230,7 @@ def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torc
         def translate(batch: Batch, search: Search = search) -> None:
             translate_batch(network, batch, data.tokenizer, search)
 
-        with _precision(TF32, device):
+        with _precision(TF32 if search.beam == 1 else FLOAT32, device):
             found[name] = spread([_seconds(translate, batches) for _ in range(1 + rounds)][1:])._asdict()
     return found
 

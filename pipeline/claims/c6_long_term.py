@@ -33,13 +33,12 @@ residuals see to it in any Transformer, in untrained ones too, so that it could 
 
 What this does not show: how *far* anything reaches: who has learned recall is right at all distances of training, and
 who has not is right no more often than the place of the words lets one guess (data/probes/recall.py; 79 % at 20), so it
-refutes "inevitably" by one example, and ranks nobody; what a GRU ⇄
-owes to the question standing last, which its backward half reads first, while a GRU → has to keep all pairs before it
-knows which is asked for; hard agreement: the subject has ids of its own and one bit is carried, which a last state can
-do; distance for a backward GRU beyond 10 words from the start; what the states of two models hold beside one another: a
-GRU's is wider; natural text; other depths (a GRU has one layer here, the Transformer two, at equal parameters); keys
-and values in words of their own, to be bound first: there, in trials, the GRUs learned sooner, so the task as it is
-favours the Transformer.
+refutes "inevitably" by one example, and ranks nobody; what a GRU ⇄ owes to the question standing last, which its
+backward half reads first, while a GRU → has to keep all pairs before it knows which is asked for; hard agreement: the
+subject has ids of its own and one bit is carried, which a last state can do; distance for a backward GRU beyond 10
+words from the start; what the states of two models hold beside one another: a GRU's is wider; natural text; other
+depths (a GRU has one layer here, the Transformer two, at equal parameters); keys and values in words of their own, to
+be bound first: there, in trials, the GRUs learned sooner, so the task as it is favours the Transformer.
 """
 
 from collections.abc import Sequence

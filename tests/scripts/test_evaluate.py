@@ -139,6 +139,7 @@ def test_any_two_files_can_be_scored(runs, tmp_path):
         (["{runs}/little", "--alpha", "nan"], "--alpha is nan"),
         (["{runs}/little", "--concatenate", "0"], "--concatenate is 0; expected at least 1"),
         (["{runs}/little", "--corpus", "toy", "--src", "a", "--ref", "b"], "not both"),
+        (["{runs}/little", "--languages", "de-en", "--src", "a", "--ref", "b"], "--languages are those of a corpus"),
         (["{runs}/little", "--corpus", "no such"], "no corpus 'no such'"),
         (["{runs}/little", "--languages", "en"], "expected two, like en-de"),
         (["{runs}/little", "--val_links", "x"], "--val_links needs --links"),
