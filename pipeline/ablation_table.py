@@ -3,8 +3,10 @@
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.markdown_blocks import markdown_table
+from pipeline.measures import NAMES
 from pipeline.plots import model_label, model_order
-from pipeline.report import OTHER_TOKENS, markdown_table, short_commit
+from pipeline.report import OTHER_TOKENS, short_commit
 
 WHOLE = "whole"  # what the runs with the whole recipe are called
 # Of an ablation's JSON: what models must have had in common to stand in one table.
@@ -39,10 +41,9 @@ def ablation_table(content: dict[str, Any]) -> str:
     """
     models = {name: content["models"][name] for name in sorted(content["models"], key=model_order)}
     measure = "bleu_tok" if "bleu_tok" in content["signatures"] else "bleu"
-    name = {"bleu_tok": "B-tok", "bleu": "BLEU"}[measure]
     header = ["recipe"]
     for model in models:
-        header += [f"{model_label(model)}: {name}", "nats/token"]
+        header += [f"{model_label(model)}: {NAMES[measure]}", NAMES["nats_per_token"]]
     rows = []
     for part, entry in content["parts"].items():
         row = [entry["without"]]

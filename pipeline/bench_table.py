@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from pipeline.markdown_blocks import markdown_table
 from pipeline.plots import model_label
-from pipeline.report import markdown_table, short_commit
+from pipeline.report import short_commit
 
 
 def bench_table(content: dict[str, Any]) -> str:

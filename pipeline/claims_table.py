@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.claims.inference import holm
-from pipeline.report import markdown_table, shown_p_value
+from pipeline.markdown_blocks import markdown_table
+from pipeline.report import shown_p_value
 
 _LEVEL = 0.05  # of 95 % intervals
 

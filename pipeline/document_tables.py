@@ -3,16 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.markdown_blocks import markdown_table
+from pipeline.measures import free_measure
 from pipeline.plots import model_label
-from pipeline.report import (
-    in_order,
-    length_table,
-    markdown_table,
-    means_over_seeds,
-    results_table,
-    run_labels,
-    short_commit,
-)
+from pipeline.report import in_order, length_table, means_over_seeds, results_table, run_labels, short_commit
 
 THE_THREE = ("gru", "gru_attention", "transformer")
 NO_GPU = "None of these runs is of a GPU."
@@ -30,7 +24,7 @@ def scores(results: Sequence[dict[str, Any]]) -> str:
         [
             results_table(means, with_minutes=False),
             f"{what}, by source length:",
-            length_table(means, "exact_match" if synthetic else "bleu"),
+            length_table(means, free_measure(is_synthetic=synthetic)),
             f"Test set, greedy search; {_seeds(results)}{note}, commit {', '.join(_commits(results))}, "
             f"{'; '.join(_machines(results))}. `nats/token` is teacher-forced, per target token.",
         ]

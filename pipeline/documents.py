@@ -7,7 +7,6 @@ No torch here.
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from pipeline.json_files import read_json
 from pipeline.korean import in_korean
 from pipeline.published_scores import evaluated_scores, published_scores
 
-_MARKED = re.compile(r"<!-- (?P<what>\w+):(?P<name>\w+)(?P<korean> ko)? -->.*?<!-- end -->", flags=re.DOTALL)
+_MARKED = re.compile(r"<!-- (?P<what>\w+):(?P<name>[\w.-]+)(?P<korean> ko)? -->.*?<!-- end -->", flags=re.DOTALL)
 
 
 def documents(root: Path) -> list[Path]:
@@ -40,32 +39,30 @@ def with_tables(text: str, results_folder: Path) -> str:
 
     def made(place: re.Match) -> str:
         what, name = place["what"], place["name"]
-        table = _maker(what, name)(results_folder)
+        table = _table(what, name, results_folder)
         mark = place[0].partition(" -->")[0] + " -->"
         return f"{mark}\n\n{in_korean(table) if place['korean'] else table}\n\n<!-- end -->"
 
     return _MARKED.sub(made, text)
 
 
-def _maker(what: str, name: str) -> Callable[[Path], str]:
+def _table(what: str, name: str, folder: Path) -> str:
     if (what, name) == ("claims", "all"):
-        return lambda folder: verdicts(read_claims(folder / "claims"))
+        return verdicts(read_claims(folder / "claims"))
     if (what, name) == ("made", "claims"):
-        return lambda folder: claims_made(read_claims(folder / "claims"))
+        return claims_made(read_claims(folder / "claims"))
     if (what, name) == ("times", "all"):
-        return lambda folder: times(
-            [run for of in sorted(folder.iterdir()) if _is_corpus(of) for run in published_results(of)]
-        )
+        return times([run for of in sorted(folder.iterdir()) if _is_corpus(of) for run in published_results(of)])
     if what == "ablation":
-        return lambda folder: ablation_table(read_json(folder / name / "ablation.json"))
+        return ablation_table(read_json(folder / name / "ablation.json"))
     if what == "results":
-        return lambda folder: scores(published_results(folder / name))
+        return scores(published_results(folder / name))
     if what == "made":
-        return lambda folder: runs_made(published_results(folder / name))
+        return runs_made(published_results(folder / name))
     if what == "evaluated":
-        return lambda folder: evaluated_scores(read_evaluations(folder, name))
+        return evaluated_scores(read_evaluations(folder, name))
     if what == "published":
-        return lambda folder: published_scores(
+        return published_scores(
             read_json(folder / "published.json"), published_results(folder / name), read_evaluations(folder, name)
         )
     raise UserError(f"<!-- {what}:{name} --> names no table; pipeline/documents.py lists those that there are")

@@ -3,19 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.markdown_blocks import markdown_table
+from pipeline.measures import NAMES, PER_TOKEN, SHARES, free_measure
 from pipeline.plots import Curve, Point, model_label
-from pipeline.report import OTHER_TOKENS, band_label, drawn_bands, markdown_table, shown_p_value
+from pipeline.report import OTHER_TOKENS, band_label, drawn_bands, shown_p_value
 
-_NAMES = {
-    "nats_per_token": "nats/token",
-    "token_accuracy": "tokens right (%)",
-    "bleu": "BLEU",
-    "bleu_tok": "B-tok",
-    "chrf": "chrF2",
-    "exact_match": "exact match (%)",
-}
-_TEACHER_FORCED = ("nats_per_token", "token_accuracy")
-_SHARES = ("token_accuracy", "exact_match")
 _ENDS = ("value", "low", "high")
 
 
@@ -54,16 +46,16 @@ def only_of(content: dict[str, Any], names: set[str]) -> dict[str, Any] | None:
 def evaluation_tables(content: dict[str, Any]) -> str:
     """All tables of an evaluation as Markdown, each under a line that says what it shows."""
     models = content["scores"]["models"]
-    free = [m for m in next(iter(models.values())) if m in _NAMES and m not in _TEACHER_FORCED]
+    free = [m for m in next(iter(models.values())) if m in NAMES and m not in PER_TOKEN]
     corpus, search = content["corpus"], content["search"]
     parts = [
         f"## {corpus['name']}, {corpus['split']}: {corpus['n']} sentences",
         f"[In brackets: 95 % intervals.] {content['intervals']}",
         "Teacher-forced: each model is given the reference up to the word it predicts.",
-        _model_table(models, [*_TEACHER_FORCED, "perplexity"]),
+        _model_table(models, [*PER_TOKEN, "perplexity"]),
         f"Translated freely: {search_name(search)}.",
         _model_table(models, free),
-        "Signatures: " + "; ".join(f"{_NAMES[name]} `{text}`" for name, text in content["signatures"].items()) + ".",
+        "Signatures: " + "; ".join(f"{NAMES[name]} `{text}`" for name, text in content["signatures"].items()) + ".",
     ]
     if content["scores"]["differences"]:
         parts += [
@@ -76,10 +68,10 @@ def evaluation_tables(content: dict[str, Any]) -> str:
         for joined in content.get("concatenated", [])
     }
     for what, bands in by_length.items():
-        for measure in ("nats_per_token", "exact_match" if corpus["is_synthetic"] else "bleu"):
-            how = "teacher-forced" if measure in _TEACHER_FORCED else "translated freely"
+        for measure in ("nats_per_token", free_measure(is_synthetic=corpus["is_synthetic"])):
+            how = "teacher-forced" if measure in PER_TOKEN else "translated freely"
             parts += [
-                f"{what}{_NAMES[measure]} by source length ({how}).",
+                f"{what}{NAMES[measure]} by source length ({how}).",
                 _length_table(bands, list(models), measure),
             ]
     if "alignment" in content:
@@ -98,7 +90,7 @@ def search_name(search: dict[str, Any]) -> str:
 
 
 def _shown(measure: str, value: float) -> str:
-    if measure in _SHARES:
+    if measure in SHARES:
         return f"{100 * value:.1f}"
     return f"{value:.1f}" if measure not in ("nats_per_token", "error_rate", "perplexity") else f"{value:.3f}"
 
@@ -122,7 +114,7 @@ def _model_table(models: dict[str, Any], measures: Sequence[str]) -> str:
     for name, values in models.items():
         cells = [_shown(m, values[m]) if m == "perplexity" else _with_interval(m, values[m]) for m in measures]
         rows.append([model_label(name), ", ".join(map(str, values["seeds"])), *cells])
-    return markdown_table(["model", "seeds", *(_NAMES.get(m, m) for m in measures)], rows)
+    return markdown_table(["model", "seeds", *(NAMES.get(m, m) for m in measures)], rows)
 
 
 def _difference_table(differences: Sequence[dict[str, Any]], measures: Sequence[str]) -> str:
@@ -138,7 +130,7 @@ def _difference_table(differences: Sequence[dict[str, Any]], measures: Sequence[
             shown = f"{sign}{_shown(measure, d['value'])}{_interval(measure, d)} {shown_p_value(d['p_value'])}"
             cells.append(shown)
         rows.append([f"{model_label(pair['ours'])} − {model_label(pair['theirs'])}", *cells])
-    return markdown_table(["difference", *(_NAMES[m] for m in measures)], rows)
+    return markdown_table(["difference", *(NAMES[m] for m in measures)], rows)
 
 
 def _length_table(bands: Sequence[dict[str, Any]], models: Sequence[str], measure: str) -> str:
@@ -228,7 +220,7 @@ def ends(estimate: dict[str, Any], scale: float) -> list[float | None]:
 def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
     """A measure against source length with its intervals, one curve per model; of `drawn_bands`."""
     drawn = drawn_bands(bands)
-    scale = 100 if measure in _SHARES else 1
+    scale = 100 if measure in SHARES else 1
     curves = []
     for name in drawn[0]["models"]:
         points = [

@@ -1,8 +1,7 @@
 """Generated tables in Korean: what stands in the cells and sentences of the English ones, put into Korean."""
 
 from pipeline.document_tables import MEANS, NO_GPU
-from pipeline.markdown_blocks import table_of
-from pipeline.report import markdown_table
+from pipeline.markdown_blocks import markdown_table, table_of
 
 _OF_CLAIMS = "the article says, in short"  # heads a column of the table of verdicts, and of no other
 # A cell that is one of these, or one of these in bold.

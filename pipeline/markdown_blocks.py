@@ -1,15 +1,12 @@
-"""Our own generated Markdown, taken apart for HTML: headings, paragraphs and tables. No torch here.
+"""Our own generated Markdown: tables made, and taken apart again for HTML. No torch here.
 
 Worked example: "## Scores\\n\\n| model | BLEU |\\n| --- | ---: |\\n| a | 1.0 |" is
-`[Heading("Scores"), Table(["model", "BLEU"], [False, True], [["a", "1.0"]])]`.
+`[Paragraph("Scores"), Table(["model", "BLEU"], [False, True], [["a", "1.0"]])]`: a heading is a line of text.
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
-
-
-class Heading(NamedTuple):
-    text: str
 
 
 class Paragraph(NamedTuple):
@@ -24,11 +21,29 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-Block = Heading | Paragraph | Table
+Block = Paragraph | Table
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
+    """A Markdown table that is also aligned to the eye: the first `num_texts` columns are text, at the left; the others
+    are numbers, at the right. A bar in a cell, as of |x|, does not end it."""
+    header, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (header, *rows))
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if index < num_texts else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = ["-" * width if index < num_texts else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
+    return "\n".join([line(header), line(rule), *map(line, rows)])
 
 
 def blocks_of(markdown: str) -> list[Block]:
-    """The blocks of a text made by `report.markdown_table` and what is put around it."""
+    """The blocks of a text made by `markdown_table` and what is put around it."""
     return [_block(part.strip()) for part in markdown.split("\n\n") if part.strip()]
 
 
@@ -40,7 +55,7 @@ def table_of(markdown: str) -> Table:
 
 def _block(text: str) -> Block:
     if text.startswith("#"):
-        return Heading(text.lstrip("#").strip())
+        return Paragraph(text.lstrip("#").strip())
     if not text.startswith("|"):
         return Paragraph(text)
     header, rule, *rows = (_cells(line) for line in text.split("\n"))

@@ -18,9 +18,6 @@ METRICS = {
     "bleu_tok": sacrebleu.BLEU(tokenize="none", force=True),
 }
 
-# Those that compare only where the tokens are the same.
-PER_TOKEN = ("nats_per_token", "token_accuracy")
-
 
 class SentenceScore(NamedTuple):
     """What one sentence of a split gave, under teacher forcing and translated freely.

@@ -17,10 +17,16 @@ from pipeline.report_content import CorpusReport
 
 def _inline(text: str) -> Markup:
     """Our own prose with its marks, **strong**, *emphasis* and `code`; all else is escaped."""
-    marked = str(escape(printable(text)))
-    for pattern, tag in ((r"`([^`]+)`", "code"), (r"\*\*([^*]+)\*\*", "strong"), (r"\*([^*\s][^*]*)\*", "em")):
-        marked = re.sub(pattern, rf"<{tag}>\1</{tag}>", marked)
-    return Markup(marked)
+    codes: list[str] = []
+
+    def set_aside(code: re.Match) -> str:
+        codes.append(code[1])
+        return f"`{len(codes) - 1}`"
+
+    marked = re.sub(r"`([^`]+)`", set_aside, str(escape(printable(text))))  # in which a * is no mark
+    marked = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", marked)
+    marked = re.sub(r"\*([^*\s][^*]*)\*", r"<em>\1</em>", marked)
+    return Markup(re.sub(r"`(\d+)`", lambda place: f"<code>{codes[int(place[1])]}</code>", marked))
 
 
 # Text of corpora and models is escaped, wherever it stands, and holds nothing that reorders what stands beside it.

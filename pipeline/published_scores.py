@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pipeline.markdown_blocks import markdown_table
 from pipeline.plots import model_label
-from pipeline.report import markdown_table, mean_and_sd, means_over_seeds
+from pipeline.report import mean_and_sd, means_over_seeds
 
 _OURS = "this project: "
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from pipeline.markdown_blocks import markdown_table
+from pipeline.measures import SHARES
 from pipeline.plots import Curve, Point, model_label, model_order
 from pipeline.statistics import ENOUGH_SENTENCES
 
@@ -112,7 +114,7 @@ def in_order(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(results, key=lambda result: (model_order(result["model"]), result["seed"]))
 
 
-def length_table(results: Sequence[dict[str, Any]], value: str = "exact_match") -> str:
+def length_table(results: Sequence[dict[str, Any]], value: str) -> str:
     """A score per band of source length, one row per model."""
     results = in_order(results)
     bands = [band for band in results[0]["test"]["by_source_length"] if band["n"]]
@@ -120,7 +122,7 @@ def length_table(results: Sequence[dict[str, Any]], value: str = "exact_match") 
     rows = [["sentences", *(str(band["n"]) for band in bands)]]
     for label, result in zip(run_labels(results), results, strict=True):
         shown = [band for band in result["test"]["by_source_length"] if band["n"]]
-        show = _percent if value != "bleu" else lambda score: f"{score:.1f}"
+        show = _percent if value in SHARES else lambda score: f"{score:.1f}"
         rows.append([label, *(show(band[value]) for band in shown)])
     return markdown_table(header, rows)
 
@@ -137,7 +139,7 @@ def drawn_bands(bands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def curves_by_length(results: Sequence[dict[str, Any]], value: str) -> list[Curve]:
     """A score against source length, one curve per run; shares in percent."""
     results = in_order(results)
-    scale = 1 if value in ("nats_per_token", "bleu") else 100
+    scale = 100 if value in SHARES else 1
     return [
         Curve(
             label,
@@ -174,24 +176,6 @@ def what_is_equal(results: list[dict[str, Any]]) -> list[str]:
 def band_label(band: dict[str, Any]) -> str:
     """ "11–20", or "61+" for the open band."""
     return f"{band['low']}–{band['high']}" if band["high"] else f"{band['low']}+"
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:
-    """A Markdown table that is also aligned to the eye: the first `num_texts` columns are text, at the left; the others
-    are numbers, at the right. A bar in a cell, as of |x|, does not end it."""
-    header, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (header, *rows))
-    columns = list(zip(header, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if index < num_texts else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "| " + " | ".join(padded) + " |"
-
-    rule = ["-" * width if index < num_texts else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    return "\n".join([line(header), line(rule), *map(line, rows)])
 
 
 def _percent(share: float) -> str:

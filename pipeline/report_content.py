@@ -11,15 +11,16 @@ from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs, read_results
 from pipeline.json_files import read_json
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
+from pipeline.measures import SHARES, free_measure
 from pipeline.plots import model_colour, model_label, model_order
 from pipeline.settings import run_settings
 
-# Measure → (heading, how it is obtained, whether it is a share).
+# Measure → (heading, how it is obtained).
 _MEASURES = {
-    "nats_per_token": ("Nats per target token", "teacher-forced; lower is better", False),
-    "bleu": ("BLEU", "translated freely; higher is better", False),
-    "chrf": ("chrF2", "translated freely; higher is better", False),
-    "exact_match": ("Exact match (%)", "translated freely; higher is better", True),
+    "nats_per_token": ("Nats per target token", "teacher-forced; lower is better"),
+    "bleu": ("BLEU", "translated freely; higher is better"),
+    "chrf": ("chrF2", "translated freely; higher is better"),
+    "exact_match": ("Exact match (%)", "translated freely; higher is better"),
 }
 # Per token, of one run by its training, perhaps in bfloat16, and by an evaluation.
 SAME_NATS = 1e-3
@@ -154,7 +155,7 @@ def corpus_report(corpus: CorpusRuns) -> CorpusReport:
         table=table_of(report.results_table(results)),
         losses=_losses(explorer["curves"]),
         scores=_scores(results, evaluation),
-        lengths=_lengths(results, evaluation, "exact_match" if synthetic else "bleu"),
+        lengths=_lengths(results, evaluation, free_measure(is_synthetic=synthetic)),
         tables=blocks_of(evaluation_tables.evaluation_tables(evaluation)) if evaluation else [],
         note=note,
         results=results,
@@ -207,10 +208,10 @@ def _losses(runs: Sequence[dict[str, Any]]) -> list[Chart]:
 
 def _scores(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None) -> list[Scores]:
     groups = []
-    for measure, (heading, how, is_share) in _MEASURES.items():
+    for measure, (heading, how) in _MEASURES.items():
         if measure == "exact_match" and not results[0]["corpus"]["is_synthetic"]:
             continue
-        scale = 100 if is_share else 1
+        scale = 100 if measure in SHARES else 1
         if evaluation is None:
             of_models = [
                 Score(label, model_colour(r["model"]), scale * _own_score(r, measure), None, None)
@@ -237,8 +238,8 @@ def _own_score(results: dict[str, Any], measure: str) -> float:
 def _lengths(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None, free: str) -> list[Chart]:
     charts = []
     for measure in (free, "nats_per_token"):
-        heading, _, is_share = _MEASURES[measure]
-        title, top = f"{heading} by source length", 100 if is_share else None
+        heading, _ = _MEASURES[measure]
+        title, top = f"{heading} by source length", 100 if measure in SHARES else None
         if evaluation is None:
             charts.append(length_chart(title, report.curves_by_length(results, measure), heading, top))
         else:

@@ -84,7 +84,7 @@ def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None])
     sizes = [size for size in (1000, 4000, 16000) if size < len(data.corpus.train)] + [len(data.corpus.train)]
     parts: dict[str, Callable[[], Any]] = {
         "training": lambda: {model: measure_training(data, model, options.rounds, options.steps) for model in MODELS},
-        "search": lambda: measure_search(data, options.search_steps, options.rounds),
+        "search": lambda: measure_search(data, options.rounds, options.search_steps),
         "ceilings": ceilings,
         "steps": lambda: {
             model: step_against_ceilings(data, model, content["ceilings"], options.rounds) for model in MODELS

@@ -15,6 +15,7 @@ from pipeline.callbacks.pictures import shown_sentences
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
 from pipeline.finished_runs import read_results
+from pipeline.measures import free_measure
 from pipeline.plots import GoldLinks, alignment_figure, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
 from pipeline.results import read_translations
@@ -45,7 +46,7 @@ def compare(runs: list[Path], out: Path) -> None:
     if synthetic:
         value, axis_label = ("exact_match", "translated exactly right (%), greedy search")
     print(f"\n{'Exact match' if synthetic else 'BLEU'} on the test set by source length:\n")
-    print(length_table(results, "exact_match" if synthetic else "bleu"))
+    print(length_table(results, free_measure(is_synthetic=synthetic)))
 
     labels = run_labels(results)
     curves = curves_by_length(results, value)

@@ -36,6 +36,7 @@ from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, staging, write_scores
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves, search_name
 from pipeline.json_files import write_json
+from pipeline.measures import SHARES, free_measure
 from pipeline.plots import curves_figure
 from pipeline.results import provenance
 from scripts.evaluation_plan import Plan, plans
@@ -59,7 +60,8 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
 
 def _draw(content: dict[str, Any], out: Path) -> None:
     corpus = content["corpus"]
-    free, free_label = ("exact_match", "translated exactly right (%)") if corpus["is_synthetic"] else ("bleu", "BLEU")
+    free = free_measure(is_synthetic=corpus["is_synthetic"])
+    free_label = {"exact_match": "translated exactly right (%)", "bleu": "BLEU"}[free]
     how_free = search_name(content["search"]).partition(",")[0]
     measures = (("nats_per_token", "nats per target token", "teacher-forced"), (free, free_label, how_free))
     for measure, label, how in measures:
@@ -71,7 +73,7 @@ def _draw(content: dict[str, Any], out: Path) -> None:
                 "source length (words)",
                 label,
                 f"{corpus['name']}, {corpus['split']}{what}, {how}",
-                is_percentage=measure == "exact_match",
+                is_percentage=measure in SHARES,
                 first_beyond=first_beyond(bands),
             )
             figure.savefig(out / f"length_{measure}{f'_joined{number}' if what else ''}.png", dpi=150)

@@ -12,6 +12,7 @@ LEVELS = [
     {
         "pipeline.circumstances",
         "pipeline.markdown_blocks",
+        "pipeline.measures",
         "pipeline.claim_texts",
         "pipeline.bertviz",
     },

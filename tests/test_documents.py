@@ -75,7 +75,7 @@ def test_making_tables_again_changes_nothing(published):
     assert with_tables(once, published) == once
 
 
-@pytest.mark.parametrize("mark", ["result:toy", "claims:C1", "times:toy"])
+@pytest.mark.parametrize("mark", ["result:toy", "claims:C1", "times:toy", "result:my-corpus.v2"])
 def test_a_mark_that_names_no_table_is_an_error(mark, published):
     with pytest.raises(UserError, match="names no table"):
         with_tables(f"<!-- {mark} --><!-- end -->", published)

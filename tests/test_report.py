@@ -9,15 +9,8 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.ablation_table import _COMMON
 from pipeline.claims_table import claims_table
 from pipeline.errors import UserError
-from pipeline.report import (
-    length_table,
-    markdown_table,
-    means_over_seeds,
-    results_table,
-    run_labels,
-    short_commit,
-    what_is_equal,
-)
+from pipeline.markdown_blocks import markdown_table
+from pipeline.report import length_table, means_over_seeds, results_table, run_labels, short_commit, what_is_equal
 from scripts.publish import publish, publish_ablation, publish_claims
 from tests.documents import cells
 
@@ -86,7 +79,7 @@ def test_several_seeds_of_a_model_are_one_row_of_means():
     assert "20.5 ± 0.7" in rows[2]
     assert rows[3][:2] == ["Transformer", "1"]
     assert "91.2" in rows[3]
-    by_length = [cells(line) for line in length_table(means).splitlines()]
+    by_length = [cells(line) for line in length_table(means, "exact_match").splitlines()]
     assert by_length[2:4] == [["sentences", "4", "2"], ["GRU, no attention", "50.0 %", "37.5 %"]]
 
 
@@ -106,7 +99,7 @@ def test_batches_are_compared_within_each_seed():
 
 
 def test_an_empty_band_is_left_out_of_the_table_of_lengths():
-    header, _, *rows = map(cells, length_table([results("gru")]).splitlines())
+    header, _, *rows = map(cells, length_table([results("gru")], "exact_match").splitlines())
     assert header == ["source words", "1–10", "21+"]
     assert rows == [["sentences", "4", "2"], ["GRU, no attention", "75.0 %", "50.0 %"]]
 

@@ -3,8 +3,7 @@
 import ast
 
 from pipeline.claim_texts import PAGES, _read, claim_texts, first_sentences
-from pipeline.markdown_blocks import Heading, Paragraph, Table, blocks_of, table_of
-from pipeline.report import markdown_table
+from pipeline.markdown_blocks import Paragraph, Table, blocks_of, markdown_table, table_of
 
 
 def test_every_page_says_what_was_done_what_decides_and_what_it_does_not_show():
@@ -41,4 +40,4 @@ def test_a_table_comes_back_from_markdown():
 
 
 def test_blocks_are_told_apart():
-    assert blocks_of("## One\n\nTwo\nlines.\n\n") == [Heading("One"), Paragraph("Two\nlines.")]
+    assert blocks_of("## One\n\nTwo\nlines.\n\n") == [Paragraph("One"), Paragraph("Two\nlines.")]

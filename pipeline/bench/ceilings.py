@@ -17,6 +17,7 @@ from pipeline.fast.modules import use_fast_modules
 # Reads of weight, gradient and AdamW's two moments, and writes of all but the gradient, in float32.
 _BYTES_PER_PARAMETER = 7 * 4
 _TOP = 8
+_RUNS = 7  # of which the fastest counts
 _LONG_ENOUGH = 0.05  # seconds, to be measured well
 
 
@@ -43,14 +44,14 @@ def _product_speed(dtype: torch.dtype) -> float:
     return 2 * size**3 / seconds
 
 
-def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, float], repeats: int) -> dict[str, Any]:
+def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, float], rounds: int) -> dict[str, Any]:
     """Floating-point operations of a step, the least time they need here, and the operators that take most.
 
     Args:
         data: Set up.
         model: A name in `reference.MODELS`.
         machine: What `ceilings` gives.
-        repeats: Steps that are timed.
+        rounds: Steps that are timed.
     """
     network = make_model(model, data.vocab_size)
     batch = training_batches(data, 1)[0]
@@ -69,14 +70,14 @@ def step_against_ceilings(data: TranslationData, model: str, machine: dict[str, 
         "gflop": flops / 1e9,
         "parameters": num_parameters,
         "floor_seconds": {"products": compute, "weights_and_optimiser": memory},
-        "ways": {name: _timed(step, compute + memory, repeats) for name, step in steps.items()},
+        "ways": {name: _timed(step, compute + memory, rounds) for name, step in steps.items()},
     }
 
 
-def _timed(step: Callable[[], None], floor: float, repeats: int) -> dict[str, Any]:
+def _timed(step: Callable[[], None], floor: float, rounds: int) -> dict[str, Any]:
     step()
     seconds = []
-    for _ in range(repeats):
+    for _ in range(rounds):
         start = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - start)
@@ -109,11 +110,11 @@ def shares_of_time(run: Callable[[], Any]) -> dict[str, float]:
     return {event.key: event.self_cpu_time_total / total for event in events[:_TOP]}
 
 
-def fastest(run: Callable[[], Any], repeats: int = 7) -> float:
+def fastest(run: Callable[[], Any]) -> float:
     """Seconds of the shortest of some runs, after one that does not count."""
     run()
     seconds = []
-    for _ in range(repeats):
+    for _ in range(_RUNS):
         start = now()
         run()
         seconds.append(now() - start)

@@ -19,25 +19,25 @@ from pipeline.json_files import write_json_lines
 LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 
 
-def by_length(vocab_size: int, batch_tokens: int, lengths: Sequence[int], repeats: int) -> dict[str, dict[str, Any]]:
+def by_length(vocab_size: int, batch_tokens: int, lengths: Sequence[int], rounds: int) -> dict[str, dict[str, Any]]:
     """Model → length → target tokens per second of the readable step, on random sentences of one length."""
     return {
-        model: {str(length): _at_length(model, length, vocab_size, batch_tokens, repeats) for length in lengths}
+        model: {str(length): _at_length(model, length, vocab_size, batch_tokens, rounds) for length in lengths}
         for model in MODELS
     }
 
 
-def _at_length(model: str, length: int, vocab_size: int, batch_tokens: int, repeats: int) -> dict[str, float]:
+def _at_length(model: str, length: int, vocab_size: int, batch_tokens: int, rounds: int) -> dict[str, float]:
     network = make_model(model, vocab_size)
     optimizer = task_optimizer(network)
     shape = (max(1, batch_tokens // length), length)
     src, tgt = (torch.randint(FIRST_PIECE, vocab_size, shape) for _ in range(2))
     batch = Batch(src, torch.ones_like(src, dtype=torch.bool), tgt, tgt, torch.arange(shape[0]), tgt.numel())
     rates = []
-    for repeat in range(repeats + 1):
+    for number in range(rounds + 1):
         start = time.perf_counter()
         bare_step(network, optimizer, batch)
-        if repeat:  # the first one warms up
+        if number:  # the first one warms up
             rates.append(batch.num_tokens / (time.perf_counter() - start))
     return spread(rates)._asdict()
 

@@ -18,14 +18,14 @@ SEARCHES = {"greedy": GREEDY, "beam 5": Search(beam=5)}
 WAYS = {"readable": False, "fast": True}
 
 
-def measure_search(data: TranslationData, steps: int, rounds: int) -> dict[str, dict[str, Any]]:
+def measure_search(data: TranslationData, rounds: int, steps: int) -> dict[str, dict[str, Any]]:
     """Of each model, what `_searches` and `_validation` measure.
 
     Args:
         data: Set up.
+        rounds: How often each is measured, in turns.
         steps: Of training before, so that translations end about where real ones do: an untrained model writes up to
             the length limit.
-        rounds: How often each is measured, in turns.
     """
     found = {}
     for model in MODELS:

@@ -14,7 +14,8 @@ from pipeline.data.batching import TokenBudgetBatches, encode_pairs
 from pipeline.data.corpus import BANDS_AND_BEYOND, SentencePair
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import KeptRun
-from pipeline.metrics import PER_TOKEN, SentenceScore, perplexity, sum_scores
+from pipeline.measures import PER_TOKEN
+from pipeline.metrics import SentenceScore, perplexity, sum_scores
 from pipeline.scoring import Search, score_batch
 from pipeline.statistics import SumScore, as_shown, difference, estimate
 from pipeline.translator import Translator

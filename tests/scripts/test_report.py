@@ -219,6 +219,7 @@ def test_without_runs_the_command_says_what_to_do(tmp_path):
 
 def test_prose_may_be_marked_but_brings_no_markup():
     marked = _inline("**a** of `b < c` is *so* <i>d</i> 2 * 3 * 4")
+    assert _inline("**`a*b`** and `7*d`") == "<strong><code>a*b</code></strong> and <code>7*d</code>"
     assert marked == ("<strong>a</strong> of <code>b &lt; c</code> is <em>so</em> &lt;i&gt;d&lt;/i&gt; 2 * 3 * 4")
 
 
