@@ -37,7 +37,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import natural_text_findings, verdict
-from pipeline.claims.inference import difference_in, ends_of, ratio_score
+from pipeline.claims.inference import by_end, difference_in, ends_of, ratio_score, strongest
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters
 from pipeline.claims.training import Training, forced_nats, train
@@ -152,7 +152,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     runs = {model: results.seeds(of_model) for model, of_model in _grid(profile).items()}
     scores = {model: [sums_of(run) for run in of_model] for model, of_model in runs.items()}
     bleu_without, nats_without, exact_without = (
-        strongest(scores, measure, lowest=measure == "nats_per_token")
+        strongest({model: _of(scores[model], measure) for model in WITHOUT}, lowest=measure == "nats_per_token")
         for measure in ("bleu", "nats_per_token", "exact_match")
     )
 
@@ -221,15 +221,6 @@ def sums_of(run: dict[str, Any]) -> dict[str, SumScore]:
     }
 
 
-def strongest(scores: dict[str, list[dict[str, SumScore]]], measure: str, *, lowest: bool) -> str:
-    """The model of `WITHOUT` with the best mean over seeds; where one is missing, that one: it could be."""
-    for model in WITHOUT:
-        if not scores[model]:
-            return model
-    best = min if lowest else max
-    return best(WITHOUT, key=lambda model: np.mean([run.value for run in _of(scores[model], measure)]))
-
-
 def _of(runs: list[dict[str, SumScore]], measure: str) -> list[SumScore]:
     return [run[measure] for run in runs]
 
@@ -256,10 +247,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             f"{title} ({about})",
             label,
             [entry.label for entry in entries.values()],
-            *(
-                [MEASURES[measure] * numbers["scores"][model][measure][end] for model in entries]
-                for end in ("value", "low", "high")
-            ),
+            *by_end((numbers["scores"][model][measure] for model in entries), MEASURES[measure]),
             models=[entry.model for entry in entries.values()],
         )
         for measure, title, label in (

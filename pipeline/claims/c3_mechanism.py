@@ -35,7 +35,7 @@ import numpy as np
 
 from pipeline.alignment import AlignmentCounts
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_in, ends_of, ratio_score
+from pipeline.claims.inference import by_end, difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.mechanism_jobs import OFFSETS, baselines, exactness, trained_run
 from pipeline.claims.verdict import Claim, Finding
@@ -236,9 +236,8 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         ("nats_added", "The same, teacher-forced", "nats per token more without it"),
     ):
         shown = {name: numbers[key][name] for name in REPLACED if numbers[key].get(name)}
-        bars = [[ends[end] for ends in shown.values()] for end in ("value", "low", "high")]
         labels = [REPLACED[name] for name in shown]
-        panels.append(BarPanel(title, label, labels, *bars, models=["gru_attention"] * len(shown)))
+        panels.append(BarPanel(title, label, labels, *by_end(shown.values()), models=["gru_attention"] * len(shown)))
     rates = {name: of_map for name, of_map in numbers["error_rates"].items() if of_map}
     if rates:
         matrix = [[of_map[name] for of_map in rates.values()] for name in ("all", *PHENOMENA)]

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_in, mean_over, ratio_score
+from pipeline.claims.inference import by_end, difference_in, mean_over, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.provenance_jobs import COLUMNS, PAIRS, Role, provenance, tied_run
 from pipeline.claims.verdict import Claim, Finding
@@ -223,14 +223,13 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             )
         )
     added = {tied: ends for tied, ends in numbers["nats_added"].items() if ends}
-    bars = [[ends[end] for ends in added.values()] for end in ("value", "low", "high")]
     untied = numbers["nats_per_token"]["none"]
     panels.append(
         BarPanel(
             "Cost of tying" + (f" (untied: {untied:.2f} nats per token)" if untied is not None else ""),
             "nats per token more",
             [TIES[tied] for tied in added],
-            *bars,
+            *by_end(added.values()),
             models=["transformer"] * len(added),
             marked=0.0,
         )

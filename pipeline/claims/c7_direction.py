@@ -36,7 +36,7 @@ from torch import Tensor
 
 from pipeline.claims import verdict
 from pipeline.claims.direction_models import build
-from pipeline.claims.inference import difference_of, mean_over
+from pipeline.claims.inference import by_end, difference_of, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, train
 from pipeline.claims.verdict import Claim, Finding
@@ -281,16 +281,13 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     cells = [cell for cell in READERS if ", ".join(cell) in numbers["later"]]
     bars = [numbers["later"][", ".join(cell)] for cell in cells]
     names = [READERS[e, r].label + (" (own state)" if r == "own" else "") for e, r in cells]
-    percent = lambda end: [100 * bar[end] for bar in bars]  # noqa: E731
     models = [READERS[cell].model for cell in cells]
     summary = BarPanel(
         "Cue to the right (dotted: chance)",
         "right sense (%)",
         names,
-        percent("value"),
-        percent("low"),
-        percent("high"),
-        models,
-        100 * CHANCE,
+        *by_end(bars, 100),
+        models=models,
+        marked=100 * CHANCE,
     )
     return [*matrices, *curves, *([summary] if bars else [])]

@@ -1,6 +1,6 @@
 """Statistics that several claims share: means and their differences over seeds and items, slopes, Holm's correction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -37,6 +37,21 @@ def ratio_score(sums: Sequence[float], counts: Sequence[float]) -> SumScore:
 def ends_of(found: Estimate) -> dict[str, float]:
     """An estimate and its interval, as figures need them."""
     return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def by_end(found: Iterable[Mapping[str, float]], factor: float = 1) -> list[list[float]]:
+    """Of several that `ends_of` gave: their values, lower ends and upper ends, `factor` times."""
+    found = list(found)
+    return [[factor * ends[end] for ends in found] for end in ("value", "low", "high")]
+
+
+def strongest(runs: Mapping[str, Sequence[SumScore]], *, lowest: bool) -> str:
+    """The model with the best mean over seeds; where one is missing, that one: it could be."""
+    missing = [model for model, of_model in runs.items() if not of_model]
+    if missing:
+        return missing[0]
+    best = min if lowest else max
+    return best(runs, key=lambda model: np.mean([run.value for run in runs[model]]))
 
 
 def over_seeds(values: Sequence[float]) -> Estimate | None:

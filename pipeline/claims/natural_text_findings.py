@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_in, ends_of, ratio_score
+from pipeline.claims.inference import by_end, difference_in, ends_of, ratio_score, strongest
 from pipeline.claims.jobs import Results
 from pipeline.claims.natural_text import JOINED, LONGEST_TRAINED, PROFILES, Text, grid
 from pipeline.claims.verdict import Finding
@@ -74,13 +74,9 @@ class Measured:
         return difference_in(self.bleu(ours), self.bleu(theirs))
 
     def strongest(self, models: Sequence[str], *, by_bleu: bool) -> str:
-        """The model with the best mean over seeds: BLEU of single sentences, or nats per token of the longest trained.
-        Where one is missing, the first: the findings are missing then, whichever it is."""
-        if not all(self._runs[model] for model in models):
-            return next((model for model in models if not self._runs[model]), models[0])
-        if by_bleu:
-            return max(models, key=lambda model: np.mean([score.value for score in self.bleu(model)]))
-        return min(models, key=lambda model: np.mean([score.value for score in self.nats(model, LONGEST)]))
+        """The model with the best mean over seeds: BLEU of single captions, or nats per token of the longest."""
+        scores = {model: self.bleu(model) if by_bleu else self.nats(model, LONGEST) for model in models}
+        return strongest(scores, lowest=not by_bleu)
 
 
 def order(measured: Measured) -> list[Finding]:
@@ -172,17 +168,11 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             f"Captions joined (up to {numbers['sentences']} sentences)",
             "captions in a source",
             y_label,
-            [
-                MODELS[model].line(
-                    JOINED, *([ends[end] for ends in numbers[measure][model]] for end in ("value", "low", "high"))
-                )
-                for model in models
-            ],
+            [MODELS[model].line(JOINED, *by_end(numbers[measure][model])) for model in models],
             shaded=(1, LONGEST_TRAINED),
         )
         for measure, y_label in (("nats_per_token", "nats per token, teacher-forced"), ("bleu", "BLEU, greedy"))
     ]
     single = [numbers["bleu"][model][0] for model in models]
-    bars = [[ends[end] for ends in single] for end in ("value", "low", "high")]
     labels, colours = [MODELS[model].label for model in models], [MODELS[model].model for model in models]
-    return [*panels, BarPanel("Single captions", "BLEU, greedy", labels, *bars, models=colours)]
+    return [*panels, BarPanel("Single captions", "BLEU, greedy", labels, *by_end(single), models=colours)]
