@@ -29,11 +29,12 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
             interval. By default those shown.
     """
     family = family or contents
+    corrected = _corrected(family)
     parts = [verdicts_table(contents)]
     for content in contents:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
-        parts += _findings(content, _corrected(family))
+        parts += _findings(content, corrected)
     return "\n\n".join([*parts, *_how_to_read(contents, family)]) + "\n"
 
 

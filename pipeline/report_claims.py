@@ -31,11 +31,11 @@ class ClaimReport(NamedTuple):
     text: ClaimText
     experiment: str
     more: str
-    content: dict[str, Any] | None
-    findings: Table | None
-    notes: list[str]
-    figure: str
-    is_published: bool
+    content: dict[str, Any] | None = None
+    findings: Table | None = None
+    notes: Sequence[str] = ()
+    figure: str = ""
+    is_published: bool = False
 
 
 def claim_reports(own: Sequence[Path], published: Path) -> list[ClaimReport]:
@@ -48,7 +48,7 @@ def claim_reports(own: Sequence[Path], published: Path) -> list[ClaimReport]:
     for text, path in zip(texts, paths, strict=True):
         experiment, more = first_sentences(text.sections.get("Set-up", ""), 2)
         if path is None:
-            reports.append(ClaimReport(text, experiment, more, None, None, [], "", False))
+            reports.append(ClaimReport(text, experiment, more))
             continue
         content = contents[path]
         findings, *notes = blocks_of(findings_table(content, list(contents.values())))

@@ -116,7 +116,7 @@ def _measure_peers(python: Path, installed: list[str], folder: Path, work: Workl
             continue
         try:
             if toolkit.train:
-                speed = train(python, toolkit, folder, work)
+                speed = train(python, toolkit, folder, work)  # which may fail: then there is no list of speeds
                 speeds.training[name].append(speed)
             speed = search(python, toolkit, folder, work)
             speeds.search[name].append(speed)

@@ -114,10 +114,11 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     }
     unscaled, scaled = copies["none", WIDE], copies["1/√d_k", WIDE]
     saved = [steps_to_target(slow) - steps_to_target(fast) for slow, fast in zip(unscaled, scaled, strict=False)]
-    control = verdict.counted(
+    control = verdict.exact(
         f"control: seeds that never get to {TARGET} nats with the scale, d_k = {WIDE}",
         sum(not reaches_target(run) for run in scaled) if scaled else None,
         0,
+        basis="a count of trainings",
     )
     sooner = verdict.above(f"training steps to {TARGET} nats saved by the scale, d_k = {WIDE}", over_seeds(saved), 0.0)
     if not all(map(reaches_target, unscaled)):
@@ -163,10 +164,11 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         ),
         verdict.below("scaled standard deviation in untrained heads, off 1 by", real["untrained"], 0.1),
         verdict.below("scaled standard deviation in trained heads, off 1 by", real["trained"], 0.1),
-        verdict.at_most_in_all(
+        verdict.exact(
             "smallest weight of a word in trained self-attention (removed: 0)",
             min((run["smallest"] for run in heads), default=None),
             0.0,
+            basis="of all trainings",
         ),
         verdict.below("cross-attention: weight on words without a link and EOS, best head", _mean_outside(heads), 0.1),
     ]

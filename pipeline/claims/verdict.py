@@ -167,20 +167,13 @@ def equivalent(what: str, measured: Estimate | None, margin: float, *, is_primar
     )
 
 
-def exact(what: str, value: float | None, tolerance: float, *, is_primary: bool = False) -> Finding:
-    """Passes where a number that needs no statistics is at most `tolerance`."""
+def exact(
+    what: str, value: float | None, tolerance: float, *, is_primary: bool = False, basis: str = "exact"
+) -> Finding:
+    """Passes where a number without statistics is at most `tolerance`: it needs none or, with another `basis`, is of
+    these very trainings, and others may change it."""
     outcome = "missing" if value is None else "passes" if value <= tolerance else "fails"
-    return Finding(what, f"at most {tolerance:g} (exact)", outcome, is_primary, value)
-
-
-def counted(what: str, count: int | None, most: int) -> Finding:
-    """Passes where a count of trainings is at most `most`: no statistics, and other seeds may change it."""
-    return exact(what, count, most)._replace(rule=f"at most {most} (a count of trainings)")
-
-
-def at_most_in_all(what: str, value: float | None, most: float) -> Finding:
-    """Passes where the most, or least, of all trainings is at most `most`: no statistics; others may change it."""
-    return exact(what, value, most)._replace(rule=f"at most {most:g} (of all trainings)")
+    return Finding(what, f"at most {tolerance:g} ({basis})", outcome, is_primary, value)
 
 
 def exactly_above(what: str, value: float | None, threshold: float, *, is_primary: bool = False) -> Finding:
