@@ -98,8 +98,7 @@ def length_chart(
     """Values against bands of source length, from 0 to `top`, or to the largest value.
 
     Args:
-        first_beyond: The first band beyond the lengths of training; those before it are shaded, if there are any. None:
-            there is none.
+        first_beyond: The first band beyond the lengths of training; those before it are shaded. None: there is none.
     """
     points = [point for curve in curves for point in curve.points]
     top = top or max(max(p.value, p.high or 0) for p in points) or 1
@@ -121,7 +120,7 @@ def length_chart(
         lines.append(DrawnLine(curve.label, model_colour(curve.model), dashes, marks, is_faint=False))
     x_ticks = [Tick(x_of(number), tuple(place.split("\n"))) for number, place in enumerate(places)]
     y_ticks = [Tick(_y(value / top), (f"{value:g}",)) for value in _even_ticks(0, top)]
-    shaded = None if not first_beyond else (_x(0), _x(first_beyond / len(places)))
+    shaded = None if first_beyond is None else (_x(0), _x(first_beyond / len(places)))
     return Chart(title, "source length (words)", y_label, x_ticks, y_ticks, lines, shaded)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.markdown_blocks import markdown_table
-from pipeline.measures import NAMES, PER_TOKEN, SHARES, free_measure
+from pipeline.measures import NAMES, PER_TOKEN, SHARES, factor, free_measure
 from pipeline.plots import Curve, Point, model_label
 from pipeline.report import OTHER_TOKENS, band_label, drawn_bands, shown_p_value
 
@@ -220,7 +220,7 @@ def ends(estimate: dict[str, Any], scale: float) -> list[float | None]:
 def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
     """A measure against source length with its intervals, one curve per model; of `drawn_bands`."""
     drawn = drawn_bands(bands)
-    scale = 100 if measure in SHARES else 1
+    scale = factor(measure)
     curves = []
     for name in drawn[0]["models"]:
         points = [
@@ -231,5 +231,5 @@ def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
 
 
 def first_beyond(bands: Sequence[dict[str, Any]]) -> int | None:
-    """The place of the first drawn band beyond the lengths of training; None where there is none."""
-    return next((place for place, band in enumerate(drawn_bands(bands)) if band["beyond_training"]), None)
+    """The place of the first drawn band beyond the lengths of training; None where there is none, or where all are."""
+    return next((place for place, band in enumerate(drawn_bands(bands)) if band["beyond_training"]), None) or None

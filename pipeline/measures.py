@@ -14,7 +14,12 @@ PER_TOKEN = ("nats_per_token", "token_accuracy")
 SHARES = ("token_accuracy", "exact_match")
 
 
+def factor(measure: str) -> int:
+    """What a value is multiplied by where it is shown."""
+    return 100 if measure in SHARES else 1
+
+
 def free_measure(*, is_synthetic: bool) -> str:
-    """The measure of free translation that a corpus is judged by: where each sentence has one right translation, how
-    many are exactly that."""
+    """The measure of free translation that a corpus is judged by: BLEU or, where each sentence has one right
+    translation, how many are exactly that."""
     return "exact_match" if is_synthetic else "bleu"

@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from pipeline.markdown_blocks import markdown_table
-from pipeline.measures import SHARES
+from pipeline.measures import SHARES, factor
 from pipeline.plots import Curve, Point, model_label, model_order
 from pipeline.statistics import ENOUGH_SENTENCES
 
@@ -139,7 +139,7 @@ def drawn_bands(bands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def curves_by_length(results: Sequence[dict[str, Any]], value: str) -> list[Curve]:
     """A score against source length, one curve per run; shares in percent."""
     results = in_order(results)
-    scale = 100 if value in SHARES else 1
+    scale = factor(value)
     return [
         Curve(
             label,

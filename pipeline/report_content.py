@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs, read_results
 from pipeline.json_files import read_json
 from pipeline.markdown_blocks import Block, Table, blocks_of, table_of
-from pipeline.measures import SHARES, free_measure
+from pipeline.measures import SHARES, factor, free_measure
 from pipeline.plots import model_colour, model_label, model_order
 from pipeline.settings import run_settings
 
@@ -211,7 +211,7 @@ def _scores(results: Sequence[dict[str, Any]], evaluation: dict[str, Any] | None
     for measure, (heading, how) in _MEASURES.items():
         if measure == "exact_match" and not results[0]["corpus"]["is_synthetic"]:
             continue
-        scale = 100 if measure in SHARES else 1
+        scale = factor(measure)
         if evaluation is None:
             of_models = [
                 Score(label, model_colour(r["model"]), scale * _own_score(r, measure), None, None)

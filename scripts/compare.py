@@ -42,14 +42,13 @@ def compare(runs: list[Path], out: Path) -> None:
     for line in what_is_equal(results):
         print(line)
     synthetic = results[0]["corpus"]["is_synthetic"]
-    value, axis_label = ("nats_per_token", "nats/token")
-    if synthetic:
-        value, axis_label = ("exact_match", "translated exactly right (%), greedy search")
     print(f"\n{'Exact match' if synthetic else 'BLEU'} on the test set by source length:\n")
     print(length_table(results, free_measure(is_synthetic=synthetic)))
 
     labels = run_labels(results)
-    curves = curves_by_length(results, value)
+    exact = ("exact_match", "translated exactly right (%), greedy search")
+    measure, axis_label = exact if synthetic else ("nats_per_token", "nats/token")
+    curves = curves_by_length(results, measure)
     corpus = results[0]["corpus"]["name"]
     heading = f"{'Exact match' if synthetic else 'Nats per target token'} by source length ({corpus}, test set)"
     figures = {"length": curves_figure(curves, "source length (words)", axis_label, heading, is_percentage=synthetic)}

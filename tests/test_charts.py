@@ -21,12 +21,6 @@ def test_half_of_the_top_is_half_way_up_and_intervals_surround_it():
     assert chart.lines[0].colour == MODEL_COLOURS["gru"]
 
 
-@pytest.mark.parametrize("first_beyond", [None, 0])
-def test_where_no_boundary_is_drawn_nothing_is_shaded(first_beyond):
-    curve = Curve("a model", "gru", [Point("31–40", 50.0), Point("41+", 20.0)])
-    assert length_chart("BLEU", [curve], "BLEU", first_beyond=first_beyond).shaded is None
-
-
 def test_the_largest_value_is_the_top():
     curves = [Curve(model, model, [Point("1", most / 2), Point("2", most)]) for model, most in (("gru", 3), ("x", 4))]
     gru, other = length_chart("BLEU", curves, "BLEU").lines

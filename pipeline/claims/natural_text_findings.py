@@ -74,7 +74,8 @@ class Measured:
         return difference_in(self.bleu(ours), self.bleu(theirs))
 
     def strongest(self, models: Sequence[str], *, by_bleu: bool) -> str:
-        """The model with the best mean over seeds: BLEU of single captions, or nats per token of the longest."""
+        """The model with the best mean over seeds: BLEU of single captions, or nats per token of `LONGEST`
+        joined; where one is missing, that one."""
         scores = {model: self.bleu(model) if by_bleu else self.nats(model, LONGEST) for model in models}
         return strongest(scores, lowest=not by_bleu)
 
@@ -108,12 +109,12 @@ def order(measured: Measured) -> list[Finding]:
 def bottleneck(measured: Measured) -> list[Finding]:
     """Of C1."""
     without = ("last", "mean")
-    in_bleu, strongest = measured.strongest(without, by_bleu=True), measured.strongest(without, by_bleu=False)
-    grows = difference_in(measured.growth(strongest), measured.growth("all"))
+    in_bleu, in_nats = measured.strongest(without, by_bleu=True), measured.strongest(without, by_bleu=False)
+    grows = difference_in(measured.growth(in_nats), measured.growth("all"))
     return [
         verdict.above(
-            f"{LONGEST} captions joined: nats per token saved by attention, against {MODELS[strongest].label}",
-            measured.saved("all", strongest, LONGEST),
+            f"{LONGEST} captions joined: nats per token saved by attention, against {MODELS[in_nats].label}",
+            measured.saved("all", in_nats, LONGEST),
             0.0,
         ),
         verdict.above(f"nats per token that it saves more on {LONGEST} captions than on single ones", grows, 0.0),

@@ -103,6 +103,7 @@ def measured(value, low, high):
         (equivalent("x", measured(-0.1, -0.15, -0.05), 0.02), "fails"),
         (exact("x", 1e-7, 1e-6), "passes"),
         (exact("x", 1e-5, 1e-6), "fails"),
+        (exact("x", 1, 1), "passes"),
         (exact("x", float("nan"), 1e-6), "fails"),
         (exactly_above("x", 2.0, 1.0), "passes"),
         (exactly_above("x", 1.0, 1.0), "fails"),

@@ -18,7 +18,7 @@ from pipeline import report_content
 from pipeline.claim_texts import claim_texts
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
-from pipeline.evaluation_tables import length_curves, only_of
+from pipeline.evaluation_tables import first_beyond, length_curves, only_of
 from pipeline.pages import _inline
 from pipeline.report_claims import claim_reports
 from pipeline.report_content import find_corpora, nats_of_runs
@@ -341,3 +341,10 @@ def test_the_explorer_answers_to_pointer_keys_and_switches(page, folder, tmp_pat
     assert seen["hacked"] is False
     assert seen["theme"] == "dark"
     assert seen["width"][0] <= seen["width"][1] < 600, "the page is wider than a narrow window"
+
+
+@pytest.mark.parametrize(
+    ("beyond", "place"), [([False, False, True], 2), ([False, False, False], None), ([True, True, True], None)]
+)
+def test_the_boundary_is_drawn_where_bands_are_on_both_sides_of_it(beyond, place):
+    assert first_beyond([{"n": 50, "beyond_training": is_beyond} for is_beyond in beyond]) == place

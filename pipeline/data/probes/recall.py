@@ -7,11 +7,11 @@ Worked example with three keys and `distance` 5, from the word that holds key an
                   ─── 5 ────→
 
 Every key occurs once before it is asked for, every value is drawn on its own, and the words of the other keys stand on
-either side. What is asked for stands among the first words, the others anywhere: so a guess by place and length alone,
-which never compares a key with the one that is asked for, is right with 61, 54, 55, 63, 72 and 79 % at distances 1, 2,
-5, 10, 15 and 20 of 20, the more the fewer places are left for the right word. It is the associative recall by which
-Zoology (HazyResearch) tells attention from memories of a fixed size, made small: one question, and key and value are
-one word, so that the binding of neighbours is not what is learned. How many words stand before the right one has
+either side. What is asked for stands among the first words, the others anywhere: so the best guess by places and length
+alone, which never compares a key with the one that is asked for, is right with 61, 54, 55, 63, 72 and 79 % at distances
+1, 2, 5, 10, 15 and 20 of 20, the more the fewer places are left for the right word. It is the associative recall by
+which Zoology (HazyResearch) tells attention from memories of a fixed size, made small: one question, and key and value
+are one word, so that the binding of neighbours is not what is learned. How many words stand before the right one has
 nothing to do with the distance (as far as the other keys have room): it is not always near the start, where a backward
 reader ends.
 """
