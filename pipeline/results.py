@@ -175,6 +175,6 @@ def _portable(arguments: list[str]) -> list[str]:
     """Arguments without the folders of this machine: what is outside the project keeps its last name only."""
 
     def shorten(text: str) -> str:
-        return f"…/{Path(text).name}" if text.startswith(("/", "~")) else text
+        return f"…/{Path(text).name}" if text.startswith(("/", "~", "..")) else text
 
     return ["=".join(map(shorten, argument.split("=", 1))) for argument in arguments]

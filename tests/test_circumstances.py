@@ -59,9 +59,10 @@ def test_a_run_remembers_each_commit_that_trained_it_also_when_it_goes_on(monkey
 
 def test_a_command_is_kept_without_the_folders_of_the_machine(monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "sys.argv", ["x", "--corpus", f"{tmp_path}/texts", f"--corpus={tmp_path}/texts", "--model.lr=1e-3"]
+        "sys.argv",
+        ["x", "../a/seed1", "--corpus", f"{tmp_path}/texts", f"--corpus={tmp_path}/texts", "--model.lr=1e-3"],
     )
-    assert provenance("x")["command"] == "python -m x --corpus …/texts --corpus=…/texts --model.lr=1e-3"
+    assert provenance("x")["command"] == "python -m x …/seed1 --corpus …/texts --corpus=…/texts --model.lr=1e-3"
 
 
 def test_a_command_can_be_given_again(monkeypatch):
