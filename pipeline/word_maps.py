@@ -54,11 +54,15 @@ def word_maps(network: Seq2Seq, tokenizer: Tokenizer, pair: EncodedPair) -> list
 
 def saliency_map(network: Seq2Seq, tokenizer: Tokenizer, pair: EncodedPair) -> WordMap:
     """The saliency of a target: the map that a model without attention has too."""
-    batch = make_batch([pair]).on(next(network.parameters()).device)
-    rows = saliency(network, batch.src[0], batch.tgt_in[0], batch.tgt_out[0])
     (src_words, src_word_of), (tgt_words, tgt_word_of) = _words(tokenizer, pair)
-    weights = merge_to_words(rows.cpu().numpy(), src_word_of, tgt_word_of)
+    weights = merge_to_words(piece_saliency(network, pair), src_word_of, tgt_word_of)
     return WordMap(SALIENCY, SALIENCY, weights[None], tgt_words, src_words)
+
+
+def piece_saliency(network: Seq2Seq, pair: EncodedPair) -> np.ndarray:
+    """`saliency` of one pair: (tgt_len + 1, src_len), the last row being that of EOS."""
+    batch = make_batch([pair]).on(next(network.parameters()).device)
+    return saliency(network, batch.src[0], batch.tgt_in[0], batch.tgt_out[0]).cpu().numpy()
 
 
 def _words(tokenizer: Tokenizer, pair: EncodedPair) -> tuple[tuple[list[str], list[int]], ...]:

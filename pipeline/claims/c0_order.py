@@ -47,6 +47,7 @@ from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import translation
 from pipeline.data.tokenizer import PAD
 from pipeline.decoding import greedy
+from pipeline.measures import factor
 from pipeline.metrics import sacrebleu_score, score_of_counts
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
 from pipeline.panels import BarPanel, LinePanel, Panel
@@ -68,7 +69,7 @@ MODELS = {  # what the findings call them, in the order of the claim; the figure
     "transformer": "Transformer",
 }
 WITHOUT = ("last", "mean", "uniform")
-MEASURES = {"bleu": 1.0, "nats_per_token": 1.0, "exact_match": 100.0}  # with the factor that the figure shows
+MEASURES = ("bleu", "nats_per_token", "exact_match")
 PARTS = 5  # of the test sentences, by their length, in the figure
 
 PROFILES: dict[str, dict[str, Any]] = {
@@ -153,7 +154,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     scores = {model: [sums_of(run) for run in of_model] for model, of_model in runs.items()}
     bleu_without, nats_without, exact_without = (
         strongest({model: _of(scores[model], measure) for model in WITHOUT}, lowest=measure == "nats_per_token")
-        for measure in ("bleu", "nats_per_token", "exact_match")
+        for measure in MEASURES
     )
 
     def gain(measure: str, ours: str, theirs: str) -> Estimate | None:
@@ -247,7 +248,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             f"{title} ({about})",
             label,
             [entry.label for entry in entries.values()],
-            *by_end((numbers["scores"][model][measure] for model in entries), MEASURES[measure]),
+            *by_end((numbers["scores"][model][measure] for model in entries), factor(measure)),
             models=[entry.model for entry in entries.values()],
         )
         for measure, title, label in (

@@ -17,12 +17,11 @@ from pipeline.alignment import (
     sharpness,
     strongest_links,
 )
-from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs, make_batch
+from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs
 from pipeline.data.corpus import SentencePair
-from pipeline.saliency import saliency
 from pipeline.statistics import SumScore
 from pipeline.translator import LONGEST_SOURCE, Translator
-from pipeline.word_maps import SALIENCY
+from pipeline.word_maps import SALIENCY, piece_saliency
 
 _BATCH_TOKENS = 2048
 
@@ -74,9 +73,7 @@ def saliency_words(translator: Translator, pairs: Sequence[SentencePair]) -> Ite
     for index, ids in enumerate(encoded):
         if not _is_short(ids):
             continue
-        batch = make_batch([ids]).on(translator.device)
-        rows = saliency(translator.network, batch.src[0], batch.tgt_in[0], batch.tgt_out[0])
-        weights = {SALIENCY: rows.cpu().numpy()}
+        weights = {SALIENCY: piece_saliency(translator.network, ids)}
         merged = _merge(translator, pairs[index], ids.src.tolist(), ids.tgt.tolist(), weights, READINGS[:1])
         if merged:
             yield WordWeights(index, merged)
