@@ -30,6 +30,7 @@ def gru(
     layers: int,
     dropout: float = 0.0,
     network_class: type[GRUSeq2Seq] = GRUSeq2Seq,
+    embedding_scale: float = 1.0,
 ) -> GRUSeq2Seq:
     """The GRU model with token vectors as wide as those of a Transformer of d_model = `d_embed` and so many `layers`,
     and with the state, an even number wide, that brings its parameters nearest to that Transformer's."""
@@ -37,7 +38,7 @@ def gru(
     sizes = range(2, 16 * d_embed, 2)
     size = min(sizes, key=lambda d_model: abs(_gru_parameters(d_embed, d_model, bidirectional) - wanted))
     direction = "both" if bidirectional else "forward"
-    network = network_class(vocab_size, memory, d_embed, size, direction, dropout)
+    network = network_class(vocab_size, memory, d_embed, size, direction, dropout, embedding_scale)
     mismatch = abs(num_parameters(network) / wanted - 1)
     assert mismatch <= LARGEST_MISMATCH, f"no GRU within {LARGEST_MISMATCH:.0%} of {wanted} parameters"
     return network
