@@ -23,12 +23,11 @@ findings on captions stand in natural_text_findings.py; without a folder they ar
 What this does not show: natural text, unless there is a folder; models trained to their end: a short training asks also
 who learns faster (in trials with one seed the GRU with attention was ahead after 300 steps, the Transformer after 700;
 500 were chosen for cost, knowing that), and as many steps are not as much time; the best learning rate of each model
-(one rate is not one speed: a Transformer's embedding rows start √d_model times smaller, and on captions the GRUs'
-larger start costs them some BLEU, which is part of what is found there: results/LOG.md). Nor that it is
-*self-attention* that makes the second difference: the GRU has one layer and one unscaled attention, the Transformer two
-layers, four heads, residuals and normalisation, and it reads both ways, which may be most of it (the finding on the GRU
-that does so too).
-Scores on captions by models that were trained to their end are in docs/results.md.
+(one rate is not one speed: a Transformer's token vectors start √d_model times smaller than a GRU's here; on captions
+the GRUs' start is that of their recipe). Nor that it is *self-attention* that makes the second difference: the GRU has
+one layer and one unscaled attention, the Transformer two layers, four heads, residuals and normalisation, and it reads
+both ways, which may be most of it (the finding on the GRU that does so too). Scores on captions by models that were
+trained to their end are in docs/results.md.
 """
 
 from typing import Any

@@ -22,12 +22,11 @@ of the source positions, the first third is right less often than the last, and 
 states is enough: with equal weights for all, more than half are copied. The findings on captions stand in
 natural_text_findings.py; without a folder they are not made, and decide nothing.
 
-What this does not show: how exactly a larger state reaches further: all runs are scored on the same pairs, which the
-interval of that slope takes for independent ones, so it is too narrow; that reach is capacity alone: a larger state
-also learns faster, and with attention the length grows with the size as well; how bad models without attention are at
-30, where all may be at 0; natural text, which can be guessed in part, unless there is a folder; a reader of both
-directions without attention, whose last state has seen both ends last; deeper or much larger recurrent networks;
-training longer than here, which moves the curve without attention to the right.
+What this does not show: that reach is capacity alone: a larger state also learns faster, and with attention the length
+grows with the size as well; how bad models without attention are at 30, where all may be at 0; natural text, which can
+be guessed in part, unless there is a folder; a reader of both directions without attention, whose last state has seen
+both ends last; deeper or much larger recurrent networks; training longer than here, which moves the curve without
+attention to the right.
 """
 
 import functools
@@ -37,7 +36,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_of, mean_over, resampled_statistic, slope
+from pipeline.claims.inference import difference_of, mean_over, resampled_statistic, slope_of_scores, strongest
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, forced_nats, train, translate_exactly
 from pipeline.claims.variants import UniformGRU
@@ -46,6 +45,7 @@ from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import copying
 from pipeline.models import GRUSeq2Seq
 from pipeline.panels import LegendEntry, Line, LinePanel, Panel
+from pipeline.statistics import SumScore
 
 CLAIM = Claim(
     "C1",
@@ -56,6 +56,7 @@ CLAIM = Claim(
 SYMBOLS = 20
 LONGEST_TRAINED = 30
 LENGTHS = (2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40)
+TRAINED = tuple(length for length in LENGTHS if length <= LONGEST_TRAINED)
 POSITIONS_AT = 15  # the length at which accuracy is measured by source position
 THIRDS = ("first", "middle", "last")
 LABELS = {
@@ -135,27 +136,24 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     longest, size = str(LONGEST_TRAINED), PROFILES[profile]["size"]
     attention = _exact(runs["all", size, "copy"], longest)
     without = {name: runs[name, size, "copy"] for name in ("last", "mean")}
-    # The strongest without attention, by its mean over all trained lengths; if one is missing, that one: it could be.
-    strongest = min(without, key=lambda name: len(without[name]))
-    if all(without.values()):
-        strongest = max(without, key=lambda name: _mean_exact(without[name]))
+    of_lengths = {name: [SumScore(_right(run), np.mean) for run in of_name] for name, of_name in without.items()}
+    best = strongest(of_lengths, lowest=False)  # over all trained lengths
     sizes = PROFILES[profile]["sizes"]
-    is_whole = all(runs["last", d_model, "copy"] for d_model in sizes)
-    points = [(np.log2(d_model), n50(run)) for d_model in sizes for run in runs["last", d_model, "copy"]]
+    reaches = [[reach_of(run) for run in runs["last", d_model, "copy"]] for d_model in sizes]
     both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
     # One array per seed, (pairs, positions): what each pair got right, the mean of both orders.
     of_pairs = [np.mean([run["by_position"] for run in of_seed], axis=0) for of_seed in zip(*both_orders, strict=False)]
     findings = [
         verdict.at_least(
-            f"exact match at {longest} symbols, attention minus {LABELS[strongest].label}",
-            difference_of(attention, _exact(without[strongest], longest)),
+            f"exact match at {longest} symbols, attention minus {LABELS[best].label}",
+            difference_of(attention, _exact(without[best], longest)),
             size=0.3,
             beyond=0.1,
             is_primary=True,
         ),
         verdict.above(
             "symbols that a doubled last state carries further",
-            slope(*zip(*points, strict=True), num_seeds=len(runs["last", size, "copy"])) if is_whole else None,
+            slope_of_scores(np.log2(sizes), reaches) if all(reaches) else None,
             0.0,
             is_primary=True,
         ),
@@ -185,7 +183,7 @@ def _numbers(runs: dict[tuple[str, int, str], list[dict[str, Any]]], p: dict[str
         "size": size,
         "exact": {memory: _curve(runs[memory, size, "copy"]) for memory in LABELS if runs[memory, size, "copy"]},
         "n50": {
-            memory: {str(d_model): [n50(run) for run in runs[memory, d_model, "copy"]] for d_model in p["sizes"]}
+            memory: {str(d): [reach_of(run).value for run in runs[memory, d, "copy"]] for d in p["sizes"]}
             for memory in ("last", "all")
         },
         "by_position": _by_position(*both_orders),
@@ -198,25 +196,36 @@ def _numbers(runs: dict[tuple[str, int, str], list[dict[str, Any]]], p: dict[str
     }
 
 
-def n50(run: dict[str, Any]) -> float:
-    """The trained length at which exact match falls through one half, linearly between two measured lengths; the
-    longest trained one where it does not."""
-    shares = [(length, float(np.mean(run["exact"][str(length)]))) for length in LENGTHS if length <= LONGEST_TRAINED]
-    before = (0, 1.0)
-    for length, share in shares:
-        if share < 0.5:
-            return before[0] + (before[1] - 0.5) / (before[1] - share) * (length - before[0])
-        before = (length, share)
-    return float(LONGEST_TRAINED)
+def _right(run: dict[str, Any]) -> np.ndarray:
+    """(pairs, lengths) 1 where the pair is right, at each of `TRAINED`."""
+    return np.array([run["exact"][str(length)] for length in TRAINED]).T
+
+
+def reach_of(run: dict[str, Any]) -> SumScore:
+    """`n50` of one run, as a score of its pairs: the first ones of all lengths, the second ones, and so on."""
+    right = _right(run)
+    return SumScore(right, lambda sums: n50(sums / len(right)))
+
+
+def n50(shares: np.ndarray) -> np.ndarray:
+    """The length at which exact match falls through one half, linearly between two measured lengths; the longest one
+    where it does not.
+
+    Args:
+        shares: (lengths, …) of the pairs that are right, at each of `TRAINED`.
+
+    Returns:
+        (…)
+    """
+    ones, zeros = np.ones_like(shares[:1]), np.zeros_like(shares[:1])
+    lengths, shares = np.array([0, *TRAINED, LONGEST_TRAINED]), np.concatenate([ones, shares, zeros])
+    after = (shares < 0.5).argmax(0)
+    high, low = (np.take_along_axis(shares, place[None], 0)[0] for place in (after - 1, after))
+    return lengths[after - 1] + (high - 0.5) / (high - low) * (lengths[after] - lengths[after - 1])
 
 
 def _exact(runs: list[dict[str, Any]], length: str) -> list[list[int]]:
     return [run["exact"][length] for run in runs]
-
-
-def _mean_exact(runs: list[dict[str, Any]]) -> float:
-    trained = [str(length) for length in LENGTHS if length <= LONGEST_TRAINED]
-    return float(np.mean([np.mean(run["exact"][length]) for run in runs for length in trained]))
 
 
 def _by_position(*of_orders: list[dict[str, Any]]) -> list[float]:

@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from pipeline.statistics import DRAWS, Estimate, SumScore, Variance, difference, estimate, interval, variance_over_seeds
+from pipeline.statistics import (
+    DRAWS,
+    Estimate,
+    SumScore,
+    Variance,
+    difference,
+    estimate,
+    interval,
+    resampled,
+    variance_over_seeds,
+)
 
 ITEM_DRAWS = 2000  # where the items of a probe task are resampled
 
@@ -71,6 +81,25 @@ def slope(x: Sequence[float], y: Sequence[float], num_seeds: int) -> Estimate:
     fit, df = stats.linregress(x, y), len(x) - 2
     reach = float(stats.t.ppf(0.975, df)) * fit.stderr
     return Estimate(float(fit.slope), float(fit.slope - reach), float(fit.slope + reach), len(x), num_seeds, None, df)
+
+
+def slope_of_scores(x: Sequence[float], scores: Sequence[Sequence[SumScore]]) -> Estimate:
+    """The least-squares slope through the mean score at each x, all on the same items.
+
+    Args:
+        scores: At each x, one per seed; the seeds at two places have nothing to do with each other.
+    """
+    centred = np.asarray(x, dtype=float) - np.mean(x)
+    weights = centred / (centred**2).sum()  # the slope is a sum of means, each so many times
+    values = [[run.value for run in runs] for runs in scores]
+    value = float(weights @ [np.mean(of_x) for of_x in values])
+    draws = weights @ [resampled(runs, ITEM_DRAWS) for runs in scores]
+    over_seeds = [variance_over_seeds(of_x) for of_x in values]
+    scaled = [
+        Variance(weight**2 * of_mean.value, of_mean.df) for weight, of_mean in zip(weights, over_seeds, strict=True)
+    ]
+    found = interval(value, draws, scaled)
+    return Estimate(value, found.low, found.high, len(scores[0][0].sums), min(map(len, scores)), None, found.df)
 
 
 def resampled_statistic(runs: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float]) -> Estimate | None:

@@ -59,9 +59,19 @@ def test_every_verdict_can_come_out(results, expected):
 
 
 def test_half_is_crossed_between_two_lengths():
-    run = {"exact": {str(n): [1] if n <= 10 else [0] for n in page.LENGTHS}}
-    assert page.n50(run) == pytest.approx(12.5)
-    assert page.n50({"exact": {str(n): [1] for n in page.LENGTHS}}) == page.LONGEST_TRAINED
+    up_to_10 = [1.0 if length <= 10 else 0.0 for length in page.TRAINED]
+    always, never = [1.0] * len(page.TRAINED), [0.0] * len(page.TRAINED)
+    at_15 = [1.0 if length < 15 else 0.5 if length == 15 else 0.25 for length in page.TRAINED]  # then 20
+    shares = np.array([up_to_10, always, never, at_15]).T
+    assert page.n50(shares) == pytest.approx([12.5, page.LONGEST_TRAINED, 1.0, 15.0])
+    assert page.n50(shares[:, 0]) == pytest.approx(12.5)
+
+
+def test_reach_is_that_of_the_pairs_that_are_right():
+    right = {length: [int(length <= longest) for longest in (4, 10, 10, 30)] for length in page.LENGTHS}
+    found = page.reach_of({"exact": {str(length): rows for length, rows in right.items()}})
+    assert found.value == pytest.approx(12.5)  # 3 of 4 at 10 symbols, 1 of 4 at 15
+    assert len(found.sums) == 4
 
 
 def test_a_run_gives_what_the_page_reads():

@@ -8,8 +8,10 @@ from pipeline.claims.inference import (
     mean_over,
     over_seeds,
     p_value_of,
+    ratio_score,
     resampled_statistic,
     slope,
+    slope_of_scores,
 )
 from pipeline.statistics import Estimate
 
@@ -48,6 +50,35 @@ def test_a_slope_of_points_on_a_line_is_exact_and_of_noise_uncertain():
     assert (exact.num_sentences, exact.num_seeds, exact.df) == (4, 2, 2)
     noise = slope(range(20), np.random.default_rng(1).normal(size=20), num_seeds=1)
     assert noise.low < 0 < noise.high
+
+
+def scores_of(rows):
+    return [ratio_score(of_seed, np.ones(len(of_seed))) for of_seed in rows]
+
+
+def test_a_slope_between_two_places_is_their_difference():
+    random = np.random.default_rng(3)
+    low, high = ([random.normal(mean, 1.0, size=100) for _ in range(seeds)] for mean, seeds in ((0.0, 3), (2.0, 5)))
+    found = slope_of_scores([4, 6], [scores_of(low), scores_of(high)])
+    as_difference = difference_of(high, low)
+    for end in ("value", "low", "high"):
+        assert getattr(found, end) == pytest.approx(getattr(as_difference, end) / 2)
+    assert (found.num_sentences, found.num_seeds, found.df) == (100, 3, pytest.approx(as_difference.df))
+
+
+def test_a_slope_is_as_sure_as_it_says():
+    """Of 200 slopes of noise, whose items and seeds vary, about 95 % hold the true one."""
+    random = np.random.default_rng(4)
+    held = 0
+    for _ in range(200):
+        items = random.normal(0, 1.0, size=40)  # how hard each is: the same at every place and seed
+        places = [
+            [0.5 * x + items * x + random.normal(0, 0.5) + random.normal(0, 1.0, size=40) for _ in range(3)]
+            for x in (0, 1, 2)
+        ]
+        found = slope_of_scores([0, 1, 2], [scores_of(of_x) for of_x in places])
+        held += found.low <= 0.5 <= found.high
+    assert 180 <= held <= 199
 
 
 def test_any_statistic_can_be_resampled():

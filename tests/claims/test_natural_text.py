@@ -83,6 +83,15 @@ def test_every_finding_can_fail(claim, results, failing):
     assert [place for place, outcome in enumerate(outcomes(claim, results)) if outcome == "fails"] == failing
 
 
+def test_nats_are_held_against_the_strongest_model_where_they_are_compared():
+    results = answer(nats={"mean": 3.9}, growth={"mean": 0.5})  # ahead on single captions, behind on three joined
+    for claim, label in (("C0", "mean of states"), ("C1", "last state")):
+        found = results_of(page.jobs(claim, "quick", TEXT), results)
+        findings, _ = natural_text_findings.judge(claim, found, "quick", TEXT)
+        (in_nats,) = (finding.what for finding in findings if "nats per token saved by attention" in finding.what)
+        assert label in in_nats
+
+
 @pytest.mark.parametrize("profile", page.PROFILES)
 def test_all_models_have_one_size(profile):
     sizes = {name: page.PROFILES[profile][name] for name in ("d_model", "layers", "heads", "dropout")}
