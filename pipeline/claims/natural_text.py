@@ -46,7 +46,7 @@ MODELS_OF = {
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         **{"d_model": 96, "layers": 2, "heads": 4, "dropout": 0.0, "vocab_size": 2000},
-        **{"sentences": 48, "steps": 800, "lr": 3e-3, "blocks": 80, "seeds": (1, 2)},
+        **{"sentences": 48, "steps": 800, "lr": 3e-3, "blocks": 80, "seeds": (1, 2, 3)},
     },
     "full": {
         **{"d_model": 256, "layers": 2, "heads": 4, "dropout": 0.2, "vocab_size": 8000},

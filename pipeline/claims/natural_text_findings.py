@@ -10,7 +10,7 @@ whether the training was long enough to learn to translate at all.
 What this does not show: models trained to their end: the control asks this of the GRU with attention only, the models
 without attention have learned far less by then, so that the size of a difference is not to be read here
 (docs/results.md has it); who learns faster is asked too (in trials with one seed the GRU with attention was ahead after
-600 steps, on single captions the Transformer after 900; the quick profile has 800 for its cost), and two seeds say
+600 steps, on single captions the Transformer after 900; the quick profile has 800 for its cost), and three seeds say
 little about others. Longer sources are also rarer in training: each k is drawn as often, in as many sentences.
 Sentences that are joined have nothing to do with each other, so no reach beyond one is asked for; and they stay in
 their order. One language pair, one kind of sentence. Blocks of six sentences are resampled.
