@@ -13,32 +13,34 @@ Transformers do worse (Neishi & Yoshinaga 2019; Variš & Bojar 2021). Tokens bec
 
 Set-up: two tasks with a controlled distance, agreement past attractors and recall by key (data/probes). The far word
 stands anywhere in the first words of the sentence, whatever the distance: a backward GRU ends at the start and hands
-its state to the decoder, so near the start no word is far from it. GRU without attention, with it (one direction and
-both), Transformer. Held equal: parameters within 5 % (asserted), width of token vectors, batches, steps, learning rate.
+its state to the decoder, so near the start no word is far from it. For recall each key of a training sentence is asked
+for as often, so that places do not tell which, and sentences are as long as the longest that decide: a fifth of its
+training distances are longer than the longest that decides. GRU without attention, with it (one direction and both),
+Transformer. Held equal: parameters within 5 % (asserted), width of token vectors, batches, steps, learning rate.
 Accuracy is contrastive, so that decoding is not involved. Probes: from the states at the verb, layer by layer, a linear
 classifier (ridge regression) reads the number of the subject, some words earlier; its control task (after Hewitt &
 Liang 2019) is a random halving of the nouns, which the verb has no use for. A high control says that the word itself is
 kept, selectivity (number minus control) that only what is needed is.
 
 Criterion: "inevitably" is said of every dependency: so on both tasks the Transformer must be ahead of the GRU with both
-directions and attention, at the longest distance of training, by 5 points or more (primary). Where they are within ±2
-points the whole interval is below 5 and the claim fails as stated, which is what the literature expects. Others: it is
-ahead by as much where the far word stands furthest from the start, and of the GRU of one direction; and "fades": a GRU
-with attention is right less often at the longest distance than at 1, by 5 points or more, and one of one direction no
-longer has the number in its state at the verb. Controls: the Transformer has learned (failing because one model was
-trained too little would mean nothing), and the GRU without attention has not (else the task is easy, and a tie no sign
-of attention); where either does not pass, what fails on that task is undecided. What is said of the GRU of one
-direction is undecided unless it has learned, at distance 1. That each word's own vector keeps the word is no finding:
-residuals see to it in any Transformer, in untrained ones too, so that it could not fail.
+directions and attention, at the longest distance that is asked about, by 5 points or more (primary). Where they are
+within ±2 points the whole interval is below 5 and the claim fails as stated, which is what the literature expects.
+Others: it is ahead by as much where the far word stands furthest from the start, and of the GRU of one direction; and
+"fades": a GRU with attention is right less often at the longest distance than at 1, by 5 points or more, and one of one
+direction no longer has the number in its state at the verb. Controls: the Transformer has learned (failing because one
+model was trained too little would mean nothing), and the GRU without attention has not (else the task is easy, and a
+tie no sign of attention); where either does not pass, what fails on that task is undecided. What is said of the GRU of
+one direction is undecided unless it has learned, at distance 1. That each word's own vector keeps the word is no
+finding: residuals see to it in any Transformer, in untrained ones too, so that it could not fail.
 
-What this does not show: how *far* anything reaches: who has learned recall is right at all distances of training, and
-who has not is right no more often than the place of the words lets one guess (data/probes/recall.py; 79 % at 20), so it
-refutes "inevitably" by one example, and ranks nobody; what a GRU ⇄ owes to the question standing last, which its
-backward half reads first, while a GRU → has to keep all pairs before it knows which is asked for; hard agreement: the
-subject has ids of its own and one bit is carried, which a last state can do; distance for a backward GRU beyond 10
-words from the start; what the states of two models hold beside one another: a GRU's is wider; natural text; other
-depths (a GRU has one layer here, the Transformer two, at equal parameters); keys and values in words of their own, to
-be bound first: there, in trials, the GRUs learned sooner, so the task as it is favours the Transformer.
+What this does not show: how *far* anything reaches: who has learned recall is right at all distances, so it refutes
+"inevitably" by one example, and ranks nobody (46 % is what one has without comparing keys: data/probes/recall.py); what
+a GRU ⇄ owes to the question standing last, which its backward half reads first, while a GRU → has to keep all pairs
+before it knows which is asked for; hard agreement: the subject has ids of its own and one bit is carried, which a last
+state can do; distance for a backward GRU beyond 10 words from the start; what the states of two models hold beside one
+another: a GRU's is wider; natural text; other depths (a GRU has one layer here, the Transformer two, at equal
+parameters); keys and values in words of their own, to be bound first: there, in trials, the GRUs learned sooner, so the
+task as it is favours the Transformer.
 """
 
 from collections.abc import Sequence

@@ -43,10 +43,10 @@ def distance_run(
     probe = {"agreement": agreement, "recall": recall}[task]
     network = build(model, probe.VOCAB_SIZE, heads, d_model, layers)
 
-    def draw_any(rng: np.random.Generator) -> EncodedPair:
-        return probe.draw(rng, int(rng.integers(1, longest + 1))).pair
+    def draw(rng: np.random.Generator) -> EncodedPair:
+        return probe.draw_any(rng, longest).pair
 
-    history = train(network, draw_any, Training(steps), seed)
+    history = train(network, draw, Training(steps), seed)
     result: dict[str, Any] = {"parameters": num_parameters(network), "last_nats": float(np.mean(history[-20:]))}
     result["margin"] = {}
     for distance in distances:

@@ -41,6 +41,13 @@ def test_the_subject_stands_anywhere_whatever_its_distance():
     assert probe.draw(np.random.default_rng(0), 6, before=4).verb == 10
 
 
+def test_training_has_every_distance_up_to_the_longest():
+    sentences = [probe.draw_any(np.random.default_rng(seed), longest=6) for seed in range(500)]
+    (subjects,) = zip(*(nouns_of(sentence.pair.src.tolist(), probe.FIRST_NOUN) for sentence in sentences), strict=True)
+    distances = [sentence.verb - subject for sentence, subject in zip(sentences, subjects, strict=True)]
+    assert set(distances) == set(range(1, 7))
+
+
 def test_more_attractors_than_fit_are_refused():
     with pytest.raises(ValueError, match="distance"):
         probe.draw(np.random.default_rng(0), 3, 3)

@@ -1,10 +1,15 @@
-import math
-
 import numpy as np
 import pytest
 
 from pipeline.data.probes import recall as probe
 from pipeline.data.tokenizer import EOS
+
+
+def pairs_of(question):
+    """Places, keys and values of the words that hold both."""
+    words = question.pair.src.numpy()
+    (places,) = np.nonzero((words >= probe.FIRST_PAIR) & (words < probe.FIRST_KEY))
+    return places, *np.divmod(words[places] - probe.FIRST_PAIR, probe.VALUES)
 
 
 @pytest.mark.parametrize("distance", [1, 2, 5, 20])
@@ -30,9 +35,10 @@ def test_the_answer_stands_anywhere_whatever_its_distance():
     assert len(probe.draw(np.random.default_rng(0), 6, before=4).pair.src) == 4 + 6 + 2
 
 
-def test_the_other_keys_need_room():
-    with pytest.raises(ValueError, match="distance 2 needs 2 words or more before the answer, not 1"):
-        probe.draw(np.random.default_rng(0), 2, before=1)
+@pytest.mark.parametrize("before", [1, 11])
+def test_all_keys_need_room_among_the_first_words(before):
+    with pytest.raises(ValueError, match=f"distance 2 needs 2 to 10 words before the answer, not {before}"):
+        probe.draw(np.random.default_rng(0), 2, before=before)
 
 
 def test_a_distance_of_nothing_is_refused():
@@ -45,31 +51,41 @@ def test_answers_are_even():
     assert np.abs(np.bincount(right, minlength=probe.VALUES) / 1800 - 1 / probe.VALUES).max() < 0.04
 
 
-def test_the_best_guess_by_places_alone_is_as_right_as_the_page_says():
-    """Whoever knows how sentences are drawn, but compares no keys, chooses the value with the largest probability."""
+def test_in_training_places_do_not_tell_which_key_is_asked_for():
     rng = np.random.default_rng(0)
-    for distance, percent in {1: 61, 2: 54, 5: 55, 10: 63, 15: 72, 20: 79}.items():
-        right = [right_by_place(probe.draw(rng, distance)) for _ in range(1000)]
-        assert 100 * np.mean(right) == pytest.approx(percent, abs=4.5)
+    asked = {length: np.zeros(probe.PAIRS) for length in range(probe.PAIRS, 31)}
+    for _ in range(6000):
+        question = probe.draw_any(rng, longest=20)
+        *words, key, _ = question.pair.src.tolist()
+        _, keys, _ = pairs_of(question)
+        asked[len(words)][keys.tolist().index(key - probe.FIRST_KEY)] += 1
+    assert all(counts.sum() for counts in asked.values())
+    for lengths in (range(4, 9), range(9, 25), range(25, 31)):
+        counts = sum(asked[length] for length in lengths)
+        assert np.abs(counts / counts.sum() - 1 / probe.PAIRS).max() < 0.05
 
 
-def right_by_place(question: probe.Question) -> float:
-    words = question.pair.src.tolist()
-    pairs = [place for place, word in enumerate(words) if probe.FIRST_PAIR <= word < probe.FIRST_KEY]
-    of_values = np.zeros(probe.VALUES)
-    for place in pairs:
-        of_values[(words[place] - probe.FIRST_PAIR) % probe.VALUES] += likelihood(place, pairs, len(words) - 2)
-    best = np.flatnonzero(np.isclose(of_values, of_values.max()))
-    return float(question.right - probe.FIRST_VALUE in best) / len(best)
+def test_all_keys_stand_among_the_first_words():
+    for seed in range(100):
+        places, _, _ = pairs_of(probe.draw_any(np.random.default_rng(seed), longest=20))
+        assert places.max() <= probe.MOST_BEFORE
 
 
-def likelihood(place: int, pairs: list[int], question_at: int, longest: int = 20) -> float:
-    """Of these places of the pairs, if the one at `place` is asked for, distances being drawn evenly."""
-    distance, before = question_at - place, sum(other < place for other in pairs)
-    after, others = probe.PAIRS - 1 - before, probe.PAIRS - 1
-    least = max(0, probe.PAIRS - distance)
-    few, many = max(0, others - place), min(others, distance - 1)
-    if not (distance <= longest and least <= place <= probe.MOST_BEFORE and few <= after <= many):
-        return 0.0
-    ways = math.comb(place, before) * math.comb(distance - 1, after)
-    return 1 / ((probe.MOST_BEFORE + 1 - least) * (many - few + 1) * ways)
+def test_training_has_the_sentences_that_are_asked_about():
+    trained = [len(probe.draw_any(np.random.default_rng(seed), longest=20).pair.src) for seed in range(2000)]
+    asked = [len(probe.draw(np.random.default_rng(seed), 20).pair.src) for seed in range(300)]
+    assert set(asked) < set(trained)
+    assert max(trained) == max(asked)
+
+
+@pytest.mark.parametrize("distance", [1, 2, 5, 20])
+def test_who_compares_no_keys_is_as_right_as_the_page_says(distance):
+    rng = np.random.default_rng(distance)
+    right = []
+    for _ in range(2000):
+        question = probe.draw(rng, distance)
+        _, _, values = pairs_of(question)
+        of_values = np.bincount(values, minlength=probe.VALUES)
+        best = np.flatnonzero(of_values == of_values.max())
+        right.append((question.right - probe.FIRST_VALUE in best) / len(best))
+    assert 100 * np.mean(right) == pytest.approx(46, abs=3)

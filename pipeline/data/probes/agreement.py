@@ -48,6 +48,11 @@ class Sentence(NamedTuple):
     is_plural: bool
 
 
+def draw_any(rng: np.random.Generator, longest: int) -> Sentence:
+    """One sentence for training, its distance `longest` or shorter, all as often."""
+    return draw(rng, int(rng.integers(1, longest + 1)))
+
+
 def draw(rng: np.random.Generator, distance: int, attractors: int | None = None, before: int | None = None) -> Sentence:
     """One sentence whose verb stands `distance` (1 or more) after its subject.
 
