@@ -19,7 +19,7 @@ from pipeline.plots import model_colour, use_fonts_for
 
 _MADE_OF = "Made of"  # in the PNG: the SHA-256 of what it was drawn from
 # For lines that are not one of the models, after the models' own colours.
-_FURTHER = ("#56B4E9", "#882255", "#666666", "#8C510A", "#332288")
+_FURTHER = ("#882255", "#666666", "#8C510A", "#332288")
 _PER_CENT = "(%)"  # at the end of an axis's label: it runs from 0 to 100, and no interval beyond
 _MANY = 4  # entries of a legend; more stand under the panel, where they cover no line
 

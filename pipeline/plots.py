@@ -25,6 +25,7 @@ MODEL_COLOURS = {
     "transformer": "#009E73",
     "gru_mean": "#CC79A7",
     "gru_attention_both": "#E69F00",
+    "gru_uniform": "#56B4E9",  # of the claims: attention with equal weights
 }
 MODEL_LABELS = {
     "gru": "GRU, no attention",
@@ -33,7 +34,7 @@ MODEL_LABELS = {
     "gru_mean": "GRU, mean of states",
     "gru_attention_both": "GRU ⇄ + attention",
 }
-_OTHER_COLOURS = itertools.cycle(("#56B4E9", "#8C8C8C", "#A6761D"))
+_OTHER_COLOURS = itertools.cycle(("#8C8C8C", "#A6761D", "#332288"))
 _DASHES = ((), (6, 3), (2, 3), (8, 3, 2, 3))
 # Words: a longer map shows none that can be read, and the memory that it takes grows with their square.
 LONGEST_MAP = 60

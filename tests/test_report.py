@@ -7,7 +7,7 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.ablation_table import _COMMON
-from pipeline.claims_table import claims_table
+from pipeline.claims_table import claims_table, verdicts_table
 from pipeline.errors import UserError
 from pipeline.markdown_blocks import markdown_table
 from pipeline.report import length_table, means_over_seeds, results_table, run_labels, short_commit, what_is_equal
@@ -338,11 +338,16 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
     assert "**holds in part**" in lines[2]
     assert "a \\|difference\\|: 1.5 [1, 2]" in lines[2]
     assert "1.5 [1, 2], p 0.020" in "".join(lines)
-    assert any(line.startswith("The intervals of C2, C0 are older than the others") for line in lines)
-    for path in (tmp_path / "claims").glob("*.json"):
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"intervals": "by some method"}))
-    publish_claims(tmp_path / "claims", tmp_path / "results")
-    assert "are older" not in (tmp_path / "results" / "claims" / "claims.md").read_text()
+
+
+def test_the_effect_beside_a_verdict_is_one_that_decided_it():
+    content = claim("C1", "fails")
+    finding = content["findings"][0]
+    exact = finding | {"what": "exact", "low": None, "high": None, "p_value": None}
+    content["findings"] = [exact, finding, finding | {"what": "contrary", "outcome": "fails"}]
+    shown = lambda verdict: verdicts_table([content | {"verdict": verdict}]).splitlines()[2]  # noqa: E731
+    assert "| contrary: 1.5" in shown("fails")
+    assert "| a \\|difference\\|: 1.5" in shown("holds")  # not the exact one
 
 
 def test_a_claim_whose_figure_was_not_drawn_is_not_published(tmp_path):

@@ -8,17 +8,19 @@ against 21.5), Luong et al. 2015 gain 2.8, on news text. That a Transformer of t
 attention on a small corpus is not established: what is published allows 0 ± 2 BLEU.
 
 Set-up: sentences of the toy grammar, word by word, each drawn anew. GRU without attention, GRU with attention and
-Transformer, with three controls: the mean of all states (one vector, but not the last), attention with equal weights
-(all states, but no choice), and a GRU with attention whose encoder reads both ways, as the Transformer's does. Held
-equal: batches, steps, learning rate, parameters (the four GRU models of one direction have the same ones and the same
-initial weights; the others' differ in number by less than 5 %). C reaches the decoder at every step in all of them, so
-that "without attention" is the strong kind. With a Multi30k folder, the same on captions: natural_text.py.
+Transformer, with four controls: the mean of all states (one vector, but not the last), attention with equal weights
+(all states, but no choice), a GRU with attention whose encoder reads both ways, as the Transformer's does, and a
+Transformer that hands over the mean of its states, whose decoder has nothing to choose from. Held equal: batches,
+steps, learning rate, parameters (the four GRU models of one direction have the same ones and the same initial weights;
+the others' differ in number by less than 5 %). C enters every prediction in all of them, not the first alone, so that
+"without attention" is the strong kind. With a Multi30k folder, the same on captions: natural_text.py.
 
 Criterion: attention has 5 BLEU more, with its whole interval, than the *strongest* model without it, which is the one
 of three with the highest BLEU on the sentences that decide (a choice in favour of the models without). And the
 Transformer has more BLEU than the GRU with attention: interval above 0 (both primary). Others: it also has more than
-the GRU that reads both ways; nats per token agree, and so does exact match, where there is one right translation. The
-findings on captions stand in natural_text_findings.py; without a folder they are not made, and decide nothing.
+the GRU that reads both ways; attention to all states is worth 5 BLEU to a Transformer, too; nats per token agree, and
+so does exact match, where there is one right translation. The findings on captions stand in natural_text_findings.py;
+without a folder they are not made, and decide nothing.
 
 What this does not show: natural text, unless there is a folder; models trained to their end: a short training asks also
 who learns faster (in trials with one seed the GRU with attention was ahead after 300 steps, the Transformer after 700;
@@ -59,14 +61,7 @@ CLAIM = Claim(
     "Attention translates better than no attention, and self-attention better than attention.",
 )
 
-MODELS = {  # what the findings call them, in the order of the claim; the figure calls them as that of natural text does
-    "last": "no attention (last state)",
-    "mean": "no attention (mean of states)",
-    "uniform": "equal weights",
-    "all": "GRU with attention",
-    "bigru": "GRU ⇄ with attention",
-    "transformer": "Transformer",
-}
+MODELS = ("last", "mean", "uniform", "all", "bigru", "transformer_mean", "transformer")
 WITHOUT = ("last", "mean", "uniform")
 MEASURES = ("bleu", "nats_per_token", "exact_match")
 PARTS = 5  # of the test sentences, by their length, in the figure
@@ -82,8 +77,9 @@ def network_of(model: str, vocab_size: int, d_model: int) -> Seq2Seq:
     as many (with two directions: as wide as it takes)."""
     if model == "bigru":
         return gru(vocab_size, "all", True, d_model, layers=2)
-    if model == "transformer":
-        return TransformerSeq2Seq(vocab_size, "all", d_model=d_model, d_ff=2 * d_model, dropout=0.0)
+    if model in ("transformer", "transformer_mean"):
+        memory = "all" if model == "transformer" else "mean"
+        return TransformerSeq2Seq(vocab_size, memory, d_model=d_model, d_ff=2 * d_model, dropout=0.0)
     network_class, memory = (UniformGRU, "all") if model == "uniform" else (GRUSeq2Seq, model)
     return network_class(vocab_size, memory, d_embed=d_model, d_model=2 * d_model, dropout=0.0)
 
@@ -156,39 +152,45 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         for measure in MEASURES
     )
 
+    def label(model: str) -> str:
+        return natural_text_findings.MODELS[model].label
+
     def gain(measure: str, ours: str, theirs: str) -> Estimate | None:
         return difference_in(_of(scores[ours], measure), _of(scores[theirs], measure))
 
     findings = [
         verdict.above(
-            f"BLEU, attention minus the strongest without: {MODELS[bleu_without]}",
+            f"BLEU, attention minus the strongest without: {label(bleu_without)}",
             gain("bleu", "all", bleu_without),
             5.0,
             is_primary=True,
         ),
         verdict.above(
-            "BLEU, Transformer minus GRU with attention", gain("bleu", "transformer", "all"), 0.0, is_primary=True
+            "BLEU, Transformer minus GRU → + attention", gain("bleu", "transformer", "all"), 0.0, is_primary=True
         ),
         verdict.above(
-            f"nats per token saved by attention, against {MODELS[nats_without]}",
+            "BLEU, Transformer, attention minus mean of states", gain("bleu", "transformer", "transformer_mean"), 5.0
+        ),
+        verdict.above(
+            f"nats per token saved by attention, against {label(nats_without)}",
             gain("nats_per_token", nats_without, "all"),
             0.0,
         ),
         verdict.above(
-            f"BLEU, Transformer minus {MODELS['bigru']}: reading both ways alone is not it",
+            f"BLEU, Transformer minus {label('bigru')}: reading both ways alone is not it",
             gain("bleu", "transformer", "bigru"),
             0.0,
         ),
         verdict.above(
-            "nats per token saved by the Transformer, against GRU with attention",
+            "nats per token saved by the Transformer, against GRU → + attention",
             gain("nats_per_token", "all", "transformer"),
             0.0,
         ),
         verdict.above(
-            f"exact match, attention minus {MODELS[exact_without]}", gain("exact_match", "all", exact_without), 0.0
+            f"exact match, attention minus {label(exact_without)}", gain("exact_match", "all", exact_without), 0.0
         ),
         verdict.above(
-            "exact match, Transformer minus GRU with attention", gain("exact_match", "transformer", "all"), 0.0
+            "exact match, Transformer minus GRU → + attention", gain("exact_match", "transformer", "all"), 0.0
         ),
     ]
     return findings, _numbers(runs, scores, PROFILES[profile])

@@ -61,12 +61,12 @@ NEAR, FAR = "1", "40"  # distances at which g is compared
 LEARNED = 0.9  # accuracy
 RECALLING = {
     "tanh": LegendEntry("tanh network", None),
-    "gru": LegendEntry("GRU", "gru"),
+    "gru": LegendEntry("GRU, no attention", "gru"),
     "keeping": LegendEntry("GRU, gates start open", None),
-    "uniform": LegendEntry("attention, equal weights", None),
-    "gru_attention": LegendEntry("GRU with attention", "gru_attention"),
+    "uniform": LegendEntry("GRU, equal weights", "gru_uniform"),
+    "gru_attention": LegendEntry("GRU + attention", "gru_attention"),
     "transformer": LegendEntry("Transformer", "transformer"),
-    "cut": LegendEntry("GRU with attention, cut", None),
+    "cut": LegendEntry("GRU + attention, cut", None),
 }
 COPYING = ("gru", "gru_attention", "transformer", "cut")
 COST = {"gru_attention": "gradients through time", "cut": "cut after one step"}
@@ -257,7 +257,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     return [
         *falls,
         LinePanel(f"Learning to recall over {LONGEST} steps", "training step", "right (%)", learning, marked=90),
-        LinePanel("Three ways back in the trained GRU with attention", distance, "mean g", ways, y_log=True),
-        BarPanel(f"GRU with attention, copying {COPIED} symbols", "nats per token", list(nats), *cost, models=colours),
+        LinePanel("Three ways back in the trained GRU + attention", distance, "mean g", ways, y_log=True),
+        BarPanel(f"GRU + attention, copying {COPIED} symbols", "nats per token", list(nats), *cost, models=colours),
         *maps,
     ]

@@ -145,32 +145,32 @@ def _of_provenance(depends: dict[Role, set[str]]) -> list[Finding]:
 
     return [
         finding(
-            "cross-attention: K or V without the source or with the target",
+            "cross-attentions' K and V that lack the source, or know the target (how many)",
             [r for r, on in cross.items() if r.part != "Q" and (of_source not in on or of_target in on)],
             True,
         ),
         finding(
-            "cross-attention: Q without the target",
+            "cross-attentions' Q that lack the target (how many)",
             [r for r, on in cross.items() if r.part == "Q" and of_target not in on],
             True,
         ),
         finding(
-            "encoder self-attention: Q, K or V without source or position, or with the target",
+            "encoder self-attentions' Q, K, V that lack source or position, or know the target (how many)",
             [r for r, on in in_self.items() if r.kind == "encoder" and on - {of_others} != {of_source, at_positions}],
             True,
         ),
         finding(
-            "self-attentions whose Q, K and V depend on different things",
+            "self-attentions whose Q, K and V depend on different things (how many)",
             [a for a in attentions if len({frozenset(on) for r, on in in_self.items() if (r.kind, r.layer) == a}) > 1],
             True,
         ),
         finding(
-            "literally: Q of a cross-attention that knows the source too",
+            "literally: cross-attentions' Q that know the source too (how many)",
             [r for r, on in cross.items() if r.part == "Q" and of_source in on],
             False,
         ),
         finding(
-            "literally: Q, K or V of a self-attention that holds other words' embeddings",
+            "literally: self-attentions' Q, K, V that hold other words' embeddings (how many)",
             [r for r, on in in_self.items() if of_others in on],
             False,
         ),

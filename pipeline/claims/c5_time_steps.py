@@ -68,7 +68,7 @@ ENCODING = {
     "transformer": LegendEntry("self-attention", "transformer"),
 }
 WRITING = {
-    "gru": LegendEntry("GRU with attention", "gru_attention"),
+    "gru": LegendEntry("GRU + attention", "gru_attention"),
     "transformer": LegendEntry("Transformer", "transformer"),
     "forgetting": LegendEntry("Transformer, nothing kept", "transformer", dashed=True),
 }

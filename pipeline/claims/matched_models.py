@@ -10,9 +10,11 @@ from pipeline.models.interface import Handover
 LARGEST_MISMATCH = 0.05  # of the Transformer's parameters
 
 
-def transformer(vocab_size: int, d_model: int, heads: int, layers: int, dropout: float = 0.0) -> TransformerSeq2Seq:
+def transformer(
+    vocab_size: int, d_model: int, heads: int, layers: int, dropout: float = 0.0, memory: Handover = "all"
+) -> TransformerSeq2Seq:
     """The Transformer that the others are matched to, d_ff = 2 · d_model."""
-    return TransformerSeq2Seq(vocab_size, "all", d_model, 2 * d_model, heads, layers, dropout)
+    return TransformerSeq2Seq(vocab_size, memory, d_model, 2 * d_model, heads, layers, dropout)
 
 
 def causal_transformer(

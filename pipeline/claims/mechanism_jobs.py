@@ -25,7 +25,7 @@ from pipeline.data.batching import Batch, make_batch
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
 from pipeline.data.tokenizer import FIRST_PIECE, PAD
-from pipeline.decoding import greedy
+from pipeline.decoding import SearchLimits, greedy
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import DecoderOutput, GRUSeq2Seq, Memory
 from pipeline.scoring import symbols_of
@@ -33,7 +33,6 @@ from pipeline.scoring import symbols_of
 # The values of `ablation`: what is replaced in a trained model.
 ABLATIONS = ("none", "uniform", "shuffled", "argmax", "diagonal", "no C", "no H", "no Y")
 OFFSETS = range(-2, 3)
-_LONGEST_OUTPUT = 512  # the cap of the search
 
 
 class AblatedGRU(GRUSeq2Seq):
@@ -88,7 +87,7 @@ def replaced(weights: Tensor, mask: Tensor, step: int, ablation: str) -> Tensor:
     if ablation == "uniform":
         return (real / real.sum(-1, keepdim=True)).expand_as(weights)
     if ablation == "shuffled":
-        noise = torch.rand(_LONGEST_OUTPUT, batch, src_len, generator=torch.Generator().manual_seed(0))
+        noise = torch.rand(SearchLimits().cap, batch, src_len, generator=torch.Generator().manual_seed(0))
         noise = noise[step : step + tgt_len].transpose(0, 1).masked_fill(~mask.unsqueeze(1), 2.0)
         return weights.gather(-1, noise.argsort(-1))  # real words change places, padding stays behind them
     if ablation == "argmax":

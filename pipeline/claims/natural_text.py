@@ -38,7 +38,7 @@ LONGEST_TRAINED = 3  # sentences joined
 GRU_EMBEDDING_SCALE = 4.0  # that of configs/multi30k/
 JOINED = (1, 2, 3, 4, 5, 6)
 MODELS_OF = {
-    "C0": ("last", "mean", "uniform", "all", "bigru", "transformer"),
+    "C0": ("last", "mean", "uniform", "all", "bigru", "transformer_mean", "transformer"),
     "C1": ("last", "mean", "uniform", "all"),
     "C7": ("all", "bigru", "causal", "transformer"),
 }
@@ -46,7 +46,13 @@ MODELS_OF = {
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         **{"d_model": 96, "layers": 2, "heads": 4, "dropout": 0.0, "vocab_size": 2000},
-        **{"sentences": 48, "steps": 800, "lr": 3e-3, "blocks": 80, "seeds": (1, 2, 3)},
+        **{
+            "sentences": 48,
+            "steps": 800,
+            "lr": 3e-3,
+            "blocks": 80,
+            "seeds": (4, 5, 6),
+        },  # 1 and 2 were looked at (results/LOG.md)
     },
     "full": {
         **{"d_model": 256, "layers": 2, "heads": 4, "dropout": 0.2, "vocab_size": 8000},
@@ -107,9 +113,11 @@ def grid(claim: str, profile: str, text: Text) -> dict[str, list[Job]]:
 
 def network_of(model: str, vocab_size: int, d_model: int, layers: int, heads: int, dropout: float) -> Seq2Seq:
     """One of those in `MODELS_OF`, all of one size."""
-    if model in ("transformer", "causal"):
-        build = transformer if model == "transformer" else causal_transformer
-        return build(vocab_size, d_model, heads, layers, dropout)
+    if model == "causal":
+        return causal_transformer(vocab_size, d_model, heads, layers, dropout)
+    if model in ("transformer", "transformer_mean"):
+        memory = "all" if model == "transformer" else "mean"
+        return transformer(vocab_size, d_model, heads, layers, dropout, memory)
     network_class = UniformGRU if model == "uniform" else GRUSeq2Seq
     handover = "all" if model in ("uniform", "bigru") else model
     return gru(vocab_size, handover, model == "bigru", d_model, layers, dropout, network_class, GRU_EMBEDDING_SCALE)

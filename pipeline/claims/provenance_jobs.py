@@ -51,15 +51,18 @@ class Role(NamedTuple):
         return f"{self.model}, {kind}{f' {self.layer}' if self.layer else ''}: {self.part}"
 
 
-def transformer_roles(network: Seq2Seq, run: Callable[[], Any], model: str = "Transformer") -> dict[Role, Tensor]:
-    """Q, K and V (batch, len, d_model), heads side by side, of every attention while `run()` calls `network`."""
+def transformer_roles(network: Seq2Seq, run: Callable[[], Any]) -> dict[Role, Tensor]:
+    """Q, K and V (batch, len, d_model), heads side by side, of every attention while `run()` calls `network`.
+
+    By hooks, since a model gives its maps, but not what they are made of.
+    """
     found: dict[Role, Tensor] = {}
     handles = []
     for name, module in network.named_modules():
         if name.rpartition(".")[2] in ("query", "key", "value"):  # decoder.0.cross_attention.query
             side, layer, attention, part = name.split(".")
             kind = "cross" if attention == "cross_attention" else side
-            role = Role(model, kind, int(layer) + 1, part[0].upper())
+            role = Role("Transformer", kind, int(layer) + 1, part[0].upper())
 
             def keep(module: nn.Module, inputs: Any, output: Tensor, role: Role = role) -> None:
                 found[role] = output

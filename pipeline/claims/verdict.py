@@ -1,9 +1,13 @@
 """From measurements to verdicts, by one rule for all claims.
 
-A claim has primary findings and others (sub-claims, controls). It *holds* if every finding passes; it holds *in part*
-if the primary ones pass and another fails; it *fails* if a primary one fails; else it is *undecided*. A finding is
-undecided where its interval spans the threshold, and where it, or a failure of it, would say nothing of the claim:
-where a control does not pass that it depends on, or where the measurement is only a bound.
+A claim has primary findings and others (sub-claims, controls). It *fails* if a primary one fails; else it is
+*undecided* if a primary one is, or if anything is missing; else it holds *in part* if another finding fails or is
+undecided; else it *holds*. So no claim fares better for a finding that fares worse. A finding is undecided where its
+interval spans the threshold, and where it, or a failure of it, would say nothing of the claim: where a control does not
+pass that it depends on, or where the measurement is only a bound.
+
+Each finding is decided by its own interval. What correcting for the number of primary findings would change is said in
+the table, and changes no verdict: how one claim stands would depend on which others were tested in the same call.
 """
 
 import math
@@ -76,25 +80,18 @@ def judge(findings: Sequence[Finding]) -> Judged:
     """The verdict that follows from `findings`."""
     if not any(finding.is_primary for finding in findings):
         raise ValueError("a claim needs a primary finding")
-    missing = [f for f in findings if f.outcome == "missing"]
-    primary = [f for f in findings if f.is_primary]
-    others = [f for f in findings if not f.is_primary]
-    failed = [f for f in primary if f.outcome == "fails"]
-    if failed:
-        return Judged("fails", f"fails: {_list(failed)}")
-    if missing:
-        return Judged("undecided", f"measurements are missing: {_list(missing)}")
-    unsure = [f for f in primary if f.outcome == "undecided"]
-    if unsure:
-        return Judged("undecided", f"undecided: {_list(unsure)}")
-    failed = [f for f in others if f.outcome == "fails"]
-    if failed:
-        unsure = [f for f in others if f.outcome == "undecided"]
-        also = f"; undecided: {_list(unsure)}" if unsure else ""
-        return Judged("holds in part", f"but fails: {_list(failed)}{also}")
-    unsure = [f for f in others if f.outcome == "undecided"]
-    if unsure:
-        return Judged("undecided", f"undecided: {_list(unsure)}")
+
+    def named(outcome: Outcome, *of_primary: bool) -> str:
+        return "; ".join(f.what for f in findings if f.outcome == outcome and f.is_primary in of_primary)
+
+    if failed := named("fails", True):
+        return Judged("fails", f"fails: {failed}")
+    if missing := named("missing", True, False):
+        return Judged("undecided", f"measurements are missing: {missing}")
+    if unsure := named("undecided", True):
+        return Judged("undecided", f"undecided: {unsure}")
+    if others := [f"{outcome}: {what}" for outcome in ("fails", "undecided") if (what := named(outcome, False))]:
+        return Judged("holds in part", f"but {'; '.join(others)}")
     return Judged("holds", "every finding passes")
 
 
@@ -123,10 +120,6 @@ def of_bound(finding: Finding, *, is_lower: bool, is_upper: bool) -> Finding:
     return finding._replace(what=f"{finding.what}; {what}", outcome=outcome)
 
 
-def _list(findings: Sequence[Finding]) -> str:
-    return "; ".join(finding.what for finding in findings)
-
-
 # Findings, each from a measurement and its threshold. `measured` is None where a job is missing.
 
 
@@ -147,7 +140,7 @@ def below(what: str, measured: Estimate | None, threshold: float, *, is_primary:
 def at_least(what: str, measured: Estimate | None, size: float, beyond: float, *, is_primary: bool = False) -> Finding:
     """Passes where the value is at least `size` and the whole interval above `beyond`; fails where the whole interval
     is below `size`."""
-    rule = f"at least {size:g}, whole interval above {beyond:g}"
+    rule = f"at least {size:g}, whole interval above {beyond:.3g}"
     passes = lambda e: e.value >= size and e.low > beyond  # noqa: E731
     return _interval(what, rule, measured, is_primary, passes, lambda e: e.high < size, [beyond])
 

@@ -37,7 +37,7 @@ def answer_without(model, of):
     return lambda name, options: None if options["model"] == model else of(name, options)
 
 
-NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5, "bigru": 0.2}
+NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5, "bigru": 0.2, "transformer_mean": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5, "bigru": 0.2}
         (answer(**NONE, all=0.2, transformer=0.05), "holds"),
         (answer(**NONE, all=(0.2, 0.1), transformer=(0.05, 0.2)), "holds in part"),
         (answer(**NONE | {"bigru": 0.01}, all=0.2, transformer=0.05), "holds in part"),
+        (answer(**NONE | {"transformer_mean": 0.05}, all=0.2, transformer=0.05), "holds in part"),
         (answer(**NONE, all=0.05, transformer=0.2), "fails"),
         (answer(**NONE | {"uniform": 0.1}, all=0.3, transformer=0.05), "fails"),
         (answer(**NONE, all=0.2, transformer=0.2), "undecided"),

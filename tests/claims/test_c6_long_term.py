@@ -21,6 +21,8 @@ def answer(
     nearby=1.0,
     beyond=None,
     number_in_gru=1.0,
+    half_in_gru=0.4,
+    half_nearby=1.0,
     hard=0.4,
     items=60,
     missing=None,
@@ -42,11 +44,14 @@ def answer(
         margin = {str(d): draws(far if d > options["longest"] else share) for d in options["distances"]}
         if options["model"] in ("gru", "bigru"):
             margin["1"] = [1.0 if item < nearby * items else -1.0 for item in range(items)]
-        last = {"number": number_in_gru if not is_transformer else 0.5, "control": 0.5}
+        last = (
+            {"number": number_in_gru, "control": half_in_gru} if not is_transformer else {"number": 0.5, "control": 0.5}
+        )
 
-        def read(what):
+        def read(what, distance):
             layers = LAYERS.get(options["model"], 2)
-            shares = [0.4] * (layers - 1) + [last[what]]  # 0.4: below chance, so that the control surely passes
+            of_last = half_nearby if (what, distance) == ("control", "1") else last[what]
+            shares = [0.4] * (layers - 1) + [of_last]  # 0.4: below chance, so that the control surely passes
             return [(rng.random(items) < p).astype(int).tolist() for p in shares]
 
         distances = [str(d) for d in options["distances"] if d <= options["longest"]]
@@ -56,7 +61,7 @@ def answer(
             "margin": margin,
             "before": {str(before): draws(share) for before in page.BEFORE},
             "attractors": {str(count): draws(share) for count in range(agreement.MOST_BETWEEN + 1)},
-            "probes": {d: {what: read(what) for what in last} for d in distances},
+            "probes": {d: {what: read(what, d) for what in last} for d in distances},
         }
 
     return of
@@ -74,6 +79,7 @@ def answer(
         (answer(hard=1.0), "undecided"),  # easy without attention too: that all are right says nothing of it
         (answer(transformer=0.5), "undecided"),  # trained too little
         (answer(recurrent=0.97, number_in_gru=0.4), "undecided"),
+        (answer(recurrent=0.5, half_in_gru=1.0, number_in_gru=0.4), "holds in part"),
         (answer(recurrent=0.5, missing=("recall", "bigru")), "undecided"),
         (lambda name, options: None, "undecided"),
     ],
@@ -82,13 +88,29 @@ def test_every_verdict_can_come_out(results, expected):
     assert verdict_of(page, results) == expected
 
 
+def of_states(results):
+    """Outcomes of what the state of a GRU holds: what is needed, and what is not."""
+    findings, _ = page.judge(results_of(page.jobs("quick"), results), "quick")
+    return [finding.outcome for finding in findings if "in the state of a GRU" in finding.what]
+
+
 def test_what_a_state_holds_means_nothing_where_its_model_has_not_learned():
-    outcome = {}
-    for nearby in (1.0, 0.5):
-        findings, _ = page.judge(results_of(page.jobs("quick"), answer(nearby=nearby, number_in_gru=0.4)), "quick")
-        (of_state,) = (finding for finding in findings if "in the state of a GRU" in finding.what)
-        outcome[nearby] = of_state.outcome
-    assert outcome == {1.0: "passes", 0.5: "undecided"}
+    assert of_states(answer(number_in_gru=0.4)) == ["passes", "passes"]
+    assert of_states(answer(nearby=0.5, number_in_gru=0.4)) == ["undecided", "undecided"]
+
+
+def test_what_fades_must_have_been_there():
+    assert of_states(answer(half_in_gru=1.0)) == ["fails", "fails"]
+    assert of_states(answer(half_nearby=0.4)) == ["fails", "undecided"]
+
+
+def test_agreement_decides_nothing():
+    of_task = {"recall": answer(recurrent=0.5, number_in_gru=0.4), "agreement": answer(hard=1.0, number_in_gru=0.4)}
+
+    def too_easy(name, options):
+        return of_task[options["task"]](name, options)
+
+    assert verdict_of(page, too_easy) == "holds in part"
 
 
 def test_the_full_profile_is_judged_and_drawn_with_all_its_heads():

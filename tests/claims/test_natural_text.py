@@ -19,7 +19,9 @@ BLOCKS = 12
 TEXT = page.Text("nowhere", "captions", "0" * 64)
 REFERENCES = [" ".join(f"w{(7 * n + place) % 90}" for place in range(9)) for n in range(BLOCKS)]
 NATS = {"last": 4.0, "mean": 4.1, "uniform": 4.2, "all": 3.0, "bigru": 2.8, "causal": 2.9, "transformer": 2.5}
-WRONG = {"last": 0.6, "mean": 0.6, "uniform": 0.7, "all": 0.2, "bigru": 0.2, "causal": 0.2, "transformer": 0.05}
+NATS["transformer_mean"] = 4.0
+WRONG = {"last": 0.2, "mean": 0.2, "uniform": 0.25, "all": 0.05, "bigru": 0.1, "causal": 0.1, "transformer": 0.01}
+WRONG["transformer_mean"] = 0.3
 
 
 def answer(nats=None, wrong=None, growth=None, missing=()):
@@ -69,11 +71,13 @@ def test_a_missing_training_is_seen(claim):
     [
         ("C0", answer(wrong={"mean": 0.02}), [0]),
         ("C0", answer(wrong={"all": 0.0, "transformer": 0.2}), [1]),
-        ("C0", answer(nats={"uniform": 2.9}), [2]),
-        ("C0", answer(nats={"transformer": 3.1}), [3]),
+        ("C0", answer(wrong={"transformer_mean": 0.0}), [2]),
+        ("C0", answer(nats={"uniform": 2.9}), [3]),
+        ("C0", answer(nats={"transformer": 3.1}), [4]),
         ("C1", answer(nats={"mean": 2.5}), [0]),
         ("C1", answer(growth={"last": 0.1, "mean": 0.1, "all": 0.3}), [1]),
         ("C1", answer(wrong={"last": 0.02}), [2]),
+        ("C1", answer(wrong={"last": 0.9, "mean": 0.9}), [4]),
         ("C7", answer(nats={"bigru": 3.1}), [0]),
         ("C7", answer(nats={"causal": 2.4}), [1]),
         ("C7", answer(wrong={"all": 0.9}), [2]),

@@ -36,8 +36,9 @@ def finding(outcome, is_primary=False, what="x"):
         ("passes", ["passes"], "holds"),
         ("passes", ["fails", "passes"], "holds in part"),
         ("passes", ["fails", "undecided"], "holds in part"),
-        ("passes", ["undecided"], "undecided"),
+        ("passes", ["undecided"], "holds in part"),
         ("passes", ["missing"], "undecided"),
+        ("passes", ["fails", "missing"], "undecided"),
         ("undecided", ["passes"], "undecided"),
         ("missing", ["passes"], "undecided"),
         ("fails", ["passes"], "fails"),
@@ -48,14 +49,32 @@ def test_the_rule(primary, others, expected):
     assert judge([finding(primary, is_primary=True), *map(finding, others)]).verdict == expected
 
 
+OUTCOMES = ("fails", "missing", "undecided", "passes")
+VERDICTS = ("fails", "undecided", "holds in part", "holds")
+
+
+@pytest.mark.parametrize("others", [[a, b] for a in OUTCOMES for b in OUTCOMES])
+def test_no_claim_fares_better_for_a_finding_that_fares_worse(others):
+    def rank(outcome, is_primary):
+        found = [finding(outcome, is_primary), finding("passes", True), *map(finding, others)]
+        return VERDICTS.index(judge(found).verdict)
+
+    for is_primary in (True, False):
+        decided = [rank(outcome, is_primary) for outcome in ("fails", "undecided", "passes")]
+        assert decided == sorted(decided)
+
+
 def test_all_primary_findings_must_pass():
     both = [finding("passes", is_primary=True), finding("fails", is_primary=True, what="the second")]
     assert judge(both) == ("fails", "fails: the second")
 
 
 def test_the_reason_names_what_fails():
-    assert judge([finding("passes", True), finding("fails", what="the literal part")]).why == (
-        "but fails: the literal part"
+    literal = finding("fails", what="the literal part")
+    assert judge([finding("passes", True), literal]).why == "but fails: the literal part"
+    unsure = finding("undecided", what="one direction")
+    assert judge([finding("passes", True), unsure, literal]).why == (
+        "but fails: the literal part; undecided: one direction"
     )
 
 
