@@ -15,12 +15,14 @@ def write_json(path: Path, content: Mapping[str, Any], *, is_compact: bool = Fal
     write_text(path, json.dumps(content, ensure_ascii=False, **layout) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file. Raises UserError where it is no object, or not JSON."""
+def read_json(path: Path, *needed: str) -> dict[str, Any]:
+    """The content of a JSON file. Raises UserError where it is no object with the names `needed`, or not JSON."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}, not names and values")
+        if missing := [name for name in needed if name not in content]:
+            raise ValueError(f"it has no {', '.join(missing)}")
         return content
     except ValueError as error:
         raise UserError(f"{path} is broken ({error}); restore it, or remove it and make it again") from error

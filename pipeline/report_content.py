@@ -24,6 +24,7 @@ _MEASURES = {
 }
 # Per token, of one run by its training, perhaps in bfloat16, and by an evaluation.
 SAME_NATS = 1e-3
+_EXPLORER_CODE = ("explorer", "word_maps", "saliency")  # modules, beside those that load a run
 
 
 class Score(NamedTuple):
@@ -172,9 +173,12 @@ def nats_of_runs(evaluation: dict[str, Any]) -> dict[tuple[str, int], float]:
     }
 
 
-def results_hashes(runs: Sequence[Path]) -> list[str]:
-    """SHA-256 (hex) of each run's results.json, in an order of their own: what was made of these runs, as they are."""
-    return sorted(hashlib.sha256((run / "results.json").read_bytes()).hexdigest() for run in runs)
+def explorer_hashes(runs: Sequence[Path]) -> list[str]:
+    """SHA-256 (hex) of what the explorer's data of `runs` are made of: each run's results.json, in an order of their
+    own, and the code."""
+    of_runs = sorted(hashlib.sha256((run / "results.json").read_bytes()).hexdigest() for run in runs)
+    code = b"".join((Path(__file__).parent / f"{module}.py").read_bytes() for module in _EXPLORER_CODE)
+    return [*of_runs, hashlib.sha256(code).hexdigest()]
 
 
 def _settings(runs: Sequence[Path]) -> list[Setting]:

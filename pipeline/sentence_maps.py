@@ -1,5 +1,6 @@
 """The map of one sentence, from weights to a picture: of attention, or of saliency."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,11 +27,12 @@ def drawn_map(title: str, shown: WordMap) -> DrawnMap:
 
 
 def picture_path(path: Path) -> Path:
-    """`path`, as .png where it has no ending.
+    """`path`, as .png where it has no ending; a ~ at its start is the home folder, at our prompt too.
 
     Raises:
         UserError: It names no file.
     """
+    path = Path(os.path.expanduser(path))
     if not path.name:
         raise UserError(f"{path} names no file; give one, for instance map.png")
     return path if path.suffix else path.with_suffix(".png")

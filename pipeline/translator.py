@@ -35,7 +35,7 @@ class Translation(NamedTuple):
         src_ids: Ids of the source, EOS included.
         ids: Ids of the translation, EOS included where it was reached.
         log_prob: log p(translation | source) in nats, summed over `ids`.
-        score: What search ranked it by: `log_prob` divided by the length penalty.
+        score: What search ranked it by: `log_prob` divided by the length penalty; `log_prob` where it was given.
         is_finished: False where the length limit came before the end of the sentence.
     """
 

@@ -156,7 +156,7 @@ def _refuse_options(options: argparse.Namespace) -> None:
 
 def _refuse_to_lose(out: Path, models: Sequence[str]) -> None:
     """Raises UserError where `out` has scores of others than `models`."""
-    if out.is_file() and (lost := read_json(out)["models"].keys() - models):
+    if out.is_file() and (lost := read_json(out, "models")["models"].keys() - models):
         raise UserError(
             f"{out} has {', '.join(sorted(lost))} as well; publish and remove it, or write elsewhere (--out)"
         )

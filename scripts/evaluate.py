@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         help="score on this corpus instead of the runs' own: toy, multi30k, folder, owner/name[:config]",
     )
     parser.add_argument("--languages", help="source and target language of --corpus, like en-de")
-    parser.add_argument("--split", choices=("val", "test"), default="test", help="of the corpus (default: test)")
+    parser.add_argument("--split", choices=("val", "test"), help="of the corpus (default: test)")
     parser.add_argument("--src", type=Path, help="score on this file, one sentence per line …")
     parser.add_argument("--ref", type=Path, help="… with this file of references")
     parser.add_argument(

@@ -63,7 +63,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
             )
         if options.links or options.val_links:
             raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
-        sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
+        sentences = sentences_of(_corpus_of(None, options), options.split or "test", longest_trained(earlier[0]))
         return [_checked([], earlier, sentences, options.out, search, options)]
     found = find_runs([path for path in options.runs if path not in earlier])
     runs = load_runs(found, options.device)
@@ -97,6 +97,8 @@ def _refuse_options(options: argparse.Namespace) -> None:
         raise UserError("--src and --ref belong together: give both")
     if options.src and options.corpus:
         raise UserError("give --corpus, or --src and --ref, not both")
+    if options.src and options.split:
+        raise UserError("--split is one of a corpus; --src and --ref are all of their sentences")
     if options.src and options.languages:
         raise UserError("--languages are those of a corpus; --src and --ref are in the model's own")
     if options.val_links and (options.src or not options.links):
@@ -123,7 +125,7 @@ def _plan(runs: Sequence[LoadedRun], earlier: Sequence[Path], search: Search, op
     longest = None
     if is_own:
         longest = longest_source(corpus, runs[0].translator.tokenizer, runs[0].run.data.get("max_len", math.inf))
-    sentences = sentences_of(corpus, options.split, longest)
+    sentences = sentences_of(corpus, options.split or "test", longest)
     if options.links:
         sentences = with_links(sentences, options.links, options.val_links)
     out = _default_out([loaded.run for loaded in runs], sentences, is_own=is_own)

@@ -12,7 +12,7 @@ from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.explorer import explorer_content
 from pipeline.json_files import write_json
-from pipeline.report_content import results_hashes
+from pipeline.report_content import explorer_hashes
 from pipeline.run_folder import find_runs
 
 
@@ -27,7 +27,7 @@ def main() -> None:
         if not options.folder.is_dir():
             raise UserError(f"{options.folder} is no folder; give one with finished runs, for instance runs/toy")
         runs = find_runs([options.folder])
-        of = results_hashes([run.folder for run in runs])  # first: a run may be trained anew meanwhile
+        of = explorer_hashes([run.folder for run in runs])  # first: a run may be trained anew meanwhile
         write_json(options.folder / "explorer.json", explorer_content(runs) | {"of": of}, is_compact=True)
 
 

@@ -210,7 +210,7 @@ def publish_ablation(path: Path, results_folder: Path) -> None:
     """
     if not path.is_file():
         raise UserError(f"{path} is not there; make it with python -m scripts.ablate")
-    content = read_json(path)
+    content = read_json(path, "corpus", "models")
     published = results_folder / content["corpus"]["name"] / "ablation.json"
     if published.is_file():
         try:
@@ -233,7 +233,8 @@ def publish_claims(folder: Path, results_folder: Path) -> None:
     for path in written:
         if not path.with_suffix(".png").is_file():
             raise UserError(f"{path} has no figure beside it, as where make claims was stopped; run that again")
-        if lacking := _less_than(read_json(kept / path.name) if (kept / path.name).is_file() else {}, read_json(path)):
+        published = read_json(kept / path.name) if (kept / path.name).is_file() else {}
+        if lacking := _less_than(published, read_json(path, "missing_jobs", "profile")):
             raise UserError(
                 f"{path} would take the place of {kept / path.name}, but {lacking}; test the claim again with that, or "
                 "remove the published one"

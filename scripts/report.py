@@ -24,7 +24,7 @@ from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import read_json, write_json
 from pipeline.pages import report_page
 from pipeline.report_claims import claim_reports
-from pipeline.report_content import CorpusRuns, corpus_report, find_corpora, results_hashes
+from pipeline.report_content import CorpusRuns, corpus_report, explorer_hashes, find_corpora
 
 PUBLISHED_CLAIMS = Path("results/claims")
 _LARGEST = 5_000_000  # bytes, of a page that can still be mailed
@@ -67,7 +67,7 @@ def write_bertviz(runs: Path, out: Path) -> None:
 
 def _is_up_to_date(corpus: CorpusRuns) -> bool:
     """Whether the explorer's data are of just these runs, as they are now."""
-    return corpus.explorer.is_file() and read_json(corpus.explorer).get("of") == results_hashes(corpus.runs)
+    return corpus.explorer.is_file() and read_json(corpus.explorer).get("of") == explorer_hashes(corpus.runs)
 
 
 def _compute_maps(folder: Path) -> None:

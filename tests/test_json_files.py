@@ -24,6 +24,13 @@ def test_a_file_that_holds_something_else_is_named(tmp_path, text, message):
         read_json(tmp_path / "a.json")
 
 
+def test_a_file_without_a_name_that_is_needed_is_named(tmp_path):
+    (tmp_path / "a.json").write_text('{"models": {}}')
+    assert read_json(tmp_path / "a.json", "models") == {"models": {}}
+    with pytest.raises(UserError, match=r"a\.json is broken \(it has no corpus, search\)"):
+        read_json(tmp_path / "a.json", "corpus", "models", "search")
+
+
 def test_json_lines_come_back_whatever_separators_are_inside_a_text(tmp_path):
     rows = [{"text": "a\u2028b\x85c\nd", "score": 0.5}, {"text": "Straße", "score": None}]
     path = tmp_path / "rows.jsonl"

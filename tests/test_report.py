@@ -396,6 +396,9 @@ def test_an_ablation_is_published_with_its_corpus(tmp_path):
     path = tmp_path / "ablation.json"
     with pytest.raises(UserError, match="is not there"):
         publish_ablation(path, tmp_path / "results")
+    path.write_text("{}")
+    with pytest.raises(UserError, match=r"ablation.json is broken \(it has no corpus, models\)"):
+        publish_ablation(path, tmp_path / "results")
     of_model = lambda number: {"scores": number}  # noqa: E731
     content = {key: {} for key in (*_COMMON, "parts")} | {"corpus": {"name": "captions"}}
     path.write_text(json.dumps(content | {"models": {"transformer": of_model(1)}}))

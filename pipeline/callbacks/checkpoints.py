@@ -83,8 +83,6 @@ class Checkpoints(Callback):
         return due
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.sanity_checking or trainer.state.fn != "fit":
-            return
         value = float(trainer.callback_metrics["loss/val"])
         if not math.isfinite(value):
             raise UserError(

@@ -21,7 +21,7 @@ DRAWN_VALIDATIONS_APART = 10
 
 
 class AlignmentMaps(Callback):
-    """Draws the alignment of a few fixed validation sentences: at the first validations, then ever more rarely.
+    """Draws the alignment of a few fixed validation sentences, at some of the validations (`DRAWN_VALIDATIONS`).
 
     Rows are the words of the reference (teacher-forced), so that the maps of all steps and models have the same axes.
     """
@@ -36,8 +36,6 @@ class AlignmentMaps(Callback):
         self.num_validations = state_dict["num_validations"]
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
-            return
         self.num_validations += 1
         if self.num_validations in DRAWN_VALIDATIONS or self.num_validations % DRAWN_VALIDATIONS_APART == 0:
             self._draw(trainer, module, f"step {trainer.global_step}", all_heads=False)
@@ -77,7 +75,7 @@ class SampleTranslations(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         writer = tensorboard_writer(trainer)
-        if writer is None or trainer.state.fn != "fit":
+        if writer is None:
             return
         pairs = trainer.datamodule.corpus.val
         rows = ["| source | reference | translation |", "|---|---|---|"]

@@ -29,12 +29,14 @@ class RunProgress(ProgressBar):
         self._started = 0.0
         self._first_step = 0
         self._seen_step = 0
+        self._seconds_per_step: float | None = None
 
     def disable(self) -> None:
         self._stop()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._first_step = self._seen_step = trainer.global_step
+        self._seconds_per_step = None
         if trainer.is_global_zero and sys.stdout.isatty():
             self._progress = Progress(
                 TextColumn("{task.description}"),
@@ -61,14 +63,17 @@ class RunProgress(ProgressBar):
         steps = trainer.global_step - self._first_step
         if steps == _WARMUP_STEPS:  # the first steps are slow and say little
             self._started = time.monotonic()
-        if steps == _FORECAST_STEPS:
-            self._forecast(trainer, module)
+        if steps >= _FORECAST_STEPS:
+            is_first = self._seconds_per_step is None
+            self._seconds_per_step = (time.monotonic() - self._started) / (steps - _WARMUP_STEPS)
+            if is_first:
+                self._forecast(trainer, module)
         if self._progress is not None:
             left = f"{readable_time(self._seconds_left(trainer))} left"
             self._progress.update(self._progress.task_ids[0], completed=trainer.global_step, left=left)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero or trainer.state.fn != "fit":
+        if not trainer.is_global_zero:
             return
         scores = (
             f"loss/val {trainer.callback_metrics['loss/val']:.3f}  bleu/val {trainer.callback_metrics['bleu/val']:.1f}"
@@ -94,12 +99,10 @@ class RunProgress(ProgressBar):
 
     def _seconds_left(self, trainer: pl.Trainer) -> float:
         """Infinite where nobody knows: before there are steps enough to tell from, and of a training without an end."""
-        steps = trainer.global_step - self._first_step
         steps_left = trainer.estimated_stepping_batches - trainer.global_step
-        if steps < _FORECAST_STEPS:
+        if self._seconds_per_step is None:
             return math.inf if steps_left else 0
-        elapsed = time.monotonic() - self._started
-        return elapsed / (steps - _WARMUP_STEPS) * steps_left
+        return self._seconds_per_step * steps_left
 
     def _forecast(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         seconds = self._seconds_left(trainer)

@@ -41,7 +41,7 @@ import numpy as np
 from pipeline.claims import verdict
 from pipeline.claims.inference import difference_of, ends_of, mean_over, over_seeds, ratio_score, slope
 from pipeline.claims.jobs import Job, Results, job
-from pipeline.claims.seven_steps import WIDTHS, copy_run, heads_run, independent_run, order_run
+from pipeline.claims.seven_steps import WIDE, WIDTHS, copy_run, heads_run, independent_run, order_run
 from pipeline.claims.seven_steps_figure import draw
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.statistics import Estimate, SumScore, estimate
@@ -55,7 +55,6 @@ CLAIM = Claim(
 )
 
 SCALES = ("none", "1/√d_k", "1/d_k")
-WIDE = 256  # the d_k at which the scale is judged
 TARGET = 1.5  # nats per symbol, about half of what a guess costs: the steps to it are counted
 
 PROFILES: dict[str, dict[str, Any]] = {

@@ -19,6 +19,7 @@ from pipeline.models import TransformerSeq2Seq
 from pipeline.models.attention import MultiHeadAttention
 
 WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)  # d_k, for independent q and k
+WIDE = 256  # the d_k at which the scale is judged
 KEYS = 16  # that one softmax is over
 SYMBOLS, LONGEST_COPIED = 20, 10
 

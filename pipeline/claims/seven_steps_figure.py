@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.claims.seven_steps import KEYS, WIDE
 from pipeline.panels import Line, LinePanel, MatrixPanel, Panel
 
 WORDS = ("the", "dog", "sleeps")
@@ -77,9 +78,9 @@ def _independent_panels(widths: list[int], found: dict[str, list[float]]) -> lis
             x_log=True,
             y_log=True,
         ),
-        LinePanel("Softmax over 16 such scores: entropy", "d_k", "entropy (nats)", both("entropy"), x_log=True),
+        LinePanel(f"Softmax over {KEYS} such scores: entropy", "d_k", "entropy (nats)", both("entropy"), x_log=True),
         LinePanel(
-            "Softmax over 16 such scores: what gradient gets through",
+            f"Softmax over {KEYS} such scores: what gradient gets through",
             "d_k",
             "Frobenius norm of the Jacobian",
             both("jacobian"),
@@ -95,7 +96,7 @@ def _training_panel(numbers: dict[str, Any]) -> LinePanel:
         steps = [numbers["steps"] * (part + 0.5) / curve.shape[1] for part in range(curve.shape[1])]
         ends = (end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0)))
         lines.append(Line(f"scale: {scale}", steps, *ends))
-    return LinePanel("Learning to copy, d_k = 256 (band: seeds)", "training step", "nats per token", lines)
+    return LinePanel(f"Learning to copy, d_k = {WIDE} (band: seeds)", "training step", "nats per token", lines)
 
 
 def _width_panel(numbers: dict[str, Any]) -> LinePanel:

@@ -101,7 +101,7 @@ def _padded_batch(src: _EndToEnd, tgt: _EndToEnd, rows: np.ndarray) -> Batch:
 
 
 class TokenBudgetBatches:
-    """An epoch after epoch of batches, as Lightning iterates over them: no DataLoader, no sampler, no workers.
+    """Epoch after epoch of batches, one for each iteration over them: no DataLoader, no sampler, no workers.
 
     The order is a function of `seed` and the epoch alone, and the epoch of `consumed` batches, so that a run that goes
     on after a stop sees exactly the batches it would have seen. With several processes every one plans the same global

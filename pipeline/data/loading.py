@@ -9,7 +9,7 @@ from pipeline.data import corpus as corpus_module
 from pipeline.data import grammar, inflection, lexicon, phrases, toy
 from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
 from pipeline.data.files import read_folder
-from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, hub_answers, is_cached, read_hub
+from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, TIMEOUT, hub_answers, is_cached, read_hub
 from pipeline.errors import UserError
 from pipeline.json_files import read_json, write_json
 
@@ -81,8 +81,8 @@ def choose_corpus() -> tuple[str, str]:
     if hub_answers():
         return "multi30k", "the Hugging Face Hub answers"
     return "toy", (
-        "the Hugging Face Hub does not answer within 2 seconds and Multi30k is not cached, so this trains on the "
-        "built-in toy corpus; for Multi30k connect and run again, or give a folder that holds it: "
+        f"the Hugging Face Hub does not answer within {TIMEOUT:g} seconds and Multi30k is not cached, so this trains "
+        "on the built-in toy corpus; for Multi30k connect and run again, or give a folder that holds it: "
         "make train CORPUS=path/to/multi30k"
     )
 

@@ -66,7 +66,12 @@ class Seq2Seq(nn.Module, ABC):
 
     Args:
         vocab_size: Pieces in the joint vocabulary.
+
+    Attributes:
+        handover: What of its states the encoder hands over, which configs call `memory`.
     """
+
+    handover: Handover = "all"
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()

@@ -37,8 +37,7 @@ def test_a_checkpoint_that_cannot_be_written_says_so_and_what_is_kept(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path, value):
-    state = SimpleNamespace(fn="fit")
-    lost = trainer(tmp_path, state=state, sanity_checking=False, callback_metrics={"loss/val": value})
+    lost = trainer(tmp_path, callback_metrics={"loss/val": value})
     with pytest.raises(UserError, match=rf"loss/val is {value} at step 13; the last good checkpoint is kept"):
         Checkpoints().on_validation_end(lost, None)
 
@@ -100,13 +99,10 @@ def test_the_best_checkpoint_is_the_one_with_the_lowest_loss(tmp_path):
     saved = []
     callback = Checkpoints()
     for step, loss in ((10, 3.0), (20, 1.0), (30, 2.0), (40, 1.0)):
-        state = SimpleNamespace(fn="fit")
         callback.on_validation_end(
             trainer(
                 tmp_path,
                 step,
-                state=state,
-                sanity_checking=False,
                 callback_metrics={"loss/val": loss},
                 save_checkpoint=lambda path, step=step: saved.append((step, path.name)),
             ),

@@ -31,7 +31,7 @@ def test_the_table_of_samples_has_each_source_its_reference_and_what_was_made_of
     monkeypatch.setattr(pictures, "tensorboard_writer", lambda trainer: writer)
     pairs = [SentencePair("a cat", "eine Katze"), SentencePair("a | dog", "ein | Hund")]
     data = SimpleNamespace(corpus=SimpleNamespace(val=pairs))
-    trainer = SimpleNamespace(state=SimpleNamespace(fn="fit"), datamodule=data, global_step=7)
+    trainer = SimpleNamespace(datamodule=data, global_step=7)
     scores = [SentenceScore(1, 0.5, 3, 2, "ein <unk>"), SentenceScore(0, 0.5, 3, 2, "die Katze")]
     SampleTranslations().on_validation_end(trainer, SimpleNamespace(scores={"val": scores}))
     ((tag, table, step),) = written

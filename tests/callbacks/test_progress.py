@@ -18,7 +18,6 @@ def test_a_training_without_an_end_has_a_bar_too(monkeypatch, capsys):
         global_step=7,
         estimated_stepping_batches=float("inf"),
         is_global_zero=True,
-        state=SimpleNamespace(fn="fit"),
         callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
     )
     module, progress = SimpleNamespace(name="gru"), RunProgress()
@@ -46,6 +45,29 @@ def test_the_time_that_is_left_is_not_told_from_steps_that_are_still_captured(ca
     assert said == [80]
 
 
+def test_a_step_that_is_captured_late_changes_nothing_of_what_was_said(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    trainer = SimpleNamespace(
+        global_step=0,
+        estimated_stepping_batches=1000,
+        is_global_zero=True,
+        max_epochs=1,
+        callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
+    )
+    module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cuda"))
+    progress = RunProgress()
+    progress.on_train_start(trainer, module)
+    for trainer.global_step in range(1, 901):
+        module.is_capturing = trainer.global_step in (1, 300, 600, 899)
+        now[0] += 20 if module.is_capturing else 1  # seconds
+        progress.on_train_batch_end(trainer, module)
+    progress.on_validation_end(trainer, module)
+    said = capsys.readouterr().out
+    assert said.count("on this hardware") == 1
+    assert said.endswith("1 min 40 s left\n")
+
+
 @pytest.mark.parametrize(
     ("captured", "step", "left"),
     [(50, 55, "unknown"), (50, 79, "unknown"), (50, 80, "15 min 20 s"), (0, 3, "unknown"), (0, 1000, "0 s")],
@@ -60,7 +82,6 @@ def test_a_validation_says_what_is_left_only_when_there_are_steps_to_tell_it_fro
         estimated_stepping_batches=1000,
         is_global_zero=True,
         max_epochs=1,
-        state=SimpleNamespace(fn="fit"),
         callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
     )
     module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cuda"))
@@ -79,7 +100,6 @@ def test_a_training_of_few_steps_ends_with_none_left(capsys):
         global_step=3,
         estimated_stepping_batches=3,
         is_global_zero=True,
-        state=SimpleNamespace(fn="fit"),
         callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
     )
     progress = RunProgress()

@@ -1,10 +1,12 @@
 """The maps of all models for one sentence, in every form."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.sentence_maps import picture_path
 from scripts.align import _parser, run
 from tests.tiny_runs import write_corpus, write_run
 
@@ -64,6 +66,11 @@ def test_saliency_says_that_it_is_none_of_attention_and_is_darkest_where_it_has_
 def test_a_picture_needs_a_name(runs):
     with pytest.raises(UserError, match=r"names no file; give one, for instance map\.png"):
         align(runs, "--sentence", "the dog .", "--out", ".")
+
+
+def test_a_picture_may_go_to_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert picture_path(Path("~/pictures/map")) == tmp_path / "pictures" / "map.png"
 
 
 def test_text_in_the_page_is_escaped(runs, tmp_path):

@@ -142,6 +142,7 @@ def test_any_two_files_can_be_scored(runs, tmp_path):
         (["{runs}/little", "--languages", "de-en", "--src", "a", "--ref", "b"], "--languages are those of a corpus"),
         (["{runs}/little", "--corpus", "no such"], "no corpus 'no such'"),
         (["{runs}/little", "--languages", "en"], "expected two, like en-de"),
+        (["{runs}/little", "--split", "val", "--src", "a", "--ref", "b"], "--split is one of a corpus"),
         (["{runs}/little", "--val_links", "x"], "--val_links needs --links"),
         (["{of_seed_1}", "--corpus", "{runs}", "--out", "x", "--links", "y"], "earlier evaluations hold no word links"),
         (["{runs}/little/gru", "--links", "{short}"], "has 1 lines for 9 sentences"),

@@ -178,6 +178,15 @@ def test_maps_of_a_run_that_is_gone_are_computed_anew(folder, tmp_path):
     assert not report._is_up_to_date(corpus._replace(runs=corpus.runs[1:]))
 
 
+def test_maps_of_other_code_are_computed_anew(folder, monkeypatch):
+    (corpus,) = find_corpora(folder / "runs")
+    assert report._is_up_to_date(corpus)
+    monkeypatch.setattr(
+        "pipeline.report_content._EXPLORER_CODE", ("explorer",)
+    )  # as if the others were not as they are
+    assert not report._is_up_to_date(corpus)
+
+
 def test_a_report_on_part_of_a_corpus_is_on_that_part_only_and_leaves_the_data_of_all(folder, monkeypatch, tmp_path):
     shutil.copytree(folder / "runs" / "little", tmp_path / "little")
     whole = (tmp_path / "little" / "explorer.json").read_bytes()
