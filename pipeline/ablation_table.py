@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.markdown_blocks import markdown_table
+from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.measures import NAMES
 from pipeline.plots import model_label, model_order
 from pipeline.report import OTHER_TOKENS, short_commit
@@ -66,7 +66,7 @@ def ablation_table(content: dict[str, Any]) -> str:
         "with 95 % intervals over sentences, not over seeds."
     )
     made = [[model_label(name), *_made(of_model["provenance"])] for name, of_model in models.items()]
-    table = markdown_table(["model", "command", "scored at commit", "scored on"], made, num_texts=4)
+    table = markdown_table(["model", "command", "scored at commit", "scored on"], joined_rows(made), num_texts=4)
     return f"{markdown_table(header, rows)}\n\n{note}\n\n{table}"
 
 

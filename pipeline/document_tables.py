@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.markdown_blocks import markdown_table
+from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.measures import free_measure
 from pipeline.plots import model_label
 from pipeline.report import in_order, length_table, means_over_seeds, results_table, run_labels, short_commit
@@ -116,8 +116,8 @@ def claims_made(contents: Sequence[dict[str, Any]]) -> str:
         ]
         for content in contents
     ]
-    header = ["claim", "command", "profile", "commit", "date", "machine"]
-    return markdown_table(header, rows, len(header))
+    header = ["claims", "command", "profile", "commit", "date", "machine"]
+    return markdown_table(header, joined_rows(rows), len(header))
 
 
 def _seeds(results: Sequence[dict[str, Any]]) -> str:

@@ -5,7 +5,7 @@ Worked example: "## Scores\\n\\n| model | BLEU |\\n| --- | ---: |\\n| a | 1.0 |"
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -22,6 +22,14 @@ class Table(NamedTuple):
 
 
 Block = Paragraph | Table
+
+
+def joined_rows(rows: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Rows that differ in their first cell only, as one row with all their first cells."""
+    firsts: dict[tuple[str, ...], list[str]] = {}
+    for first, *rest in rows:
+        firsts.setdefault(tuple(rest), []).append(first)
+    return [["; ".join(of_row), *rest] for rest, of_row in firsts.items()]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int = 1) -> str:

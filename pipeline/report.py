@@ -115,22 +115,22 @@ def in_order(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def length_table(results: Sequence[dict[str, Any]], value: str) -> str:
-    """A score per band of source length, one row per model."""
+    """A score per band of source length that has sentences enough (`drawn_bands`), one row per model."""
     results = in_order(results)
-    bands = [band for band in results[0]["test"]["by_source_length"] if band["n"]]
+    bands = drawn_bands(results[0]["test"]["by_source_length"])
     header = ["source words"] + [band_label(band) for band in bands]
     rows = [["sentences", *(str(band["n"]) for band in bands)]]
     for label, result in zip(run_labels(results), results, strict=True):
-        shown = [band for band in result["test"]["by_source_length"] if band["n"]]
+        shown = drawn_bands(result["test"]["by_source_length"])
         show = _percent if value in SHARES else lambda score: f"{score:.1f}"
         rows.append([label, *(show(band[value]) for band in shown)])
     return markdown_table(header, rows)
 
 
 def drawn_bands(bands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The bands of length that are drawn: those with sentences enough for an interval; if none has, all with any.
+    """The bands of length that are shown: those with sentences enough for an interval; if none has, all with any.
 
-    A curve would cross another by the luck of two sentences.
+    One model would be ahead of another by the luck of two sentences.
     """
     filled = [band for band in bands if band["n"]]
     return [band for band in filled if band["n"] >= ENOUGH_SENTENCES] or filled

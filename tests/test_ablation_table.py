@@ -76,7 +76,12 @@ def test_each_row_is_the_difference_from_the_whole_recipe():
     assert cells(dropout)[2:] == ["+0.500 [−0.500, +1.500]", "−4.5 [−5.5, −3.5]", "+0.500 [−0.500, +1.500]"]
     assert cells(pieces) == ["more pieces", "+1.0 [+0.0, +2.0]", "other tokens", *["has no such part"] * 2]
     assert "Validation split of captions (7 sentences); 3 epochs each, seed 1, beam 5" in rest[1]
-    assert cells(rest[-1]) == ["Transformer", "`python -m scripts.ablate …`", "`0123456789`", "a slow one"]
+    assert cells(rest[-1]) == [
+        "GRU, no attention; Transformer",
+        "`python -m scripts.ablate …`",
+        "`0123456789`",
+        "a slow one",
+    ]
 
 
 def test_a_part_that_was_not_run_is_told_from_one_that_a_model_has_not():

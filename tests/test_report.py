@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from pipeline.ablation_table import _COMMON
 from pipeline.claims_table import claims_table, verdicts_table
 from pipeline.errors import UserError
-from pipeline.markdown_blocks import markdown_table
+from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.report import length_table, means_over_seeds, results_table, run_labels, short_commit, what_is_equal
 from scripts.publish import publish, publish_ablation, publish_claims
 from tests.documents import cells
@@ -102,6 +102,11 @@ def test_an_empty_band_is_left_out_of_the_table_of_lengths():
     header, _, *rows = map(cells, length_table([results("gru")], "exact_match").splitlines())
     assert header == ["source words", "1–10", "21+"]
     assert rows == [["sentences", "4", "2"], ["GRU, no attention", "75.0 %", "50.0 %"]]
+
+
+def test_rows_that_differ_in_their_first_cell_only_are_one_row():
+    rows = [["C1", "a", "x"], ["C2", "b", "x"], ["C3", "a", "x"], ["C4", "a", "y"]]
+    assert joined_rows(rows) == [["C1; C3", "a", "x"], ["C2", "b", "x"], ["C4", "a", "y"]]
 
 
 def test_a_markdown_table_is_aligned():
