@@ -26,12 +26,12 @@ from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
 from pipeline.json_files import read_json, write_json
 from pipeline.metrics import signatures
+from pipeline.recipes import CONFIGS, expanded, refuse_options_with_another_name, refuse_twice, training_command
 from pipeline.results import provenance
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.settings import read_settings
 from pipeline.translator import Translator
-from scripts.train_all import CONFIGS, expanded, refuse_options_with_another_name, refuse_twice, training_command
 
 _PARTS = "ablation.yaml"  # in the folder of a recipe
 # What is not taken after `--`, and what it is called before it.

@@ -49,8 +49,8 @@ from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
+from pipeline.recipes import config_files, expanded, leaves_no_scores
 from pipeline.results import provenance
-from scripts.train_all import config_files, expanded, leaves_no_scores
 
 MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
 _TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]

@@ -28,9 +28,9 @@ from pipeline.checkpoint_file import checksum_file, read_checkpoint
 from pipeline.data.grammar import ToyGrammar
 from pipeline.finished_runs import read_results
 from pipeline.json_files import write_json_lines
+from pipeline.recipes import config_files
 from pipeline.run_folder import RunFolder
 from scripts import train
-from scripts.train_all import config_files
 
 SIZES = {
     "gru": {"d_embed": 32, "d_model": 48},

@@ -5,24 +5,26 @@ the other, or with --jobs side by side.
 """
 
 import argparse
-import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from pipeline.children import side_by_side
-from pipeline.data.loading import KNOWN, choose_corpus, corpus_name
+from pipeline.data.loading import choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
-from pipeline.settings import read_settings
+from pipeline.recipes import (
+    expanded,
+    leaves_no_scores,
+    only_asks,
+    refuse_options_with_another_name,
+    refuse_twice,
+    training_command,
+)
 from scripts.compare import compare
 
-CONFIGS = Path("configs")
 # What is not taken in ARGS, and what it is called there.
 _OWN_OPTIONS = {
     "--runs_dir": "RUNS",
@@ -60,7 +62,7 @@ def train_all(options: argparse.Namespace) -> None:
     for command in commands:
         command += ["--retrain", "true"] if options.retrain else []
         command += options.arguments
-    if _only_asks(options.arguments):
+    if only_asks(options.arguments):
         commands = commands[:1]
     if options.jobs == 1:
         _one_after_the_other(commands)
@@ -72,63 +74,6 @@ def train_all(options: argparse.Namespace) -> None:
     compare([folder / model / f"seed{options.seed}" for model in models], folder / "comparison" / f"seed{options.seed}")
     print("\nLook next: make report (one page with everything, to open in a browser),")
     print("           make tensorboard (curves under TIME SERIES, alignment maps under IMAGES)")
-
-
-def training_command(corpus: str, recipe: str | None, model: str, seed: int, runs_dir: str | Path) -> list[str]:
-    """The command that trains `model` on `corpus` with the settings of `recipe`.
-
-    Raises:
-        UserError: There is no such model or recipe.
-    """
-    command = [sys.executable, "-m", "scripts.train", "fit"]
-    for config in config_files(corpus, recipe, model):
-        command += ["-c", str(config)]
-    is_named_there = corpus in KNOWN and recipe in (None, corpus)
-    command += [] if is_named_there else ["--data.corpus", corpus]
-    return [*command, "--seed_everything", str(seed), "--runs_dir", str(runs_dir)]
-
-
-def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
-    """What is the same for all, the corpus, the model, and what this model has of its own on this corpus.
-
-    Without a `recipe`, a corpus that has settings of its own gets them, and any other those of `other`.
-
-    Raises:
-        UserError: There is no such model or recipe, or the model's file is not as it should be.
-    """
-    if recipe is None:
-        name = corpus_name(corpus)
-        recipe = name if (CONFIGS / "corpus" / f"{name}.yaml").is_file() else "other"
-    files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
-    settings = read_settings(files[-1]).get("model")
-    name = settings.get("name") if isinstance(settings, dict) else None
-    if name != model:
-        raise UserError(f"{files[-1]} has model.name {name!r}; call it {model}, as its file: so its runs are found")
-    own = CONFIGS / recipe / f"{model}.yaml"
-    return [*files, own] if own.is_file() else files
-
-
-def leaves_no_scores(arguments: Sequence[str]) -> bool:
-    """Whether the options of `scripts.train` leave out the scores on the test set."""
-    if _only_asks(arguments):
-        return True
-    words = [word for argument in arguments for word in argument.split("=", 1)]
-    values = dict(pairwise([*words, ""]))
-    is_dev_run = bool(_value(values.get("--trainer.fast_dev_run", "false")))
-    return is_dev_run or _value(values.get("--score_test", "true")) is False
-
-
-def _value(text: str) -> object:
-    """What `scripts.train` reads an option as: of `false`, `no` and `off`, the same."""
-    try:
-        return yaml.safe_load(text.lower())
-    except yaml.YAMLError:
-        return text
-
-
-def _only_asks(arguments: Sequence[str]) -> bool:
-    """Whether `scripts.train` would print its options instead of training; they are the same for all models."""
-    return any(argument in ("-h", "--help") or argument.startswith("--print_config") for argument in arguments)
 
 
 def _one_after_the_other(commands: Sequence[list[str]]) -> None:
@@ -179,34 +124,6 @@ def _run(command: list[str]) -> int:
         process.terminate()
         process.wait()
         raise
-
-
-def refuse_options_with_another_name(arguments: Sequence[str], names: Mapping[str, str]) -> None:
-    """Raises UserError for an option of `scripts.train` that would part what is trained from what is looked for."""
-    for argument in arguments:
-        option = argument.partition("=")[0]
-        if option in names:
-            raise UserError(f"{option} would part training from what comes after it; use {names[option]} instead")
-
-
-def refuse_twice(models: Sequence[str]) -> None:
-    """Raises UserError for a model that is named twice: one run would be trained by two commands."""
-    if twice := sorted({model for model in models if models.count(model) > 1}):
-        raise UserError(f"{', '.join(twice)} stands twice among the models; name each once")
-
-
-def expanded(path: str) -> Path:
-    """A path that may begin with ~, which not every shell replaces after a = or in a variable of make."""
-    return Path(os.path.expanduser(path))
-
-
-def _config(kind: str, name: str) -> Path:
-    path = CONFIGS / kind / f"{name}.yaml"
-    if not path.is_file():
-        existing = ", ".join(sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml")))
-        what = "recipe" if kind == "corpus" else kind
-        raise UserError(f"no {what} {name!r}; there are {existing} (in {CONFIGS / kind})")
-    return path
 
 
 def _parser() -> argparse.ArgumentParser:

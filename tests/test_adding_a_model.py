@@ -9,9 +9,10 @@ import pytest
 import torch
 import yaml
 
+from pipeline import recipes
 from pipeline.models import GRUSeq2Seq
 from pipeline.translator import Translator
-from scripts import train, train_all
+from scripts import train
 from tests.commands import GRU_SIZES, SMALL, write_corpus
 from tests.conftest import D_MODEL, VOCAB_SIZE
 from tests.documents import FOURTH_MODEL, code_of, forget_fourth_model, text_of, write_fourth_model
@@ -75,9 +76,9 @@ def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_with
 
     of_page, of_other, of_multi30k = (sizes_in(text) for text in code_of(FOURTH_MODEL, "yaml"))
     own = {"toy": {}, "other": of_other, "multi30k": of_multi30k}[recipe]
-    ours = train_all.CONFIGS / recipe / "gru.yaml"
+    ours = recipes.CONFIGS / recipe / "gru.yaml"
     of_gru = sizes_in(ours.read_text()) if ours.is_file() else {}
-    vocab_size = yaml.safe_load((train_all.CONFIGS / "corpus" / f"{recipe}.yaml").read_text())["data"]["vocab_size"]
+    vocab_size = yaml.safe_load((recipes.CONFIGS / "corpus" / f"{recipe}.yaml").read_text())["data"]["vocab_size"]
     conv, gru = ConvSeq2Seq(vocab_size, **of_page | own), GRUSeq2Seq(vocab_size, **of_gru)
     conv, gru = (sum(p.numel() for p in network.parameters()) for network in (conv, gru))
     assert abs(conv - gru) / gru < 0.01
@@ -85,7 +86,7 @@ def test_with_the_sizes_of_the_page_it_has_as_many_parameters_as_the_others_with
 
 def test_on_multi30k_it_has_the_dropout_of_the_others_with_a_recurrent_decoder():
     *_, on_multi30k = code_of(FOURTH_MODEL, "yaml")
-    ours = (train_all.CONFIGS / "multi30k" / "gru.yaml").read_text()
+    ours = (recipes.CONFIGS / "multi30k" / "gru.yaml").read_text()
     assert yaml.safe_load(on_multi30k)["dropout"] == yaml.safe_load(ours)["dropout"]
 
 
@@ -99,8 +100,8 @@ def test_the_yaml_of_the_page_trains_it_through_the_command_line(model_file, tmp
     _, on_other_text, _ = code_of(FOURTH_MODEL, "yaml")
     (tmp_path / "configs/other/conv.yaml").write_text(on_other_text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train_all, "CONFIGS", Path("configs"))
-    files = [word for file in train_all.config_files(str(corpus), None, "conv") for word in ("-c", str(file))] + SMALL
+    monkeypatch.setattr(recipes, "CONFIGS", Path("configs"))
+    files = [word for file in recipes.config_files(str(corpus), None, "conv") for word in ("-c", str(file))] + SMALL
     monkeypatch.setattr(sys, "argv", ["train", "fit", *files, *GRU_SIZES, *folders])
     train.main()
     assert re.search(r"^\| conv +\|", capsys.readouterr().out, re.MULTILINE)

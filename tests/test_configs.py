@@ -9,13 +9,13 @@ import yaml
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import SaveConfigCallback
 
+from pipeline import recipes
 from pipeline.callbacks import Checkpoints
 from pipeline.errors import UserError
 from pipeline.models import Seq2Seq
-from scripts import train_all
+from pipeline.recipes import config_files, leaves_no_scores, training_command
 from scripts.ablate import read_parts
 from scripts.train import TranslationCLI
-from scripts.train_all import config_files, leaves_no_scores, training_command
 
 ROOT = Path(__file__).parent.parent
 CORPORA = sorted((ROOT / "configs" / "corpus").glob("*.yaml"))
@@ -80,7 +80,7 @@ def test_a_model_s_file_with_a_mistake_is_named(tmp_path, monkeypatch, text, mes
     (tmp_path / "model").mkdir()
     (tmp_path / "corpus" / "toy.yaml").touch()
     (tmp_path / "model" / "mine.yaml").write_bytes(text)
-    monkeypatch.setattr(train_all, "CONFIGS", tmp_path)
+    monkeypatch.setattr(recipes, "CONFIGS", tmp_path)
     with pytest.raises(UserError, match=message):
         config_files("toy", None, "mine")
 
@@ -109,7 +109,7 @@ def test_the_corpus_that_is_named_is_trained_on_whatever_the_recipe():
 
 
 def test_a_model_that_is_not_called_as_its_file_is_refused_before_it_trains(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_all, "CONFIGS", tmp_path)
+    monkeypatch.setattr(recipes, "CONFIGS", tmp_path)
     for name, text in (("corpus/toy", ""), ("model/mine", "model: {name: yours}"), ("model/none", "# nothing")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).with_suffix(".yaml").write_text(text)

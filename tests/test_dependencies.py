@@ -24,7 +24,7 @@ LEVELS = [
     {"pipeline.data.grammar", "pipeline.data.files", "pipeline.data.tokenizer"},
     {"pipeline.data.toy", "pipeline.data.hub"},
     {"pipeline.data.loading", "pipeline.data.batching"},
-    {"pipeline.data.probes"},
+    {"pipeline.data.probes", "pipeline.recipes"},
     {"pipeline.data.datamodule"},
     {"pipeline.models"},
     {"pipeline.statistics"},

@@ -24,6 +24,7 @@ from pipeline.claims_table import claims_table
 from pipeline.documents import read_claims, with_tables
 from pipeline.errors import UserError
 from pipeline.evaluation_tables import evaluation_tables
+from pipeline.recipes import config_files
 from scripts.train import TranslationCLI
 from tests.commands import ROOT
 from tests.documents import PAGES, commands_of, forget_fourth_model, write_fourth_model
@@ -172,7 +173,7 @@ def check_module(words: list[str]) -> None:
     if module == "scripts.train_all":
         assert options.corpus in {"auto", "toy", "multi30k"} | READERS_OWN
         for model in options.models.split():
-            files = main.config_files(options.corpus, options.recipe, model)
+            files = config_files(options.corpus, options.recipe, model)
             TranslationCLI(["fit", *(word for file in files for word in ("-c", str(file))), *options.arguments])
     if module == "scripts.claims":
         assert set(options.claims) <= set(main.PAGES)

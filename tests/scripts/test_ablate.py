@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import recipes
 from pipeline.ablation_table import WHOLE
 from pipeline.run_folder import RunFolder
-from scripts import ablate, train_all
+from scripts import ablate
 from tests.commands import FAILING, ROOT, SLOW, run, write_corpus
 
 RECIPE = {
@@ -40,7 +41,7 @@ def configs(tmp_path, monkeypatch) -> Path:
     for model in ("gru", "gru_attention"):
         (folder / "little" / f"{model}.yaml").write_text(yaml.safe_dump(SIZES))
     (folder / "little" / "ablation.yaml").write_text(yaml.safe_dump(PARTS, sort_keys=False))
-    for module in (train_all, ablate):
+    for module in (recipes, ablate):
         monkeypatch.setattr(module, "CONFIGS", folder)
     monkeypatch.chdir(ROOT)
     return folder
