@@ -8,9 +8,8 @@ k = 1, 2 and 3, mixed batch by batch, with as many sentences in every batch; tes
 1 to 6 at a time, the same ones at every k but for what is left over. Above 3 is beyond training and decides nothing.
 Held equal: batches, steps, learning rate, vocabulary, width of token vectors, and parameters within 5 % (asserted); the
 GRUs of one direction have the same initial weights. Their token vectors start four times smaller than on probes, as in
-the recipe for Multi30k: at the same rate of learning that is worth several BLEU to a GRU on captions (docs/results.md,
-the ablation), and a Transformer's start small by its definition. Small letters and no full stops, so scores are no
-published ones.
+the recipe for Multi30k, which spares them nats here too (results/LOG.md); a Transformer's start small by definition.
+Small letters and no full stops, so scores are no published ones.
 """
 
 from pathlib import Path
