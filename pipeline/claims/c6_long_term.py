@@ -255,13 +255,15 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     def line(model: str, x: Sequence[float], *y: Sequence[float]) -> Line:
         return MODELS.get(model, LegendEntry(f"Transformer, {model}", None, dashed=True)).line(x, *y)
 
+    guesses = {("accuracy", "agreement"): 50, ("accuracy", "recall"): 100 * recall.GUESS}
     panels: list[Panel] = [
         LinePanel(
-            f"{title} (band: seeds)",
+            f"{title} (band: seeds{'; dotted: guessing' if (what, task) in guesses else ''})",
             "distance (words)",
             label,
             [line(model, distances, *curves[what].values()) for model, curves in numbers["curves"][task].items()],
             shaded=(1, longest_trained[task]),
+            marked=guesses.get((what, task)),
         )
         for what, label in (("accuracy", "right (%)"), ("margin", "margin of the right answer (nats)"))
         for task, title in TASKS.items()

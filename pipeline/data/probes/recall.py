@@ -29,6 +29,7 @@ from pipeline.data.tokenizer import EOS, FIRST_PIECE
 KEYS, VALUES, FILLERS = 6, 6, 6
 PAIRS = 4  # keys in a sentence
 MOST_BEFORE = 10  # words before the one that is asked for
+GUESS = 0.46  # how often the value that most keys have is the right one
 
 FIRST_PAIR = FIRST_PIECE  # key 0 with each value, key 1 with each value, …
 FIRST_KEY = FIRST_PAIR + KEYS * VALUES
