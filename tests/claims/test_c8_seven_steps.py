@@ -13,6 +13,7 @@ from pipeline.models import TransformerSeq2Seq
 from tests.claims.synthetic import assert_no_test_sentence_is_trained_on, results_of, verdict_of
 
 WORKED = seven_steps.order_run()["worked"]
+SEEDS = page.PROFILES["quick"]["copy_seeds"]
 
 
 def answer(error=1e-9, growth=0.5, lost=0.3, at_16=0.0, small=0.1, real=1.0, smallest=0.0, outside=0.1, missing=None):
@@ -70,7 +71,7 @@ def test_every_verdict_can_come_out(results, expected):
 
 def test_a_loss_that_only_some_seeds_see_is_undecided():
     def of(name, options):
-        return answer(lost=0.3 if options.get("seed") == 6 else 0.0)(name, options)
+        return answer(lost=0.3 if options.get("seed") in SEEDS[:2] else 0.0)(name, options)
 
     assert verdict_of(page, of) == "undecided"
 
@@ -78,7 +79,7 @@ def test_a_loss_that_only_some_seeds_see_is_undecided():
 def test_steps_are_not_compared_where_a_seed_never_learns_with_the_scale():
     def of(name, options):
         result = answer()(name, options)
-        if name == "copy_run" and (options["scale"], options["seed"]) == ("1/√d_k", 7):
+        if name == "copy_run" and (options["scale"], options["seed"]) == ("1/√d_k", SEEDS[1]):
             result["history"] = [3.0] * 40
         return result
 
