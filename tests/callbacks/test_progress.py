@@ -45,7 +45,8 @@ def test_the_time_that_is_left_is_not_told_from_steps_that_are_still_captured(ca
     assert said == [80]
 
 
-def test_a_step_that_is_captured_late_changes_nothing_of_what_was_said(monkeypatch, capsys):
+def train_and_validate(monkeypatch, last_step, captured):
+    """Steps that take a second, and those that are `captured` 20, of 1000; then a validation."""
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     trainer = SimpleNamespace(
@@ -58,11 +59,15 @@ def test_a_step_that_is_captured_late_changes_nothing_of_what_was_said(monkeypat
     module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cuda"))
     progress = RunProgress()
     progress.on_train_start(trainer, module)
-    for trainer.global_step in range(1, 901):
-        module.is_capturing = trainer.global_step in (1, 300, 600, 899)
-        now[0] += 20 if module.is_capturing else 1  # seconds
+    for trainer.global_step in range(1, last_step + 1):
+        module.is_capturing = trainer.global_step in captured
+        now[0] += 20 if module.is_capturing else 1
         progress.on_train_batch_end(trainer, module)
     progress.on_validation_end(trainer, module)
+
+
+def test_a_step_that_is_captured_late_changes_nothing_of_what_was_said(monkeypatch, capsys):
+    train_and_validate(monkeypatch, last_step=900, captured={1, 300, 600, 899})
     said = capsys.readouterr().out
     assert said.count("on this hardware") == 1
     assert said.endswith("1 min 40 s left\n")
@@ -75,23 +80,7 @@ def test_a_step_that_is_captured_late_changes_nothing_of_what_was_said(monkeypat
 def test_a_validation_says_what_is_left_only_when_there_are_steps_to_tell_it_from(
     monkeypatch, capsys, captured, step, left
 ):
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    trainer = SimpleNamespace(
-        global_step=0,
-        estimated_stepping_batches=1000,
-        is_global_zero=True,
-        max_epochs=1,
-        callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
-    )
-    module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cuda"))
-    progress = RunProgress()
-    progress.on_train_start(trainer, module)
-    for trainer.global_step in range(1, step + 1):
-        module.is_capturing = trainer.global_step <= captured
-        now[0] += 20 if module.is_capturing else 1  # seconds
-        progress.on_train_batch_end(trainer, module)
-    progress.on_validation_end(trainer, module)
+    train_and_validate(monkeypatch, step, range(1, captured + 1))
     assert capsys.readouterr().out.endswith(f"bleu/val 2.0, {left} left\n")
 
 
