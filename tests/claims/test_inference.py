@@ -91,6 +91,9 @@ def test_any_statistic_can_be_resampled():
     assert (found.value, found.low, found.high) == pytest.approx((as_mean.value, as_mean.low, as_mean.high), abs=0.01)
     assert found.df == pytest.approx(as_mean.df, rel=0.2)
     assert resampled_statistic([], np.mean) is None
+    alone = resampled_statistic(runs[:1], lambda items: float(items.mean()))
+    assert (alone.num_seeds, alone.df) == (1, None)  # of one seed: over items alone
+    assert alone.high - alone.low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.15)
 
 
 def test_holm_is_that_of_the_textbook():
