@@ -23,6 +23,7 @@ def answer(
     number_in_gru=1.0,
     half_in_gru=0.4,
     half_nearby=1.0,
+    number_in_vector=0.4,
     hard=0.4,
     items=60,
     missing=None,
@@ -51,7 +52,9 @@ def answer(
         def read(what, distance):
             layers = LAYERS.get(options["model"], 2)
             of_last = half_nearby if (what, distance) == ("control", "1") else last[what]
-            shares = [0.4] * (layers - 1) + [of_last]  # 0.4: below chance, so that the control surely passes
+            shares = [number_in_vector] * (layers - 1) + [
+                of_last
+            ]  # 0.4: below chance, so that the control surely passes
             return [(rng.random(items) < p).astype(int).tolist() for p in shares]
 
         distances = [str(d) for d in options["distances"] if d <= options["longest"]]
@@ -80,6 +83,7 @@ def answer(
         (answer(transformer=0.5), "undecided"),  # trained too little
         (answer(recurrent=0.97, number_in_gru=0.4), "undecided"),
         (answer(recurrent=0.5, half_in_gru=1.0, number_in_gru=0.4), "holds in part"),
+        (answer(recurrent=0.5, number_in_vector=1.0, number_in_gru=0.4), "holds in part"),  # nothing is carried
         (answer(recurrent=0.5, missing=("recall", "bigru")), "undecided"),
         (lambda name, options: None, "undecided"),
     ],
