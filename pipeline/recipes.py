@@ -1,6 +1,5 @@
 """Recipes: which configuration files a training takes, the command that trains by them, and what it may be given."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -93,8 +92,3 @@ def refuse_twice(models: Sequence[str]) -> None:
     """Raises UserError for a model that is named twice: one run would be trained by two commands."""
     if twice := sorted({model for model in models if models.count(model) > 1}):
         raise UserError(f"{', '.join(twice)} stands twice among the models; name each once")
-
-
-def expanded(path: str) -> Path:
-    """A path that may begin with ~, which not every shell replaces after a = or in a variable of make."""
-    return Path(os.path.expanduser(path))

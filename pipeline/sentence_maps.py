@@ -1,10 +1,10 @@
 """The map of one sentence, from weights to a picture: of attention, or of saliency."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.paths import expanded
 from pipeline.plots import DrawnMap, alignment_figure
 from pipeline.translator import Translation, Translator
 from pipeline.word_maps import SALIENCY, WordMap, mean_cross_map
@@ -32,7 +32,7 @@ def picture_path(path: Path) -> Path:
     Raises:
         UserError: It names no file.
     """
-    path = Path(os.path.expanduser(path))
+    path = expanded(path)
     if not path.name:
         raise UserError(f"{path} names no file; give one, for instance map.png")
     return path if path.suffix else path.with_suffix(".png")

@@ -26,7 +26,8 @@ from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
 from pipeline.json_files import read_json, write_json
 from pipeline.metrics import signatures
-from pipeline.recipes import CONFIGS, expanded, refuse_options_with_another_name, refuse_twice, training_command
+from pipeline.paths import expanded
+from pipeline.recipes import CONFIGS, refuse_options_with_another_name, refuse_twice, training_command
 from pipeline.results import provenance
 from pipeline.run_folder import RunFolder, find_runs
 from pipeline.scoring import Search, checked_search

@@ -49,7 +49,8 @@ from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
-from pipeline.recipes import config_files, expanded, leaves_no_scores
+from pipeline.paths import expanded
+from pipeline.recipes import config_files, leaves_no_scores
 from pipeline.results import provenance
 
 MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}

@@ -53,6 +53,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     """
     search = checked_search(options.beam, options.alpha, fast=options.fast)
     _refuse_options(options)
+    options.split = options.split or "test"  # no default of the parser: beside --src it would look as if it were given
     for path in filter(None, (*options.runs, options.out)):
         settle(path)
     earlier = [path for path in options.runs if is_evaluation(path)]
@@ -63,7 +64,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
             )
         if options.links or options.val_links:
             raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
-        sentences = sentences_of(_corpus_of(None, options), options.split or "test", longest_trained(earlier[0]))
+        sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
         return [_checked([], earlier, sentences, options.out, search, options)]
     found = find_runs([path for path in options.runs if path not in earlier])
     runs = load_runs(found, options.device)
@@ -125,7 +126,7 @@ def _plan(runs: Sequence[LoadedRun], earlier: Sequence[Path], search: Search, op
     longest = None
     if is_own:
         longest = longest_source(corpus, runs[0].translator.tokenizer, runs[0].run.data.get("max_len", math.inf))
-    sentences = sentences_of(corpus, options.split or "test", longest)
+    sentences = sentences_of(corpus, options.split, longest)
     if options.links:
         sentences = with_links(sentences, options.links, options.val_links)
     out = _default_out([loaded.run for loaded in runs], sentences, is_own=is_own)

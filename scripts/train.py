@@ -32,6 +32,7 @@ from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.finished_runs import read_results
 from pipeline.json_files import write_json
+from pipeline.paths import expanded
 from pipeline.report import results_table
 from pipeline.results import Effort, run_results, weights_hash, write_translations
 from pipeline.run_folder import RunFolder
@@ -70,7 +71,7 @@ class TranslationCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         super().parse_arguments(parser, args)
         refuse_values_out_of_range(self.config.fit)
-        self.config.fit.runs_dir = os.path.expanduser(self.config.fit.runs_dir)  # not every shell does
+        self.config.fit.runs_dir = str(expanded(self.config.fit.runs_dir))
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where run folders are.")

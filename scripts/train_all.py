@@ -15,8 +15,8 @@ from pathlib import Path
 from pipeline.children import side_by_side
 from pipeline.data.loading import choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
+from pipeline.paths import expanded
 from pipeline.recipes import (
-    expanded,
     leaves_no_scores,
     only_asks,
     refuse_options_with_another_name,

@@ -15,6 +15,7 @@ LEVELS = [
         "pipeline.measures",
         "pipeline.claim_texts",
         "pipeline.bertviz",
+        "pipeline.paths",
     },
     {"pipeline.errors"},
     {"pipeline.checkpoint_file", "pipeline.window", "pipeline.settings", "pipeline.json_files"},

@@ -40,7 +40,8 @@ import torch
 from pipeline.claims import natural_text_findings, verdict
 from pipeline.claims.inference import by_end, difference_in, ends_of, ratio_score, strongest
 from pipeline.claims.jobs import Job, Results, job
-from pipeline.claims.matched_models import gru, num_parameters
+from pipeline.claims.matched_models import gru, num_parameters, transformer
+from pipeline.claims.natural_text import MODELS_OF
 from pipeline.claims.training import Training, forced_nats, train
 from pipeline.claims.variants import UniformGRU
 from pipeline.claims.verdict import Claim, Finding
@@ -50,7 +51,7 @@ from pipeline.data.tokenizer import PAD
 from pipeline.decoding import greedy
 from pipeline.measures import factor
 from pipeline.metrics import sacrebleu_score, score_of_counts
-from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
+from pipeline.models import GRUSeq2Seq, Seq2Seq
 from pipeline.panels import BarPanel, LinePanel, Panel
 from pipeline.scoring import symbols_of
 from pipeline.statistics import Estimate, SumScore, estimate
@@ -61,8 +62,7 @@ CLAIM = Claim(
     "Attention translates better than no attention, and self-attention better than attention.",
 )
 
-MODELS = ("last", "mean", "uniform", "all", "bigru", "transformer_mean", "transformer")
-WITHOUT = ("last", "mean", "uniform")
+MODELS, WITHOUT = MODELS_OF["C0"], natural_text_findings.WITHOUT_OF["C0"]  # the same as on captions
 MEASURES = ("bleu", "nats_per_token", "exact_match")
 PARTS = 5  # of the test sentences, by their length, in the figure
 
@@ -78,8 +78,7 @@ def network_of(model: str, vocab_size: int, d_model: int) -> Seq2Seq:
     if model == "bigru":
         return gru(vocab_size, "all", True, d_model, layers=2)
     if model in ("transformer", "transformer_mean"):
-        memory = "all" if model == "transformer" else "mean"
-        return TransformerSeq2Seq(vocab_size, memory, d_model=d_model, d_ff=2 * d_model, dropout=0.0)
+        return transformer(vocab_size, d_model, heads=4, layers=2, memory="all" if model == "transformer" else "mean")
     network_class, memory = (UniformGRU, "all") if model == "uniform" else (GRUSeq2Seq, model)
     return network_class(vocab_size, memory, d_embed=d_model, d_model=2 * d_model, dropout=0.0)
 

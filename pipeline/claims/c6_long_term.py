@@ -255,7 +255,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     def line(model: str, x: Sequence[float], *y: Sequence[float]) -> Line:
         return MODELS.get(model, LegendEntry(f"Transformer, {model}", None, dashed=True)).line(x, *y)
 
-    guesses = {("accuracy", "agreement"): 50, ("accuracy", "recall"): 100 * recall.GUESS}
+    guesses = {("accuracy", "agreement"): 50, ("accuracy", "recall"): 100 * recall.guessed()}
     panels: list[Panel] = [
         LinePanel(
             f"{title} (band: seeds{'; dotted: guessing' if (what, task) in guesses else ''})",

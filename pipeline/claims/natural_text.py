@@ -45,19 +45,13 @@ MODELS_OF = {
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         **{"d_model": 96, "layers": 2, "heads": 4, "dropout": 0.0, "vocab_size": 2000},
-        **{
-            "sentences": 48,
-            "steps": 800,
-            "lr": 3e-3,
-            "blocks": 80,
-            "seeds": (4, 5, 6),
-        },  # 1 and 2 were looked at (results/LOG.md)
+        **{"sentences": 48, "steps": 800, "lr": 3e-3, "blocks": 80, "seeds": (4, 5, 6)},
     },
     "full": {
         **{"d_model": 256, "layers": 2, "heads": 4, "dropout": 0.2, "vocab_size": 8000},
         **{"sentences": 96, "steps": 12_000, "lr": 1e-3, "blocks": 160, "seeds": (1, 2, 3, 4, 5)},
     },
-}  # `sentences`: in each batch; `blocks`: of six test sentences
+}  # `sentences`: in each batch; `blocks`: of six test sentences; `seeds`: quick was tried with 1 and 2 (results/LOG.md)
 
 
 class Text(NamedTuple):
@@ -119,7 +113,16 @@ def network_of(model: str, vocab_size: int, d_model: int, layers: int, heads: in
         return transformer(vocab_size, d_model, heads, layers, dropout, memory)
     network_class = UniformGRU if model == "uniform" else GRUSeq2Seq
     handover = "all" if model in ("uniform", "bigru") else model
-    return gru(vocab_size, handover, model == "bigru", d_model, layers, dropout, network_class, GRU_EMBEDDING_SCALE)
+    return gru(
+        vocab_size,
+        handover,
+        bidirectional=model == "bigru",
+        d_embed=d_model,
+        layers=layers,
+        dropout=dropout,
+        network_class=network_class,
+        embedding_scale=GRU_EMBEDDING_SCALE,
+    )
 
 
 def text_run(

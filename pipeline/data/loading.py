@@ -12,6 +12,7 @@ from pipeline.data.files import read_folder
 from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, TIMEOUT, hub_answers, is_cached, read_hub
 from pipeline.errors import UserError
 from pipeline.json_files import read_json, write_json
+from pipeline.paths import expanded
 
 KNOWN = {
     "toy": "built in, needs no network",
@@ -34,7 +35,7 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
     """
     if src == tgt:
         raise UserError(f"source and target language are both {src}; give two, as --data.src en --data.tgt de")
-    folder = _folder(corpus)
+    folder = expanded(corpus)
     is_here = corpus == "toy" or (bool(corpus) and folder.is_dir())
     if is_here and revision is not None:
         raise UserError(f"--data.revision is {revision}, but {corpus} is here, and only the Hub has revisions")
@@ -64,14 +65,7 @@ def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str 
 
 def corpus_name(corpus: str) -> str:
     """What the run folders of a corpus are called: its folder's, as it was given, or its dataset's last name."""
-    return Path(os.path.abspath(_folder(corpus))).name
-
-
-def _folder(corpus: str) -> Path:
-    try:
-        return Path(corpus).expanduser()
-    except RuntimeError:  # the home of a user that this machine does not have
-        return Path(corpus)
+    return Path(os.path.abspath(expanded(corpus))).name
 
 
 def choose_corpus() -> tuple[str, str]:

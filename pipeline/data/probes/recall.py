@@ -18,6 +18,7 @@ to do with the distance (as far as the other keys have room): it is not always n
 ends.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,6 @@ from pipeline.data.tokenizer import EOS, FIRST_PIECE
 KEYS, VALUES, FILLERS = 6, 6, 6
 PAIRS = 4  # keys in a sentence
 MOST_BEFORE = 10  # words before the one that is asked for
-GUESS = 0.46  # how often the value that most keys have is the right one
 
 FIRST_PAIR = FIRST_PIECE  # key 0 with each value, key 1 with each value, …
 FIRST_KEY = FIRST_PAIR + KEYS * VALUES
@@ -43,6 +43,12 @@ class Question(NamedTuple):
 
     pair: EncodedPair
     right: int
+
+
+def guessed() -> float:
+    """How often the value that most keys of a sentence have is the right one, which is all that needs no comparing."""
+    draws = itertools.product(range(VALUES), repeat=PAIRS)
+    return float(np.mean([max(map(values.count, values)) / PAIRS for values in draws]))
 
 
 def draw_any(rng: np.random.Generator, longest: int) -> Question:
