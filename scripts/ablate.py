@@ -231,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
     parser.add_argument("--beam", type=int, default=5, help="hypotheses in beam search (default: 5)")
     parser.add_argument("--runs_dir", type=expanded, default=Path("runs/ablation"), help="where run folders are")
-    parser.add_argument("--out", type=Path, help="where scores are written (default: RUNS_DIR/ablation.json)")
+    parser.add_argument("--out", type=expanded, help="where scores are written (default: RUNS_DIR/ablation.json)")
     parser.add_argument("arguments", nargs="*", help="after --: anything that scripts.train takes")
     return parser
 

@@ -22,6 +22,7 @@ from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
 from pipeline.pages import alignment_page
+from pipeline.paths import expanded
 from pipeline.scoring import Search, checked_search
 from pipeline.sentence_maps import drawn_map, picture_path, save_picture, sentence_map
 from pipeline.terminal import map_text
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folder, checkpoint, or folder of runs")
     parser.add_argument("--sentence", required=True, help="the source")
     parser.add_argument("--target", help="a translation to draw the maps of; default: each model's own")
-    parser.add_argument("--out", type=Path, help="file to write: .png, .svg, .pdf, .html or .json")
+    parser.add_argument("--out", type=expanded, help="file to write: .png, .svg, .pdf, .html or .json")
     parser.add_argument("--saliency", action="store_true", help="gradients instead of attention")
     parser.add_argument("--beam", type=int, default=5, help="hypotheses in the search without --target (default: 5)")
     parser.add_argument("--alpha", type=float, default=1.0, help="of its length penalty (default: 1)")

@@ -211,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         "--runs_dir", type=expanded, help="with --to_score: where runs are kept (default: they are not)"
     )
     parser.add_argument("arguments", nargs="*", help="with --to_score, after --: anything that scripts.train takes")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="where results are written")
+    parser.add_argument("--out", type=expanded, default=Path("runs/bench"), help="where results are written")
     return parser
 
 

@@ -39,6 +39,7 @@ from pipeline.documents import read_claims
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
 from pipeline.panels import save_panels
+from pipeline.paths import expanded
 from pipeline.results import provenance
 
 INTERVALS = "over items: bootstrap; over seeds: their variance, with Student's tails (pipeline/statistics.py)"
@@ -155,8 +156,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where trainings run (auto: a GPU if any)"
     )
-    parser.add_argument("--cache", type=Path, default=Path("runs/claims/cache"), help="where finished jobs are kept")
-    parser.add_argument("--out", type=Path, help="where results are written (default: runs/claims/PROFILE)")
+    parser.add_argument(
+        "--cache", type=expanded, default=Path("runs/claims/cache"), help="where finished jobs are kept"
+    )
+    parser.add_argument("--out", type=expanded, help="where results are written (default: runs/claims/PROFILE)")
     return parser
 
 

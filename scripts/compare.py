@@ -16,6 +16,7 @@ from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
 from pipeline.finished_runs import read_results
 from pipeline.measures import free_measure
+from pipeline.paths import expanded
 from pipeline.plots import GoldLinks, alignment_figure, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
 from pipeline.results import read_translations
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m scripts.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", type=Path, help="run folders")
-    parser.add_argument("--out", type=Path, default=Path("runs/comparison"), help="where figures are written")
+    parser.add_argument("--out", type=expanded, default=Path("runs/comparison"), help="where figures are written")
     return parser
 
 

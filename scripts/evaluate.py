@@ -37,6 +37,7 @@ from pipeline.evaluation.kept import EVALUATION, staging, write_scores
 from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves, search_name
 from pipeline.json_files import write_json
 from pipeline.measures import SHARES, free_measure
+from pipeline.paths import expanded
 from pipeline.plots import curves_figure
 from pipeline.results import provenance
 from scripts.evaluation_plan import Plan, plans
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=expanded,
         help="folder for results, which may hold others (default, which may not: evaluation/SPLIT beside the models' "
         "folders, SPLIT-NAME for another corpus; runs/evaluation/NAME for the file --src; runs/evaluation/NAME-SPLIT "
         "for a corpus where checkpoints have no run folder)",

@@ -23,6 +23,7 @@ from pipeline.bertviz import bertviz_arguments
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import read_json, write_json
 from pipeline.pages import report_page
+from pipeline.paths import expanded
 from pipeline.report_claims import claim_reports
 from pipeline.report_content import CorpusRuns, corpus_report, explorer_hashes, find_corpora
 
@@ -75,6 +76,12 @@ def _compute_maps(folder: Path) -> None:
         raise UserError(f"the maps of {folder} could not be computed; the lines above say why")
 
 
+def _page(out: str) -> Path:
+    """The page that `out` names; a browser would show one without such an ending as text."""
+    path = expanded(out)
+    return path if path.suffix in (".html", ".htm") else path / "index.html"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -84,7 +91,10 @@ def _parser() -> argparse.ArgumentParser:
         "--claims", type=Path, default=Path("runs/claims"), help="where make claims wrote (default: runs/claims)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("report/index.html"), help="file to write (default: report/index.html)"
+        "--out",
+        type=_page,
+        default=Path("report/index.html"),
+        help="page to write, or folder for it (default: report/index.html)",
     )
     parser.add_argument("--bertviz", action="store_true", help="also write the attention in BertViz's form")
     return parser

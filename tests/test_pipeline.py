@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams.backend_context import Context
 
 from pipeline.curves import scalar_curves
 from pipeline.data.loading import load_corpus
@@ -91,6 +96,20 @@ def test_the_tags_in_tensorboard_are_the_same_for_all_models(trained):
     assert tags[0] == tags[1] == tags[2]
     assert {"loss/train", "loss/val", "perplexity/val", "bleu/val", "lr", "gradient/norm"} <= tags[0]
     assert {"speed/tokens_per_second", "tokens_seen", "final/bleu_test"} <= tags[0]
+
+
+def test_tensorboard_shows_first_what_the_runs_differ_in(trained):
+    runs = EventMultiplexer().AddRunsFromDirectory(str(trained)).Reload()
+    plugin = Context(TBContext(data_provider=MultiplexerDataProvider(runs, str(trained)), multiplexer=runs))
+    request = RequestContext()
+    found = plugin.experiment_from_metadata(request, "", True, plugin.hparams_metadata(request, ""), [])
+    names = [info.name for info in found.hparam_infos]
+    different = [info.name for info in found.hparam_infos if info.differs]
+    assert names[: len(different)] == different
+    assert {"model.name", "model.network.init_args.memory"} <= set(different)
+    assert not {"data.batch_tokens", "model.lr", "dropout"} & set(different)
+    assert {"data.batch_tokens", "model.lr", "dropout"} <= set(names)
+    assert "final/bleu_test" in [info.name.tag for info in found.metric_infos]
 
 
 def test_the_table_names_every_model(trained):

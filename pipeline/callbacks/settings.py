@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.cli import SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
 
 from pipeline.atomic import write_text
 
@@ -27,7 +28,12 @@ def log_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any], res
         "final/chrf_test": results["test"]["chrf"],
         "final/exact_match_test": results["test"]["exact_match"],
     }
-    logger.log_hyperparams(shown, final, step=results["steps"])
+    logger.log_metrics(final, results["steps"])
+    # Without torch's summary of the experiment, in which no setting differs: TensorBoard then compares the runs itself,
+    # and shows first what they differ in.
+    _, *of_this_run = hparams({key: _plain(value) for key, value in shown.items()}, final)
+    for summary in of_this_run:
+        logger.experiment.file_writer.add_summary(summary, results["steps"])
     logger.experiment.add_custom_scalars(
         {
             "The three models": {
@@ -39,3 +45,8 @@ def log_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any], res
         }
     )
     logger.experiment.flush()
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    """What TensorBoard can tell runs apart by."""
+    return value if isinstance(value, bool | int | float | str) else str(value)

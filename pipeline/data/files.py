@@ -97,10 +97,10 @@ def _columns(rows: Sequence[object], places: Iterable[str], what_is_not: str) ->
 
 
 def _read_json(path: Path) -> Table:
-    """One object per line or, in a .json file, a list of objects."""
+    """One object per line or, in a .json file, also a list of objects."""
     lines = list(_lines(path))
     numbers = None
-    if "".join(lines).lstrip().startswith("["):
+    if ".jsonl" not in path.suffixes and "".join(lines).lstrip().startswith("["):
         rows = json.loads("\n".join(lines))
     else:
         numbers = [number for number, line in enumerate(lines, 1) if line.strip()]

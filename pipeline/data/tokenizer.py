@@ -49,7 +49,8 @@ class Tokenizer:
         # SentencePiece leaves out whole sentences with its own sign for UNK in them, without a word.
         sentences = [sentence.replace(_UNK_SIGN, " ") for sentence in sentences]
         normaliser = spm.SentencePieceNormalizer(rule_name=_NORMALISATION)
-        letters = len(set("".join(normaliser.normalize(sentences))) - {_WORD_START})
+        # Between words it writes a space before SentencePiece 0.2.3, and the mark of a word's start since.
+        letters = len(set("".join(normaliser.normalize(sentences))) - {_WORD_START, " "})
         if not letters:
             raise UserError(
                 "the training sentences hold nothing that can be read: only spaces and invisible characters"

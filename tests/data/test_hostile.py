@@ -159,6 +159,7 @@ def test_a_file_cut_short_anywhere_is_refused_by_name(tmp_path, parquet, data):
         ("a.jsonl", b'{"en": ' + b"[" * 100_000, "line 1: not JSON .maximum recursion depth"),
         ("a.json", b"[" * 100_000, "a.json cannot be read as json: maximum recursion depth"),
         ("a.jsonl", b'"\\u001b[31m"', r"line 1: not an object like .*: '\\x1b\[31m'"),
+        ("a.jsonl", b'[{"en": "a", "de": "b"}]', "line 1: not an object like"),
         ("a.jsonl", b'{"\\u001b[31m": 1}', r"it has ␛\[31m; choose"),
         ("a.jsonl", b'{"translation": {"en": "a", "de": "b"}}\n{"id": 3}', "line 2: the translation is not an object"),
         ("a.csv", b"en,en,de\na,b,c\n", "a.csv has 2 columns 'en'; give each column its own name"),
