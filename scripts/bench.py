@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
         "--peers",
         type=Path,
         metavar="PYTHON",
-        help="also measure the toolkits (OpenNMT-py, joeynmt, eole, ctranslate2) that are installed beside this Python",
+        help="also measure the toolkits (OpenNMT-py, joeynmt, sockeye, eole, ctranslate2) installed beside this Python",
     )
     parser.add_argument("--gpu", action="store_true", help="measure what a GPU adds, and nothing else")
     parser.add_argument(

@@ -80,7 +80,8 @@ class Toolkit(NamedTuple):
     search: Command
 
 
-# Only OpenNMT-py has the GRU: that of JoeyNMT fails unless it reads both ways, that of eole always feeds its input.
+# Only OpenNMT-py has the GRU: that of JoeyNMT fails unless it reads both ways, that of eole always feeds its input, and
+# Sockeye has none.
 TOOLKITS = (
     Toolkit(
         "OpenNMT-py",
@@ -98,6 +99,12 @@ TOOLKITS = (
         Command(("-m", "joeynmt", "train", "-t"), ("joeynmt.yaml",), r"Tokens per Sec: *(\d+)"),
         # The last one: it searches the development set first.
         Command(("-m", "joeynmt", "test"), ("joeynmt.yaml",), r"(?s).*Generation took ([\d.]+)"),
+    ),
+    Toolkit(
+        "sockeye",
+        ("transformer",),
+        Command((str(_SETTINGS / "sockeye_train.py"),), ("sockeye-train.yaml",), r"tok/sec=([\d.]+)"),
+        Command((str(_SETTINGS / "sockeye_search.py"),), ("sockeye-search.yaml",), r"Total time: ([\d.]+)"),
     ),
     Toolkit(
         "eole",

@@ -28,7 +28,7 @@ from tests.commands import write_corpus
 
 SIZES = {"num_layers": 3, "d_model": 8, "d_ff": 12, "num_heads": 2, "dropout": 0.25}
 WORK = Workload("transformer", SIZES, batch_tokens=64, steps=2, length=7, beam=5, threads=1)
-OPENNMT, JOEYNMT, EOLE, CTRANSLATE2 = TOOLKITS
+OPENNMT, JOEYNMT, SOCKEYE, EOLE, CTRANSLATE2 = TOOLKITS
 LOGS = {
     OPENNMT.train: (
         "INFO] Step  6/ 12; acc: 1.2; ppl: 9.4; bsz: 3063/3361/266; 1243/1364 tok/s;     12 sec;\n"
@@ -42,6 +42,12 @@ LOGS = {
         [579, 1639],
     ),
     JOEYNMT.search: ("Generation took 1.5000[sec].\n…\nGeneration took 22.2500[sec].\n", [22.25]),
+    SOCKEYE.train: (
+        "E=0 B=6\ts/sec=90.20 tok/sec=1662.21 u/sec=0.50\tppl=9329.158856 \n"
+        "E=0 B=12\ts/sec=32.56 tok/sec=552.69 u/sec=0.17\tppl=8096.707219 \n",
+        [1662.21, 552.69],
+    ),
+    SOCKEYE.search: ("Processed 3 lines. Total time: 64.5419, sec/sent: 0.0645, sent/sec: 15.4938\n", [64.5419]),
     EOLE.train: ("lr: 1.00e-03; sents: 1329; bsz: 3063/3361/266; 1782/1956 tok/s;      9 sec;\n", [1956]),
     EOLE.search: (
         "INFO] Step 0 time (s): 0.30\nINFO] Enc/Step 0 tokens / sec: 45636.6\n"
@@ -125,11 +131,11 @@ def test_settings_are_the_workload_in_the_toolkits_own_words(command, model):
     text = settings(command, WORK._replace(model=model))
     assert "$" not in text
     found = list(leaves(yaml.safe_load(text)))
-    if command in (OPENNMT.train, EOLE.train, JOEYNMT.train):
+    if command in (OPENNMT.train, JOEYNMT.train, SOCKEYE.train, EOLE.train):
         assert {8, 0.25, 64, 2, 4, 0.1, 0.001} <= set(found)
-    if command in (OPENNMT.search, EOLE.search, CTRANSLATE2.search, JOEYNMT.search):
+    if command in (OPENNMT.search, JOEYNMT.search, SOCKEYE.search, EOLE.search, CTRANSLATE2.search):
         assert {5, 7, 64} <= set(found)
-    if model == "transformer" and command in (OPENNMT.train, EOLE.train, JOEYNMT.train):
+    if model == "transformer" and command in (OPENNMT.train, JOEYNMT.train, SOCKEYE.train, EOLE.train):
         assert {3, 12, 2} <= set(found)
 
 
@@ -227,7 +233,7 @@ def test_every_round_trains_with_dropout(little, tmp_path, monkeypatch):
 
 
 def test_an_interpreter_without_toolkits_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"has none of OpenNMT-py, joeynmt, eole, ctranslate2; install one"):
+    with pytest.raises(UserError, match=r"has none of OpenNMT-py, joeynmt, sockeye, eole, ctranslate2; install one"):
         find_toolkits(make_interpreter(tmp_path, {}))
 
 
