@@ -130,6 +130,8 @@ def _check_form(content: Any, path: Path) -> None:
                 f"{path} is not a checkpoint of this project: {'.'.join(keys)} should be {kind.__name__}, "
                 f"but {'is missing' if value is None else f'is {type(value).__name__}'}"
             )
+    if not all(isinstance(name, str) for name in content["state_dict"]):
+        raise UserError(f"{path} is not a checkpoint of this project: state_dict has weights without a name")
 
 
 def _reason(error: Exception) -> str:

@@ -93,6 +93,7 @@ class CorpusReport(NamedTuple):
         scores: One bar chart per measure.
         lengths: Scores by source length.
         tables: All tables of the evaluation; empty where it has not been run.
+        evaluations: How its scores were made: by itself, and by those that it took scores from.
         note: What has not been run, or is out of date; empty where nothing is missing.
         results: The contents of results.json.
         explorer: The content of explorer.json, with labels and colours.
@@ -109,6 +110,7 @@ class CorpusReport(NamedTuple):
     scores: list[Scores]
     lengths: list[Chart]
     tables: list[Block]
+    evaluations: list[dict[str, Any]]
     note: str
     results: list[dict[str, Any]]
     explorer: dict[str, Any]
@@ -158,6 +160,7 @@ def corpus_report(corpus: CorpusRuns) -> CorpusReport:
         scores=_scores(results, evaluation),
         lengths=_lengths(results, evaluation, free_measure(is_synthetic=synthetic)),
         tables=blocks_of(evaluation_tables.evaluation_tables(evaluation)) if evaluation else [],
+        evaluations=[evaluation, *evaluation["earlier"]] if evaluation else [],
         note=note,
         results=results,
         explorer=_labelled(explorer),

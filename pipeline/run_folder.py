@@ -83,7 +83,7 @@ class RunFolder:
                 f"{self.last} cannot be gone on from: it lacks {', '.join(missing)}, so it was made by another version "
                 "of this project or for translating only; RETRAIN=1 trains anew and keeps the earlier run"
             )
-        if _best_loss(checkpoint) is not None:
+        if _best_loss(checkpoint, self.last) is not None:
             if not self.best.is_file():
                 raise UserError(f"{self.best} is gone, which would be scored in the end; bring it back, or RETRAIN=1")
             read_checkpoint(self.best)
@@ -92,7 +92,7 @@ class RunFolder:
     def best_step_and_loss(self) -> tuple[int, float]:
         """The step of the best checkpoint and its validation loss in nats per token."""
         checkpoint = read_checkpoint(self.best)
-        return checkpoint["global_step"], _best_loss(checkpoint)
+        return checkpoint["global_step"], _best_loss(checkpoint, self.best)
 
     def refuse_other_settings(self, settings: dict[str, Any]) -> None:
         """Compares flat `settings` (see `settings_of`) with those that the run here was started with.
@@ -196,10 +196,17 @@ class TrainedRun(NamedTuple):
     data: dict[str, Any]
 
 
-def _best_loss(checkpoint: dict[str, Any]) -> float | None:
-    """The lowest validation loss until then; None before the first validation."""
-    states = (state for name, state in checkpoint["callbacks"].items() if name.startswith("Checkpoints"))
-    return next(states, {}).get("best")
+def _best_loss(checkpoint: dict[str, Any], path: Path) -> float | None:
+    """The lowest validation loss until then, of the checkpoint that stood at `path`; None before the first validation.
+
+    Raises:
+        UserError: Its callbacks have another form.
+    """
+    try:
+        states = (state for name, state in checkpoint["callbacks"].items() if name.startswith("Checkpoints"))
+        return next(states, {}).get("best")
+    except AttributeError as error:
+        raise UserError(f"{path} has callbacks that are not those of this project; RETRAIN=1 trains anew") from error
 
 
 def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:

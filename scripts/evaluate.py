@@ -13,11 +13,12 @@ that seeds can be trained on several machines and no checkpoint has to be kept. 
 
 What is measured. Teacher-forced (each model is given the reference so far): nats per target token, perplexity, tokens
 right. Translated freely: BLEU (13a, cased) and chrF2 by sacreBLEU, B-tok (tokenize=none) on tokenised text, exact match
-on synthetic corpora. Every score has a 95 % interval, by bootstrap over sentences and, with several seeds, by their
-variance; every two models are compared on the same resampled sentences. By source length: nats per token, BLEU and
-exact match, with lengths beyond training kept apart. Alignments: where gold links are known, the alignment error rate
-of each model's attention (layer, head and step chosen on validation) and of its saliency, overall and per phenomenon,
-beside the diagonal, chance, and the untrained model. The keys of the JSON are explained in
+on synthetic corpora. Nats, BLEU, chrF2, B-tok, tokens right and exact match have a 95 % interval, by bootstrap over
+sentences and, with several seeds, by their variance; every two models are compared on the same resampled sentences. By
+source length: nats per token, BLEU and exact match, on the text that the runs were trained on with lengths beyond
+training kept apart. Alignments: where gold links are known, the alignment error rate (with an interval), precision and
+recall of each model's attention (layer, head and step chosen on validation) and of its saliency, the error rate per
+phenomenon too, beside the diagonal, chance, IBM Model 1 and the untrained model. The keys of the JSON are explained in
 pipeline/evaluation/content.py (evaluate_models) and in what it names.
 """
 

@@ -70,7 +70,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     runs = load_runs(found, options.device)
     if options.src:
         pairs = read_text_pair(options.src, options.ref)
-        sentences = Sentences(options.src.name, "file", pairs, (), False, None, None)
+        sentences = Sentences(options.src.name, "file", pairs, (), (), False, None, None)
         if options.links:
             sentences = with_links(sentences, options.links, None)
         return [_checked(runs, earlier, sentences, Path("runs/evaluation") / options.src.stem, search, options)]

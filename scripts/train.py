@@ -177,7 +177,10 @@ class TranslationCLI(LightningCLI):
         own = {"logger": self._logger, "default_root_dir": str(self.folder.path)}
         if isinstance(self._accelerator, str):  # and no class, which is one by now
             own["accelerator"] = self._accelerator
-        return super().instantiate_trainer(**{**kwargs, **own})
+        try:
+            return super().instantiate_trainer(**{**kwargs, **own})
+        except (TypeError, ImportError) as error:  # of devices that are no number; of a plugin that lacks its library
+            raise UserError(f"the configuration does not make a trainer: {error}") from error
 
     def before_fit(self) -> None:
         refuse_other_strategies(self.trainer)

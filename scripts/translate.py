@@ -96,12 +96,17 @@ def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: 
             written.append(_json_line(_as_json(number, line, models, of_models)))
         elif options.align:
             cells = [_with_links(m, t, line, number) for m, t in zip(models, of_models, strict=True)]
-            written.append("\t".join(cells))
+            written.append(_row(cells))
         elif options.nbest > 1:
             written += [f"{number} ||| {t.text} ||| {t.score:.4f}" for t in of_models[0]]
         else:
-            written.append("\t".join(t[0].text if t else "" for t in of_models))
+            written.append(_row([t[0].text if t else "" for t in of_models]))
     return written
+
+
+def _row(cells: Sequence[str]) -> str:
+    """What each model made of a line, between tabs; nothing of a line without text."""
+    return "\t".join(cells) if any(cells) else ""
 
 
 def translate_lines(

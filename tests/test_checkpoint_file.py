@@ -165,6 +165,7 @@ def test_wherever_a_file_is_cut_or_damaged_it_is_refused_by_name_or_still_has_ou
         ({"TranslationData": DATA | {"tokenizer": "text"}}, "TranslationData.tokenizer should be bytes, but is str"),
         ({"hyper_parameters": 3}, "hyper_parameters.name should be str, but is missing"),
         ({"state_dict": [1]}, "state_dict should be dict, but is list"),
+        ({"state_dict": {1: torch.zeros(2)}}, "state_dict has weights without a name"),
     ],
 )
 def test_a_checkpoint_of_another_form_or_version_is_refused(path, changes, message):

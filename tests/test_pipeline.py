@@ -225,6 +225,8 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
         (["--trainer.gradient_clip_val", "-1"], "--trainer.gradient_clip_val is -1; it must be at least 0"),
         (["--trainer.check_val_every_n_epoch", "0"], "--trainer.check_val_every_n_epoch is 0; it must be at least 1"),
         (["--trainer.val_check_interval", "0"], "--trainer.val_check_interval is 0; give a number of batches"),
+        (["--trainer.devices=-1"], "does not make a trainer: "),
+        (["--trainer.precision", "transformer-engine"], "does not make a trainer: "),
         (["--trainer.strategy", "ddp_fork", "--trainer.devices", "2"], "--trainer.strategy must be auto or ddp"),
         (["--trainer.max_steps", "3"], "training would end after 3 batches, before its first validation, after 10"),
         (["--trainer.check_val_every_n_epoch", "3"], "end after 20 batches, before its first validation, after 30"),

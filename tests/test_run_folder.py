@@ -9,7 +9,7 @@ from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs, read_results
 from pipeline.results import read_translations
-from pipeline.run_folder import RunFolder, TrainedRun, find_runs
+from pipeline.run_folder import _NEEDED_TO_GO_ON, RunFolder, TrainedRun, find_runs
 from pipeline.settings import run_settings, settings_of
 from tests.commands import said_by_a_child
 
@@ -201,6 +201,16 @@ def test_a_checkpoint_for_translating_only_is_nothing_to_go_on_from(folder):
     write_checkpoint({"hyper_parameters": hyper_parameters, "state_dict": {}, "TranslationData": data}, folder.last)
     with pytest.raises(UserError, match=r"lacks global_step, loops, callbacks, .* RETRAIN=1"):
         folder.read_last()
+
+
+def test_callbacks_of_another_form_are_nothing_to_go_on_from(folder):
+    form = {"hyper_parameters": {"name": "gru", "network": {"class_path": "x", "init_args": {}}}, "state_dict": {}}
+    data = {"tokenizer": b"proto", "src": "en", "tgt": "de", "content_hash": "0"}
+    needed = dict.fromkeys(_NEEDED_TO_GO_ON, 1)
+    for callbacks in ([1], {1: {}}, {"Checkpoints": 3}):
+        write_checkpoint(form | needed | {"TranslationData": data, "callbacks": callbacks}, folder.last)
+        with pytest.raises(UserError, match=r"last\.ckpt has callbacks that are not those of this project.*RETRAIN=1"):
+            folder.read_last()
 
 
 def test_finished_runs_are_found_behind_links_and_those_set_aside_are_not(tmp_path):

@@ -144,6 +144,12 @@ def test_weights_of_another_vocabulary_or_model_are_refused_by_name(tmp_path):
         load_changed(tmp_path, hyper_parameters={"name": "mine", "network": gru})
 
 
+def test_more_layers_than_anybody_trains_are_refused_before_any_is_made(tmp_path):
+    network = {"class_path": "pipeline.models.TransformerSeq2Seq", "init_args": SIZES | {"num_layers": 10**9}}
+    with pytest.raises(UserError, match="num_layers is 1000000000; it must be from 1 to 1000"):
+        load_changed(tmp_path, hyper_parameters={"name": "mine", "network": network})
+
+
 def test_sizes_that_fit_into_no_memory_are_refused_before_any_is_taken(tmp_path):
     sizes = SIZES | {"d_model": 1 << 24, "d_ff": 1 << 24}
     network = {"class_path": "pipeline.models.TransformerSeq2Seq", "init_args": sizes}

@@ -62,7 +62,8 @@ class AlignmentMaps(Callback):
                 continue
             for kind, tag in (("cross", "cross_attention"), ("encoder", "self_attention")):
                 of_kind = [m for m in maps if m.kind == kind]
-                if of_kind and max(len(m.weights) for m in of_kind) > 1:
+                # A cross-attention of one layer and head is the map above.
+                if of_kind and (kind == "encoder" or sum(len(m.weights) for m in of_kind) > 1):
                     figure = heads_figure(
                         [(m.name, m.weights) for m in of_kind], of_kind[0].keys, of_kind[0].queries, title
                     )

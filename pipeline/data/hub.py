@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from http.client import HTTPException
+from pathlib import Path
 
 from pipeline.data.corpus import SPLITS, SentencePair
 from pipeline.data.files import SPLIT_NAMES, Table, pairs_of
@@ -47,15 +48,13 @@ def hub_answers() -> bool:
 
 
 def is_cached(name: str) -> bool:
-    """Whether an earlier download of a dataset can be used without the Hub."""
-    import huggingface_hub
+    """Whether a dataset can be loaded without the Hub: from the tables that `datasets` made of an earlier download, not
+    from the downloaded files, which it does not read without the Hub, and which may be half of them."""
+    import datasets
 
-    try:
-        cached = huggingface_hub.scan_cache_dir()
-    except huggingface_hub.errors.CacheNotFound:
-        return False
-    found = (repo for repo in cached.repos if repo.repo_type == "dataset" and repo.repo_id == name)
-    return any(revision.files for repo in found for revision in repo.revisions)
+    *owner, dataset = name.split("/")
+    folder = "___".join([*owner, datasets.naming.camelcase_to_snakecase(dataset)])
+    return any(Path(datasets.config.HF_DATASETS_CACHE, folder).glob("*/*/*/dataset_info.json"))
 
 
 def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict[str, list[SentencePair]]:
@@ -76,6 +75,11 @@ def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict
             raise UserError(
                 f"the Hugging Face Hub does not answer and {name} is not cached; connect, or give a local folder with "
                 "train.jsonl, val.jsonl, test.jsonl (make train CORPUS=path/to/folder), or use CORPUS=toy"
+            )
+        if revision is not None:
+            raise UserError(
+                f"the Hugging Face Hub does not answer, and of what is cached of {name} nobody knows whether it is "
+                f"revision {revision}; connect, or leave out --data.revision to take what is cached"
             )
         # Both have read the environment already when they were imported.
         huggingface_hub.constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True

@@ -18,6 +18,7 @@ KNOWN = {
     "toy": "built in, needs no network",
     "multi30k": f"English–German picture captions, {MULTI30K} on the Hugging Face Hub",
 }
+_FOR_THE_TOY = "for the built-in toy corpus, which takes minutes: make train CORPUS=toy"
 
 
 def load_corpus(corpus: str, src: str, tgt: str, cache_dir: Path, revision: str | None = None) -> Corpus:
@@ -71,9 +72,9 @@ def corpus_name(corpus: str) -> str:
 def choose_corpus() -> tuple[str, str]:
     """What `auto` stands for on this machine, and why, in plain words."""
     if is_cached(MULTI30K):
-        return "multi30k", "Multi30k is in the local Hugging Face cache"
+        return "multi30k", f"Multi30k is in the local Hugging Face cache; {_FOR_THE_TOY}"
     if hub_answers():
-        return "multi30k", "the Hugging Face Hub answers"
+        return "multi30k", f"the Hugging Face Hub answers; {_FOR_THE_TOY}"
     return "toy", (
         f"the Hugging Face Hub does not answer within {TIMEOUT:g} seconds and Multi30k is not cached, so this trains "
         "on the built-in toy corpus; for Multi30k connect and run again, or give a folder that holds it: "

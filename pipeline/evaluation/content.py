@@ -70,7 +70,7 @@ def evaluate_models(
     if concatenate > 1:
         content["concatenated"] = _concatenated(models, test, search, concatenate, progress)
     if sentences.has_links:
-        content["alignment"] = align_models(models, sentences.val, sentences.test, progress)
+        content["alignment"] = align_models(models, sentences.train, sentences.val, sentences.test, progress)
     else:
         shapes = _shapes(models, kept, sentences.test)
         content["attention"] = {name: mean_shape([shapes[name, r.seed] for r in rs]) for name, rs in scored.items()}

@@ -19,6 +19,7 @@ class Sentences(NamedTuple):
     Attributes:
         test: The sentences that are scored.
         val: Those that a layer and a head are chosen on; may be empty.
+        train: Those that the corpus has for training; may be empty.
         is_synthetic: True where exact match is a fair score.
         longest_trained: Words of the longest training source; None if unknown.
         content_hash: Of the whole corpus; None where the sentences are of files.
@@ -28,6 +29,7 @@ class Sentences(NamedTuple):
     split: str
     test: Sequence[SentencePair]
     val: Sequence[SentencePair]
+    train: Sequence[SentencePair]
     is_synthetic: bool
     longest_trained: int | None
     content_hash: str | None
@@ -40,7 +42,8 @@ class Sentences(NamedTuple):
 def sentences_of(corpus: Corpus, split: str, longest: int | None) -> Sentences:
     """A split of `corpus`, for models whose longest training source had `longest` words."""
     hashed = corpus.content_hash()
-    return Sentences(corpus.name, split, corpus.split(split), corpus.val, corpus.is_synthetic, longest, hashed)
+    of_split, synthetic = corpus.split(split), corpus.is_synthetic
+    return Sentences(corpus.name, split, of_split, corpus.val, corpus.train, synthetic, longest, hashed)
 
 
 def longest_source(corpus: Corpus, tokenizer: Tokenizer, max_len: float = math.inf) -> int:

@@ -27,6 +27,8 @@ from pipeline.models.interface import (
     rows_to_positions,
 )
 
+MOST_LAYERS = 1000  # so that sizes made up in a checkpoint are refused before a billion layers fill the memory
+
 
 def sinusoidal_positions(start: int, length: int, d_model: int, device: torch.device) -> Tensor:
     """(length, d_model) for positions start, start + 1, …: sines, then cosines (§3.5, where the two alternate)."""
@@ -150,8 +152,8 @@ class TransformerSeq2Seq(Seq2Seq):
     ) -> None:
         super().__init__(vocab_size)
         check_handover(memory)
-        if num_layers < 1:
-            raise ValueError(f"num_layers is {num_layers}; it must be at least 1")
+        if not 1 <= num_layers <= MOST_LAYERS:
+            raise ValueError(f"num_layers is {num_layers}; it must be from 1 to {MOST_LAYERS}")
         if d_ff < 1:
             raise ValueError(f"d_ff is {d_ff}; it must be at least 1")
         self.handover = memory

@@ -17,9 +17,9 @@ REFERENCES = [f"der Hund {index} schläft im Garten ." for index in range(SENTEN
 MASK = torch.arange(7) < torch.tensor([[7], [4], [1]])
 
 
-def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, missing=()):
-    """Runs that translate all right, and nothing where a part is replaced that is not `harmless`; one link in
-    `error(seed)` of them is wrong."""
+def answer(deviation=1e-9, harmless=(), in_seeds=(1, 2, 3, 4, 5), error=lambda seed: 0.05, diagonal=0.4, missing=()):
+    """Runs that translate all right, and nothing where a part is replaced that is not `harmless`, which it is in some
+    seeds; one link in `error(seed)` of them is wrong."""
 
     def counts(wrong):
         return [{"word": [100, 100, 100 * (1 - wrong), 100 * (1 - wrong)]}] * SENTENCES
@@ -40,7 +40,7 @@ def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, m
             "tokens": [8] * SENTENCES,
             "replaced": {
                 ablation: {"nats": [1.0] * SENTENCES, "bleu": counts_of(REFERENCES)}
-                if ablation in ("none", *harmless)
+                if ablation == "none" or (ablation in harmless and options["seed"] in in_seeds)
                 else {"nats": [9.0] * SENTENCES, "bleu": counts_of(["?"] * SENTENCES)}
                 for ablation in ABLATIONS
             },
@@ -60,6 +60,7 @@ def answer(deviation=1e-9, harmless=(), error=lambda seed: 0.05, diagonal=0.4, m
         (answer(harmless=["no Y"]), "holds in part"),
         (answer(harmless=["no C"]), "fails"),
         (answer(harmless=["shuffled"]), "fails"),
+        (answer(harmless=["no C"], in_seeds=[1, 3, 5]), "undecided"),
         (answer(deviation=1e-3), "fails"),
         (answer(error=lambda seed: 0.08 * seed - 0.06), "holds in part"),
         (answer(missing=["trained_run"]), "undecided"),

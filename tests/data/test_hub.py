@@ -1,4 +1,5 @@
 import http.server
+import json
 import socket
 import ssl
 import threading
@@ -12,6 +13,8 @@ import pytest
 
 from pipeline.data import hub
 from pipeline.errors import UserError
+
+IS_CACHED = hub.is_cached
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +149,52 @@ def test_out_of_reach_but_cached_the_cache_is_read_offline(monkeypatch):
         "val": ["B", "C"],
         "test": ["D"],
     }
+
+
+@pytest.fixture
+def offline_cache(tmp_path, monkeypatch):
+    """What `datasets` keeps of owner/my_name, once loaded from the Hub; without network."""
+    for module in (huggingface_hub.constants, datasets.config):
+        monkeypatch.setattr(module, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(hub, "is_cached", IS_CACHED)
+    files = {}
+    for name in ("train", "validation", "test"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"en": f"a {name}", "de": f"ein {name}"}))
+        files[name] = str(tmp_path / f"{name}.jsonl")
+    datasets.load_dataset("json", data_files=files)
+    # Else it is the same for a dataset of the Hub, but for its name.
+    kept = tmp_path / "cache" / "owner___my_name" / "default"
+    kept.parent.mkdir()
+    next((tmp_path / "cache" / "json").iterdir()).rename(kept)
+    (folder,) = (path.parent for path in kept.glob("*/*/dataset_info.json"))
+    for table in folder.glob("*.arrow"):
+        table.rename(table.with_name(table.name.replace("json-", "my_name-")))
+    information = folder / "dataset_info.json"
+    information.write_text(information.read_text().replace('"dataset_name": "json"', '"dataset_name": "my_name"'))
+    return folder
+
+
+def test_what_was_loaded_once_is_read_without_the_hub(offline_cache):
+    for name in ("owner/my_name", "owner/my_name:default"):
+        splits = hub.read_hub(name, "en", "de")
+        assert [pair.tgt for of_split in splits.values() for pair in of_split] == [
+            "ein train",
+            "ein validation",
+            "ein test",
+        ]
+
+
+def test_what_was_downloaded_in_part_is_not_cached(offline_cache):
+    assert hub.is_cached("owner/my_name")
+    assert not hub.is_cached("owner/other")
+    (offline_cache / "dataset_info.json").unlink()
+    assert not hub.is_cached("owner/my_name")
+
+
+def test_a_revision_cannot_be_told_without_the_hub(offline_cache):
+    with pytest.raises(UserError, match=r"nobody knows whether it is revision abc; connect, or leave out"):
+        hub.read_hub("owner/my_name", "en", "de", revision="abc")
 
 
 def test_the_revision_and_the_configuration_reach_the_hub(monkeypatch):

@@ -148,9 +148,9 @@ def test_the_content_hash_knows_the_split_the_order_and_the_side_of_a_sentence(t
 @pytest.mark.parametrize(
     ("cached", "answers", "corpus", "reason"),
     [
-        (True, False, "multi30k", "local Hugging Face cache"),
-        (True, True, "multi30k", "local Hugging Face cache"),
-        (False, True, "multi30k", "Hub answers"),
+        (True, False, "multi30k", "local Hugging Face cache; for .* toy corpus.*CORPUS=toy"),
+        (True, True, "multi30k", "local Hugging Face cache; for .* toy corpus.*CORPUS=toy"),
+        (False, True, "multi30k", "Hub answers; for .* toy corpus.*CORPUS=toy"),
         (False, False, "toy", "does not answer.*not cached.*CORPUS="),
     ],
 )

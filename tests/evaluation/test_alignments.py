@@ -77,11 +77,12 @@ def test_gold_maps_have_only_the_error_of_one_link_per_word(pairs):
 
 def test_models_stand_beside_baselines_and_untrained_models(translators, pairs):
     models = {name: [Run(translator, 1)] for name, translator in translators.items()}
-    found = align_models(models, pairs[:4], pairs[4:])
+    found = align_models(models, pairs, pairs[:4], pairs[4:])
     assert list(found["baselines"]) == [
         "diagonal",
         "chance",
         "one link per word",
+        "IBM 1",
         "gru_attention, untrained",
         "transformer, untrained",
     ]
@@ -96,7 +97,7 @@ def test_models_stand_beside_baselines_and_untrained_models(translators, pairs):
 
 
 def test_without_validation_links_the_mean_is_read(translators, pairs):
-    found = align_models({"transformer": [Run(translators["transformer"], 1)]}, (), pairs)
+    found = align_models({"transformer": [Run(translators["transformer"], 1)]}, (), (), pairs)
     attention = found["models"]["transformer"]["attention"]
     assert attention["chosen"] == [{"name": "mean of all layers and heads", "reading": "predicting"}]
     assert attention["on_validation"] == []
@@ -135,9 +136,9 @@ def test_each_run_is_read_as_it_was_chosen_on_validation(translators, pairs, mon
 
     monkeypatch.setattr(alignments, "attention_words", words)
     models = {"transformer": [Run(one, 1), Run(other, 2)]}
-    attention = align_models(models, val, test)["models"]["transformer"]["attention"]
+    attention = align_models(models, (), val, test)["models"]["transformer"]["attention"]
     assert [choice["name"] for choice in attention["chosen"]] == ["a", "b"]
-    alone = [align_models({"transformer": [run]}, val, test) for run in models["transformer"]]
+    alone = [align_models({"transformer": [run]}, (), val, test) for run in models["transformer"]]
     rates = [found["models"]["transformer"]["attention"]["error_rate"]["value"] for found in alone]
     assert min(rates) > 0.05
     assert attention["error_rate"]["value"] == pytest.approx(np.mean(rates))
@@ -146,7 +147,7 @@ def test_each_run_is_read_as_it_was_chosen_on_validation(translators, pairs, mon
 def test_the_untrained_baseline_is_untrained(translators, pairs, monkeypatch):
     untrained, seeds = Translator.untrained, []
     monkeypatch.setattr(Translator, "untrained", lambda self, seed: seeds.append(seed) or untrained(self, seed))
-    align_models({"gru_attention": [Run(translators["gru_attention"], 3)]}, (), pairs[:2])
+    align_models({"gru_attention": [Run(translators["gru_attention"], 3)]}, (), (), pairs[:2])
     assert seeds == [3]
 
 

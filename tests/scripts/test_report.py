@@ -139,6 +139,8 @@ def test_intervals_come_from_the_evaluation_and_an_old_one_is_said_to_be_old(fol
     assert len(corpus.lengths[0].lines[0].marks) == len(curve.points)
     assert corpus.tables
     assert corpus.note == ""
+    page = report.report_page([corpus], [], "2020-02-29")
+    assert f"<summary>The evaluation</summary>\n<p><code>{evaluation['command']}</code></p>" in page
     results["nats_per_token"]["test"] += 0.01  # trained anew, perhaps while the old weights were scored
     (run / "results.json").write_text(json.dumps(results))
     assert "is of other weights than some of the runs have now" in report.corpus_report(of_little).note

@@ -44,8 +44,9 @@ def test_a_line_for_a_line_and_empty_lines_stay_empty(runs):
 
 
 def test_several_runs_stand_in_columns(runs):
-    done = translate(runs, b"the dog sleeps .")
+    done = translate(runs, b"the dog sleeps .\n\n")
     assert done.stdout.count("\t") == 1
+    assert done.stdout.endswith("\n\n")  # an empty line stays empty
 
 
 def test_broken_utf8_is_an_error_with_its_line_and_what_is_before_is_out(runs):
