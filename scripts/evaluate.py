@@ -5,11 +5,13 @@
     python -m scripts.evaluate runs/multi30k --concatenate 6
     python -m scripts.evaluate runs/multi30k/transformer/seed1 --src newstest.en --ref newstest.de
     python -m scripts.evaluate runs/multi30k/transformer/seed2 earlier/evaluation/test --out both
+    python -m scripts.evaluate runs/multi30k/gru wide=wide-runs/multi30k/gru --out runs/wider
 
 RUN is a run folder, a checkpoint file, or a folder with finished runs inside; runs of one model with several seeds are
-put together. Without --corpus or --src, each corpus that the runs were trained on is evaluated by itself. A folder that
-an earlier evaluation of the same sentences wrote is a RUN too: its scores stand beside the new ones as they are, so
-that seeds can be trained on several machines and no checkpoint has to be kept. Where all are such, say --corpus, --out.
+put together, and those of one model with other settings stand beside them by a NAME of their own. Without --corpus or
+--src, each corpus that the runs were trained on is evaluated by itself. A folder that an earlier evaluation of the same
+sentences wrote is a RUN too: its scores stand beside the new ones as they are, so that seeds can be trained on several
+machines and no checkpoint has to be kept. Where all are such, say --corpus, --out.
 
 What is measured. Teacher-forced (each model is given the reference so far): nats per target token, perplexity, tokens
 right. Translated freely: BLEU (13a, cased) and chrF2 by sacreBLEU, B-tok (tokenize=none) on tokenised text, exact match
@@ -41,7 +43,7 @@ from pipeline.measures import SHARES, free_measure
 from pipeline.paths import expanded
 from pipeline.plots import curves_figure
 from pipeline.results import provenance
-from scripts.evaluation_plan import Plan, plans
+from scripts.evaluation_plan import Plan, given_run, plans
 
 
 def evaluate(plan: Plan, options: argparse.Namespace) -> None:
@@ -91,10 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "runs",
-        metavar="RUN",
+        metavar="[NAME=]RUN",
         nargs="+",
-        type=Path,
-        help="run folder, checkpoint, folder of runs, or earlier evaluation",
+        type=given_run,
+        help="run folder, checkpoint, folder of runs, or earlier evaluation; NAME tells runs of one model apart",
     )
     parser.add_argument(
         "--corpus",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.checkpoint_file import checked_name
 from pipeline.data.corpus import Corpus
 from pipeline.data.files import read_text_pair
 from pipeline.data.loading import load_corpus
@@ -25,6 +26,25 @@ from pipeline.finished_runs import is_set_aside
 from pipeline.loaded_runs import LoadedRun, load_runs
 from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import Search, checked_search
+
+
+class Given(NamedTuple):
+    """A RUN of the command line: a path, and what its model is to be called, where it is not to have its own name."""
+
+    name: str | None
+    path: Path
+
+
+def given_run(text: str) -> Given:
+    """ "wide=runs/toy/gru/seed1", or a path alone, which may have a = as well.
+
+    Raises:
+        UserError: The name is no plain word.
+    """
+    name, separator, path = text.partition("=")
+    if not separator or Path(text).exists():
+        return Given(None, Path(text))
+    return Given(checked_name(name, text), Path(path))
 
 
 class Plan(NamedTuple):
@@ -54,10 +74,12 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     search = checked_search(options.beam, options.alpha, fast=options.fast)
     _refuse_options(options)
     options.split = options.split or "test"  # no default of the parser: beside --src it would look as if it were given
-    for path in filter(None, (*options.runs, options.out)):
+    for path in filter(None, (*(given.path for given in options.runs), options.out)):
         settle(path)
-    earlier = [path for path in options.runs if is_evaluation(path)]
-    if len(earlier) == len(options.runs):
+    to_load = [given for given in options.runs if not is_evaluation(given.path)]
+    earlier = [given.path for given in options.runs if given not in to_load]
+    _refuse_names(options, to_load)
+    if not to_load:
         if options.corpus is None or options.out is None:
             raise UserError(
                 "only earlier evaluations are given; say of which corpus they are, and where to: --corpus, --out"
@@ -66,8 +88,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
             raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
         sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
         return [_checked([], earlier, sentences, options.out, search, options)]
-    found = find_runs([path for path in options.runs if path not in earlier])
-    runs = load_runs(found, options.device)
+    runs = [loaded for given in to_load for loaded in _loaded(given, options.device)]
     if options.src:
         pairs = read_text_pair(options.src, options.ref)
         sentences = Sentences(options.src.name, "file", pairs, (), (), False, None, None)
@@ -88,6 +109,26 @@ def plans(options: argparse.Namespace) -> list[Plan]:
             "to one folder; evaluate the runs of one text at a time"
         )
     return planned
+
+
+def _loaded(given: Given, device: str) -> list[LoadedRun]:
+    """The runs at a path with their models, by the name that is given."""
+    runs = load_runs(find_runs([given.path]), device)
+    for _, translator in runs:
+        translator.name = given.name or translator.name
+    return runs
+
+
+def _refuse_names(options: argparse.Namespace, to_load: Sequence[Given]) -> None:
+    """Raises UserError for names of what has names already, or of scores that would stand where others are looked
+    for."""
+    for given in options.runs:
+        if given.name and given not in to_load:
+            raise UserError(
+                f"{given.path} is an earlier evaluation, whose runs keep their names; leave out {given.name}="
+            )
+        if given.name and options.out is None:
+            raise UserError(f"{given.name} is a name for this evaluation only; say where its results go: --out")
 
 
 def _refuse_options(options: argparse.Namespace) -> None:
@@ -168,7 +209,9 @@ def _checked(
 def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
     for number, (name, seed) in enumerate(runs):
         if (name, seed) in runs[:number]:
-            raise UserError(f"two of the runs are {name}, seed {seed}; evaluate them one at a time")
+            raise UserError(
+                f"two of the runs are {name}, seed {seed}; give one of them another name: other=RUN --out …"
+            )
 
 
 def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences, concatenate: int) -> None:

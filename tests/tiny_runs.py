@@ -37,12 +37,12 @@ def write_corpus(folder: Path) -> list[SentencePair]:
     return pairs
 
 
-def write_run(runs: Path, corpus: Path, model: str, seed: int = 1) -> Path:
+def write_run(runs: Path, corpus: Path, model: str, seed: int = 1, **other_sizes: int) -> Path:
     """A run folder with a checkpoint of random weights; returns it."""
     loaded = load_corpus(str(corpus), "en", "de", runs / "cache")
     text = [sentence for pair in loaded.train for sentence in (pair.src, pair.tgt)]
     network_class, sizes = MODELS[model]
-    init_args = {"vocab_size": VOCAB_SIZE, **sizes}
+    init_args = {"vocab_size": VOCAB_SIZE, **sizes, **other_sizes}
     torch.manual_seed(seed)
     network = network_class(**init_args)
     folder = runs / corpus.name / model / f"seed{seed}"

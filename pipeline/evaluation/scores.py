@@ -79,7 +79,7 @@ def refuse_other_networks(models: dict[str, list[Run]], kept: Sequence[KeptRun])
                 raise UserError(
                     f"the runs of {name}, seeds {first_seed} and {seed}, have different networks "
                     f"({', '.join(_differing(first, network))}), so that a mean of them says nothing; evaluate those "
-                    "of one recipe at a time"
+                    "of one recipe at a time, or each by a name of its own: other=RUN"
                 )
 
 
@@ -112,7 +112,7 @@ def _other_tokenizers(name: str, seeds: Sequence[int]) -> UserError:
     named = ", ".join(map(str, seeds))
     return UserError(
         f"the runs of {name} (seeds {named}) have different tokenizers, so that a mean of them says nothing; "
-        "evaluate those of one recipe at a time"
+        "evaluate those of one recipe at a time, or each by a name of its own: other=RUN"
     )
 
 

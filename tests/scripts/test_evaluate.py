@@ -1,5 +1,6 @@
 """The evaluation of run folders, from the command's arguments to the files it leaves."""
 
+import itertools
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from pipeline.evaluation.kept import evaluated as evaluated_of
 from pipeline.evaluation_tables import evaluation_tables
 from pipeline.json_files import read_json_lines, write_json_lines
 from scripts.evaluate import _parser, run
+from scripts.evaluation_plan import given_run
 from tests.tiny_runs import write_corpus, write_run
 
 
@@ -160,8 +162,31 @@ def test_what_cannot_be_done_is_said_before_anything_is_scored(runs, of_seed_1, 
 
 def test_the_same_run_given_twice_is_refused(runs):
     run_folder = runs / "runs" / "little" / "gru" / "seed1"
-    with pytest.raises(UserError, match="two of the runs are gru, seed 1"):
+    with pytest.raises(UserError, match="two of the runs are gru, seed 1; give one another name"):
         evaluate(run_folder, run_folder / "checkpoints" / "best.ckpt")
+
+
+def test_runs_of_one_model_stand_side_by_side_by_names_of_their_own(runs, tmp_path):
+    wide = write_run(tmp_path / "runs", runs / "little", "gru", d_model=20)
+    ours = runs / "runs/little/gru/seed1"
+    alone = tmp_path / "alone=1.ckpt"  # its whole name, since it is there
+    shutil.copyfile(ours / "checkpoints" / "best.ckpt", alone)
+    out = tmp_path / "out"
+    evaluate(ours, f"wide={wide}", f"same={alone}", "--corpus", runs / "little", "--beam", 1, "--out", out)
+    scores = json.loads((out / "evaluation.json").read_text())["scores"]
+    of = {name: scores["models"][name]["nats_per_token"]["value"] for name in ("gru", "same", "wide")}
+    assert of["gru"] == of["same"] != of["wide"]
+    assert {frozenset((d["ours"], d["theirs"])) for d in scores["differences"]} == {
+        frozenset(two) for two in itertools.combinations(of, 2)
+    }
+    assert (out / "wide-seed1.hyp").is_file()
+    assert given_run(str(alone)) == (None, alone)
+    with pytest.raises(UserError, match="wide is a name for this evaluation only; say where its results go: --out"):
+        evaluate(ours, f"wide={wide}")
+    with pytest.raises(UserError, match="is an earlier evaluation, whose runs keep their names; leave out other="):
+        evaluate(ours, f"other={out}", "--out", tmp_path / "more")
+    with pytest.raises(UserError, match=r"calls its model '\.\./x'; expected a word"):
+        evaluate(f"../x={wide}")
 
 
 def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):
