@@ -26,8 +26,9 @@ tokens (slope below 0.3) and lose nothing without positions (exact match within 
 What this does not show: a node of the graph is not a unit of time, so chains compare as they grow, not in height. Depth
 says what could be done at once, not that a machine does it: a softmax or a sum over n has itself O(log n) steps. Ratios
 of times depend on d, batch, kernels and hardware (one GRU layer is timed against two of the Transformer, of equal d,
-not of equal parameters), and other jobs disturb them, on a GPU too (JOBS=1). Lookup tables for positions, relative
-positions or a recurrent layer below would put the order back in as well.
+not of equal parameters), and other jobs disturb them, on a GPU too (JOBS=1). Where there is no GPU, its two thresholds
+are not asked, and the verdict is formed without them. Lookup tables for positions, relative positions or a recurrent
+layer below would put the order back in as well.
 """
 
 from typing import Any
