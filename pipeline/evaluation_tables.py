@@ -24,7 +24,8 @@ def only_of(content: dict[str, Any], names: set[str]) -> dict[str, Any] | None:
             "differences": [pair for pair in scores["differences"] if {pair["ours"], pair["theirs"]} <= names],
         }
 
-    part = content | {"scores": only_scores(content["scores"])}
+    earlier = [run for run in content.get("earlier", []) if run["model"] in names]
+    part = content | {"scores": only_scores(content["scores"]), "earlier": earlier}
     if not part["scores"]["models"]:
         return None
     if "concatenated" in content:

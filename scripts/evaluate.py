@@ -5,7 +5,7 @@
     python -m scripts.evaluate runs/multi30k --concatenate 6
     python -m scripts.evaluate runs/multi30k/transformer/seed1 --src newstest.en --ref newstest.de
     python -m scripts.evaluate runs/multi30k/transformer/seed2 earlier/evaluation/test --out both
-    python -m scripts.evaluate runs/multi30k/gru wide=wide-runs/multi30k/gru --out runs/wider
+    python -m scripts.evaluate runs/multi30k/gru wide=wide-runs/multi30k/gru --out runs/comparison/wider
 
 RUN is a run folder, a checkpoint file, or a folder with finished runs inside; runs of one model with several seeds are
 put together, and those of one model with other settings stand beside them by a NAME of their own. Without --corpus or

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.checkpoint_file import checked_name
+from pipeline.checkpoint_file import is_plain_word
 from pipeline.data.corpus import Corpus
 from pipeline.data.files import read_text_pair
 from pipeline.data.loading import load_corpus
@@ -24,27 +24,24 @@ from pipeline.evaluation.scores import Run, refuse_other_networks, refuse_other_
 from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
 from pipeline.finished_runs import is_set_aside
 from pipeline.loaded_runs import LoadedRun, load_runs
+from pipeline.paths import expanded
 from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import Search, checked_search
 
 
 class Given(NamedTuple):
-    """A RUN of the command line: a path, and what its model is to be called, where it is not to have its own name."""
+    """A RUN of the command line: a path, and what its one model is called here, None for its own name."""
 
     name: str | None
     path: Path
 
 
 def given_run(text: str) -> Given:
-    """ "wide=runs/toy/gru/seed1", or a path alone, which may have a = as well.
-
-    Raises:
-        UserError: The name is no plain word.
-    """
+    """ "wide=runs/toy/gru/seed1", or a path alone, in which there may be a = as well."""
     name, separator, path = text.partition("=")
-    if not separator or Path(text).exists():
-        return Given(None, Path(text))
-    return Given(checked_name(name, text), Path(path))
+    if separator and is_plain_word(name) and not Path(text).exists():
+        return Given(name, expanded(path))
+    return Given(None, expanded(text))
 
 
 class Plan(NamedTuple):
@@ -112,8 +109,15 @@ def plans(options: argparse.Namespace) -> list[Plan]:
 
 
 def _loaded(given: Given, device: str) -> list[LoadedRun]:
-    """The runs at a path with their models, by the name that is given."""
+    """The runs at a path with their models, by the name that is given.
+
+    Raises:
+        UserError: There is none, or a name is given to several models.
+    """
     runs = load_runs(find_runs([given.path]), device)
+    models = {loaded.translator.name for loaded in runs}
+    if given.name and len(models) > 1:
+        raise UserError(f"{given.path} holds {', '.join(sorted(models))}; {given.name}= can be the name of one only")
     for _, translator in runs:
         translator.name = given.name or translator.name
     return runs
@@ -210,7 +214,7 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
     for number, (name, seed) in enumerate(runs):
         if (name, seed) in runs[:number]:
             raise UserError(
-                f"two of the runs are {name}, seed {seed}; give one of them another name: other=RUN --out …"
+                f"two of the runs are {name}, seed {seed}; give one another name (other=RUN), or leave it out"
             )
 
 

@@ -79,7 +79,7 @@ def _compute_maps(folder: Path) -> None:
 def _page(out: str) -> Path:
     """The page that `out` names; a browser would show one without such an ending as text."""
     path = expanded(out)
-    return path if path.suffix in (".html", ".htm") else path / "index.html"
+    return path if path.suffix.lower() in (".html", ".htm") else path / "index.html"
 
 
 def _parser() -> argparse.ArgumentParser:

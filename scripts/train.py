@@ -162,6 +162,8 @@ class TranslationCLI(LightningCLI):
         torch.manual_seed(self.config.fit.seed_everything)
         try:
             super().instantiate_classes()
+        except UserError:
+            raise
         except ValueError as error:  # of a constructor: a number that the configuration gave is out of range
             raise UserError(f"the configuration does not make a model, data and trainer: {error}") from error
         self.initial_weights_hash = weights_hash(self.model.network)

@@ -96,17 +96,17 @@ def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: 
             written.append(_json_line(_as_json(number, line, models, of_models)))
         elif options.align:
             cells = [_with_links(m, t, line, number) for m, t in zip(models, of_models, strict=True)]
-            written.append(_row(cells))
+            written.append(_row(cells, of_models))
         elif options.nbest > 1:
             written += [f"{number} ||| {t.text} ||| {t.score:.4f}" for t in of_models[0]]
         else:
-            written.append(_row([t[0].text if t else "" for t in of_models]))
+            written.append(_row([t[0].text if t else "" for t in of_models], of_models))
     return written
 
 
-def _row(cells: Sequence[str]) -> str:
-    """What each model made of a line, between tabs; nothing of a line without text."""
-    return "\t".join(cells) if any(cells) else ""
+def _row(cells: Sequence[str], of_models: Sequence[list[Translation]]) -> str:
+    """What each model made of a line, between tabs; nothing of a line without text, which has no translations."""
+    return "\t".join(cells) if any(of_models) else ""
 
 
 def translate_lines(

@@ -47,14 +47,15 @@ def hub_answers() -> bool:
     return answered.is_set()
 
 
-def is_cached(name: str) -> bool:
-    """Whether a dataset can be loaded without the Hub: from the tables that `datasets` made of an earlier download, not
-    from the downloaded files, which it does not read without the Hub, and which may be half of them."""
+def cached_revisions(name: str) -> set[str]:
+    """The revisions of a dataset that can be loaded without the Hub: those that `datasets` made tables of, not those
+    that were downloaded, which it does not read without the Hub, and which may be half there."""
     import datasets
 
     *owner, dataset = name.split("/")
     folder = "___".join([*owner, datasets.naming.camelcase_to_snakecase(dataset)])
-    return any(Path(datasets.config.HF_DATASETS_CACHE, folder).glob("*/*/*/dataset_info.json"))
+    made = Path(datasets.config.HF_DATASETS_CACHE, folder).glob("*/*/*/dataset_info.json")
+    return {path.parent.name for path in made}
 
 
 def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict[str, list[SentencePair]]:
@@ -71,15 +72,16 @@ def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict
 
     dataset, _, configuration = name.partition(":")
     if not hub_answers():
-        if not is_cached(dataset):
+        cached = cached_revisions(dataset)
+        if not cached:
             raise UserError(
                 f"the Hugging Face Hub does not answer and {name} is not cached; connect, or give a local folder with "
                 "train.jsonl, val.jsonl, test.jsonl (make train CORPUS=path/to/folder), or use CORPUS=toy"
             )
-        if revision is not None:
+        if revision is not None and cached != {revision}:
             raise UserError(
-                f"the Hugging Face Hub does not answer, and of what is cached of {name} nobody knows whether it is "
-                f"revision {revision}; connect, or leave out --data.revision to take what is cached"
+                f"the Hugging Face Hub does not answer, and cached of {name} is {' and '.join(sorted(cached))}, not "
+                f"{revision} alone; connect, or leave out --data.revision to take what is cached"
             )
         # Both have read the environment already when they were imported.
         huggingface_hub.constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True

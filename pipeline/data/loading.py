@@ -9,7 +9,7 @@ from pipeline.data import corpus as corpus_module
 from pipeline.data import grammar, inflection, lexicon, phrases, toy
 from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
 from pipeline.data.files import read_folder
-from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, TIMEOUT, hub_answers, is_cached, read_hub
+from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, TIMEOUT, cached_revisions, hub_answers, read_hub
 from pipeline.errors import UserError
 from pipeline.json_files import read_json, write_json
 from pipeline.paths import expanded
@@ -71,7 +71,7 @@ def corpus_name(corpus: str) -> str:
 
 def choose_corpus() -> tuple[str, str]:
     """What `auto` stands for on this machine, and why, in plain words."""
-    if is_cached(MULTI30K):
+    if cached_revisions(MULTI30K):
         return "multi30k", f"Multi30k is in the local Hugging Face cache; {_FOR_THE_TOY}"
     if hub_answers():
         return "multi30k", f"the Hugging Face Hub answers; {_FOR_THE_TOY}"

@@ -25,7 +25,6 @@ from pipeline.translator import Translator
 
 # A gradient per target token costs as much as training on it, so saliency is scored on the first pairs only.
 SALIENCY_PAIRS = 120
-_MOST_PAIRS_OF_IBM1 = 100_000  # whose word pairs fit into a few gigabytes
 
 
 def align_models(
@@ -44,14 +43,14 @@ def align_models(
 
     Returns:
         `baselines`: `diagonal`, `chance` (a source word drawn evenly), `one link per word` (the best that one link per
-        target word can be), `IBM 1` (`ibm1.Ibm1`), and each model `untrained`, chosen on validation likewise. `models`:
-        for each, `attention`, null where one vector is handed over, and `saliency` (of `num_pairs` pairs); both are
-        null where no pair can be read. Each of all these has `error_rate` as `statistics.Estimate`, `precision`, null
-        where nothing was proposed, `recall`, null where no link is sure, and `per_phenomenon`: the estimate, its values
-        null where no pair with the phenomenon can be read and its ends null where it stands in fewer than
-        `statistics.ENOUGH_SENTENCES`, and `n`, its target words. `attention` also has `chosen`, the map and reading of
-        each seed, `on_validation`, the error rate there of every map and reading (first seed), and `entropy`, `on_end`,
-        `coverage` (`alignment.Sharpness`).
+        target word can be), `IBM 1, diagonal prior` (`ibm1.Ibm1`), and each model `untrained`, chosen on validation
+        likewise. `models`: for each, `attention`, null where one vector is handed over, and `saliency` (of `num_pairs`
+        pairs); both are null where no pair can be read. Each of all these has `error_rate` as `statistics.Estimate`,
+        `precision`, null where nothing was proposed, `recall`, null where no link is sure, and `per_phenomenon`: the
+        estimate, its values null where no pair with the phenomenon can be read and its ends null where it stands in
+        fewer than `statistics.ENOUGH_SENTENCES`, and `n`, its target words. `attention` also has `chosen`, the map and
+        reading of each seed, `on_validation`, the error rate there of every map and reading (first seed), and
+        `entropy`, `on_end`, `coverage` (`alignment.Sharpness`).
     """
     words_of = _target_words(test)
     baselines = {
@@ -61,8 +60,9 @@ def align_models(
     }
     if train:
         progress("IBM Model 1: alignment")
-        learned = Ibm1(train[:_MOST_PAIRS_OF_IBM1])
-        baselines["IBM 1"] = _summary([[count_links(learned.links(pair), pair.links) for pair in test]], words_of)
+        learned = Ibm1(train)
+        counts = [count_links(learned.links(pair), pair.links) for pair in test]
+        baselines["IBM 1, diagonal prior"] = _summary([counts], words_of)
     found: dict[str, Any] = {}
     for name, runs in models.items():
         progress(f"{name}: alignment")

@@ -2,14 +2,14 @@
 
 Brown et al. 1993 (§4.1): each target word was made by one source word, or by none, with a probability t(target word |
 source word) that expectation maximisation learns from sentence pairs, without any link. Dyer, Chahuneau & Smith 2013
-(§2, "fast_align"): of m source and n target words, the likelier the nearer to the diagonal,
+(§2, "fast_align", there as a simpler Model 2): of m source and n target words, the likelier the nearer to the diagonal,
 
     p(source word i | target word j) ∝ exp(−λ |i/m − j/n|),    p(none) = p₀.
 
 Here λ and p₀ are fixed to what fast_align begins with; it goes on to fit λ.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,29 +19,28 @@ from pipeline.data.corpus import SentencePair
 _NONE = 0  # the source "word" of target words that no source word made
 _TENSION, _PROBABILITY_OF_NONE = 4.0, 0.08  # λ, p₀
 _ITERATIONS = 5
-_UNSEEN = 1e-9  # t of two words that no pair of the training text has: there the prior decides
+_UNSEEN = 1e-9  # t of two words that no pair of the training text has: there the prior decides, also for none
+MOST_CELLS = 10_000_000  # pairs of words within sentences, of some 70 bytes each while it learns
+_LONGEST = 100  # words: longer sentences have many cells and say little
 
 
 class Ibm1:
-    """The model, trained on `pairs`.
+    """The model, trained on as many of `pairs`, from the first on, as fit into some 0.7 GB; long ones are left out."""
 
-    Memory grows with the sum of source length times target length: some 20 bytes for each.
-    """
-
-    def __init__(self, pairs: Sequence[SentencePair], iterations: int = _ITERATIONS) -> None:
-        self._src = _numbered((pair.src for pair in pairs), first=_NONE + 1)
-        self._tgt = _numbered((pair.tgt for pair in pairs), first=0)
-        cells = [self._cells(pair) for pair in pairs]
-        keys, cell_of = np.unique(np.concatenate([key.ravel() for key in cells]), return_inverse=True)
-        priors = [_prior(key.shape[1] - 1, len(key)) for key in cells]
-        prior = np.concatenate([of_pair.ravel() for of_pair in priors])
-        width = np.concatenate([np.full(len(key), key.shape[1]) for key in cells])
-        row_of = np.repeat(np.arange(len(width)), width)  # of each cell the target word
+    def __init__(self, pairs: Iterable[SentencePair], iterations: int = _ITERATIONS) -> None:
+        kept = list(_first_that_fit(pairs))
+        self._src = _numbered((pair.src for pair in kept), first=_NONE + 1)
+        self._tgt = _numbered((pair.tgt for pair in kept), first=0)
+        lengths = [_lengths(pair) for pair in kept]
+        keys, cell_of = np.unique(_joined([self._cells(pair) for pair in kept], np.int64), return_inverse=True)
+        prior = _joined([_prior(*of_pair) for of_pair in lengths], float)
+        widths = [1 + src_words for src_words, tgt_words in lengths for _ in range(tgt_words)]
+        row_of = np.repeat(np.arange(len(widths), dtype=np.int32), widths)  # of each cell the target word
         src_of = keys // len(self._tgt)
         probability = np.ones(len(keys))
         for _ in range(iterations):
-            joint = probability[cell_of] * prior
-            share = joint / np.bincount(row_of, joint)[row_of]
+            share = probability[cell_of] * prior
+            share /= np.bincount(row_of, share)[row_of]
             counts = np.bincount(cell_of, share)
             probability = counts / np.bincount(src_of, counts)[src_of]
         self._probability = dict(zip(keys.tolist(), probability.tolist(), strict=True))
@@ -55,14 +54,35 @@ class Ibm1:
     def links(self, pair: SentencePair) -> WordLinks:
         """For each target word the source word that most likely made it, where that is likelier than none."""
         known = [[self._probability.get(key, 0.0) for key in row] for row in self._cells(pair).tolist()]
-        best = ((np.array(known) + _UNSEEN) * _prior(len(pair.src.split()), len(known))).argmax(1)
+        best = ((np.array(known) + _UNSEEN) * _prior(*_lengths(pair))).argmax(1)
         return {(int(src) - 1, tgt) for tgt, src in enumerate(best) if src != _NONE}
 
     def _cells(self, pair: SentencePair) -> np.ndarray:
-        """(tgt_words, 1 + src_words) numbers of word pairs, none first; −1 and less where a word is not known."""
+        """(tgt_words, 1 + src_words) numbers of word pairs, none first; −1 where a word is not known."""
         src = np.array([_NONE, *(self._src.get(word, -1) for word in pair.src.split())])
         tgt = np.array([self._tgt.get(word, -1) for word in pair.tgt.split()])
         return np.where((src[None] < 0) | (tgt[:, None] < 0), -1, src[None] * len(self._tgt) + tgt[:, None])
+
+
+def _joined(tables: Sequence[np.ndarray], kind: type) -> np.ndarray:
+    """The numbers of all tables, row by row; of none, none."""
+    return np.concatenate([np.empty(0, kind), *(table.ravel() for table in tables)])
+
+
+def _first_that_fit(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
+    room = MOST_CELLS
+    for pair in pairs:
+        src_words, tgt_words = _lengths(pair)
+        if max(src_words, tgt_words) > _LONGEST:
+            continue
+        room -= (1 + src_words) * tgt_words
+        if room < 0:
+            return
+        yield pair
+
+
+def _lengths(pair: SentencePair) -> tuple[int, int]:
+    return len(pair.src.split()), len(pair.tgt.split())
 
 
 def _prior(src_words: int, tgt_words: int) -> np.ndarray:

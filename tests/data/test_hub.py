@@ -14,13 +14,13 @@ import pytest
 from pipeline.data import hub
 from pipeline.errors import UserError
 
-IS_CACHED = hub.is_cached
+CACHED_REVISIONS = hub.cached_revisions
 
 
 @pytest.fixture(autouse=True)
 def no_cache(tmp_path, monkeypatch):
     """The cache of the person who runs the tests is none of their business."""
-    monkeypatch.setattr(hub, "is_cached", lambda name: False)
+    monkeypatch.setattr(hub, "cached_revisions", lambda name: set())
 
 
 def split(*sentences: str) -> datasets.Dataset:
@@ -133,7 +133,7 @@ def test_out_of_reach_and_not_cached_the_message_offers_a_folder_and_the_toy_cor
 
 
 def test_out_of_reach_but_cached_the_cache_is_read_offline(monkeypatch):
-    monkeypatch.setattr(hub, "is_cached", lambda name: name == "owner/name")
+    monkeypatch.setattr(hub, "cached_revisions", lambda name: {"abc"} if name == "owner/name" else set())
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
 
@@ -157,7 +157,7 @@ def offline_cache(tmp_path, monkeypatch):
     for module in (huggingface_hub.constants, datasets.config):
         monkeypatch.setattr(module, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr(hub, "is_cached", IS_CACHED)
+    monkeypatch.setattr(hub, "cached_revisions", CACHED_REVISIONS)
     files = {}
     for name in ("train", "validation", "test"):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"en": f"a {name}", "de": f"ein {name}"}))
@@ -186,14 +186,15 @@ def test_what_was_loaded_once_is_read_without_the_hub(offline_cache):
 
 
 def test_what_was_downloaded_in_part_is_not_cached(offline_cache):
-    assert hub.is_cached("owner/my_name")
-    assert not hub.is_cached("owner/other")
+    assert hub.cached_revisions("owner/my_name") == {offline_cache.name}
+    assert hub.cached_revisions("owner/other") == set()
     (offline_cache / "dataset_info.json").unlink()
-    assert not hub.is_cached("owner/my_name")
+    assert hub.cached_revisions("owner/my_name") == set()
 
 
-def test_a_revision_cannot_be_told_without_the_hub(offline_cache):
-    with pytest.raises(UserError, match=r"nobody knows whether it is revision abc; connect, or leave out"):
+def test_without_the_hub_only_the_revision_that_is_cached_is_taken(offline_cache):
+    assert hub.read_hub("owner/my_name", "en", "de", revision=offline_cache.name)
+    with pytest.raises(UserError, match=rf"is {offline_cache.name}, not abc alone; connect, or leave out"):
         hub.read_hub("owner/my_name", "en", "de", revision="abc")
 
 
@@ -214,7 +215,7 @@ def test_the_revision_and_the_configuration_reach_the_hub(monkeypatch):
 def test_the_cache_is_looked_through_for_the_dataset_whatever_its_configuration(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub, "is_cached", lambda name: name == "owner/name")
+    monkeypatch.setattr(hub, "cached_revisions", lambda name: {"abc"} if name == "owner/name" else set())
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {n: split("a") for n in ("train", "val", "test")})
     assert hub.read_hub("owner/name:de-en", "en", "de").keys() == {"train", "val", "test"}
 

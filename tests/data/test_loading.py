@@ -155,7 +155,8 @@ def test_the_content_hash_knows_the_split_the_order_and_the_side_of_a_sentence(t
     ],
 )
 def test_auto_takes_the_cache_then_the_hub_then_the_toy_corpus(monkeypatch, cached, answers, corpus, reason):
-    monkeypatch.setattr(loading, "is_cached", lambda name: cached and name == "bentrevett/multi30k")
+    made = {"bentrevett/multi30k": {"abc"}} if cached else {}
+    monkeypatch.setattr(loading, "cached_revisions", lambda name: made.get(name, set()))
     monkeypatch.setattr(loading, "hub_answers", lambda: answers)
     chosen, why = loading.choose_corpus()
     assert chosen == corpus

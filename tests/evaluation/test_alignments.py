@@ -82,7 +82,7 @@ def test_models_stand_beside_baselines_and_untrained_models(translators, pairs):
         "diagonal",
         "chance",
         "one link per word",
-        "IBM 1",
+        "IBM 1, diagonal prior",
         "gru_attention, untrained",
         "transformer, untrained",
     ]

@@ -7,6 +7,7 @@ import pytest
 from pipeline.alignment import count_links, diagonal_links
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
+from pipeline.evaluation import ibm1
 from pipeline.evaluation.ibm1 import Ibm1, _prior
 from pipeline.evaluation.maps import total
 
@@ -50,3 +51,16 @@ def test_on_the_toy_corpus_it_is_far_better_than_the_diagonal():
     lengths = [(len(pair.src.split()), len(pair.tgt.split())) for pair in corpus.test]
     diagonal = [count_links(diagonal_links(*n), pair.links) for n, pair in zip(lengths, corpus.test, strict=True)]
     assert found.error_rate < 0.6 * total(diagonal).error_rate
+
+
+def test_it_learns_from_the_first_pairs_that_fit_and_from_none_that_is_long(monkeypatch):
+    monkeypatch.setattr(ibm1, "MOST_CELLS", 10)
+    texts = [(" ".join(["one"] * 101), "lang"), ("the house", "das Haus"), ("a", "ein"), ("the dog", "der")]
+    learned = Ibm1(SentencePair(*text) for text in texts)
+    assert learned.probability("the", "das") > 0
+    assert learned.probability("a", "ein") == 1
+    assert learned.probability("one", "lang") == learned.probability("dog", "der") == 0
+
+
+def test_where_nothing_can_be_learned_places_decide():
+    assert Ibm1([]).links(SentencePair("one two", "eins zwei")) == {(0, 0), (1, 1)}

@@ -185,8 +185,10 @@ def test_runs_of_one_model_stand_side_by_side_by_names_of_their_own(runs, tmp_pa
         evaluate(ours, f"wide={wide}")
     with pytest.raises(UserError, match="is an earlier evaluation, whose runs keep their names; leave out other="):
         evaluate(ours, f"other={out}", "--out", tmp_path / "more")
-    with pytest.raises(UserError, match=r"calls its model '\.\./x'; expected a word"):
-        evaluate(f"../x={wide}")
+    with pytest.raises(UserError, match="holds gru, gru_attention, transformer; mine= can be the name of one only"):
+        evaluate(f"mine={runs / 'runs/little'}", "--out", tmp_path / "more")
+    with pytest.raises(UserError, match=r"lr=0\.1/run holds no finished run"):
+        evaluate("../lr=0.1/run")
 
 
 def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):

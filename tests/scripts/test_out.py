@@ -27,7 +27,7 @@ def test_out_may_begin_at_the_home_folder(monkeypatch, tmp_path, command):
 
 @pytest.mark.parametrize(
     ("given", "page"),
-    [("a.html", "a.html"), ("a.htm", "a.htm"), ("a", "a/index.html"), (".", "index.html"), ("v1.2", "v1.2/index.html")],
+    [("a.html", "a.html"), ("a.HTM", "a.HTM"), ("a", "a/index.html"), (".", "index.html"), ("v1.2", "v1.2/index.html")],
 )
 def test_a_report_is_a_page_that_a_browser_takes_for_one(given, page):
     assert report._parser().parse_args(["--out", given]).out == Path(page)
