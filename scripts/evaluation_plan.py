@@ -29,19 +29,19 @@ from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import Search, checked_search
 
 
-class Given(NamedTuple):
+class GivenRun(NamedTuple):
     """A RUN of the command line: a path, and what its one model is called here, None for its own name."""
 
     name: str | None
     path: Path
 
 
-def given_run(text: str) -> Given:
+def given_run(text: str) -> GivenRun:
     """ "wide=runs/toy/gru/seed1", or a path alone, in which there may be a = as well."""
     name, separator, path = text.partition("=")
     if separator and is_plain_word(name) and not Path(text).exists():
-        return Given(name, expanded(path))
-    return Given(None, expanded(text))
+        return GivenRun(name, expanded(path))
+    return GivenRun(None, expanded(text))
 
 
 class Plan(NamedTuple):
@@ -108,7 +108,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     return planned
 
 
-def _loaded(given: Given, device: str) -> list[LoadedRun]:
+def _loaded(given: GivenRun, device: str) -> list[LoadedRun]:
     """The runs at a path with their models, by the name that is given.
 
     Raises:
@@ -123,7 +123,7 @@ def _loaded(given: Given, device: str) -> list[LoadedRun]:
     return runs
 
 
-def _refuse_names(options: argparse.Namespace, to_load: Sequence[Given]) -> None:
+def _refuse_names(options: argparse.Namespace, to_load: Sequence[GivenRun]) -> None:
     """Raises UserError for names of what has names already, or of scores that would stand where others are looked
     for."""
     for given in options.runs:

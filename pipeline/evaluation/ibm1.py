@@ -20,12 +20,12 @@ _NONE = 0  # the source "word" of target words that no source word made
 _TENSION, _PROBABILITY_OF_NONE = 4.0, 0.08  # λ, p₀
 _ITERATIONS = 5
 _UNSEEN = 1e-9  # t of two words that no pair of the training text has: there the prior decides, also for none
-MOST_CELLS = 10_000_000  # pairs of words within sentences, of some 70 bytes each while it learns
+MOST_CELLS = 10_000_000  # pairs of words within sentences, of some 60 bytes each while it learns
 _LONGEST = 100  # words: longer sentences have many cells and say little
 
 
 class Ibm1:
-    """The model, trained on as many of `pairs`, from the first on, as fit into some 0.7 GB; long ones are left out."""
+    """The model, trained on as many of `pairs`, from the first on, as fit into some 0.6 GB; long ones are left out."""
 
     def __init__(self, pairs: Iterable[SentencePair], iterations: int = _ITERATIONS) -> None:
         kept = list(_first_that_fit(pairs))
