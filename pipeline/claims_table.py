@@ -1,6 +1,6 @@
 """The table of all claims, made from their JSON. No torch here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.claims.inference import holm
@@ -44,6 +44,34 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
         parts += _findings(content, corrected)
     return "\n\n".join([*parts, *_how_to_read(contents, family)]) + "\n"
+
+
+def conditions(content: dict[str, Any]) -> list[str]:
+    """To stand under a claim's figure: how many seeds, items and steps are behind it, what code, on what hardware."""
+    commit = content["commit"] or ""
+    code = commit[:7] + commit[40:]  # short, with the "+changes" of code that is not committed
+    made_by = ", ".join(filter(None, [code, content["hardware"]["gpu"] or content["hardware"]["processor"]]))
+    parts = [f"{content['profile']} profile: {_settings(content['settings'])}. Code {made_by}."]
+    if text := content.get("natural_text"):
+        more = {key: value for key, value in text.items() if key not in ("corpus", "content_hash")}
+        parts.append(f"On {text['corpus']}: {_settings(more)}.")
+    return parts
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    """{"steps": 400, "seeds": [1, 2, 3]} in words: "steps 400, seeds 1–3"."""
+    return ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in settings.items())
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case Mapping():
+            return f"({_settings(value)})"
+        case [first, _, *_, last] if list(value) == list(range(first, last + 1)):
+            return f"{first}–{last}"
+        case [*entries]:
+            return "/".join(map(str, entries))
+    return str(value)
 
 
 def findings_table(content: dict[str, Any], family: Sequence[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """Figures of claims: panels of lines, matrices and bars, given as data and drawn in one style."""
 
 import hashlib
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -99,14 +100,16 @@ class BarPanel(NamedTuple):
 
 Panel = LinePanel | MatrixPanel | BarPanel
 PANELS_IN_A_ROW = 3
+_FOOT_OF_A_PANEL = 95  # characters of the foot that a panel has room for in a line
 
 
-def panels_figure(heading: str, panels: Sequence[Panel]) -> Figure:
-    """All panels in rows of `PANELS_IN_A_ROW`, under one heading."""
+def panels_figure(heading: str, panels: Sequence[Panel], foot: Sequence[str] = ()) -> Figure:
+    """All panels in rows of `PANELS_IN_A_ROW`, under one heading; below them, small, the paragraphs of `foot`."""
     use_fonts_for([heading, *(panel.title for panel in panels)])
     columns = min(PANELS_IN_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(5.2 * columns, 3.9 * rows + 0.5), layout="constrained")
+    lines = [line for paragraph in foot for line in textwrap.wrap(paragraph, _FOOT_OF_A_PANEL * columns)]
+    figure = Figure(figsize=(5.2 * columns, 3.9 * rows + 0.5 + 0.14 * len(lines)), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, panel in zip(axes, panels, strict=False):
         _DRAW[type(panel)](axis, panel)
@@ -114,16 +117,18 @@ def panels_figure(heading: str, panels: Sequence[Panel]) -> Figure:
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
     figure.suptitle(heading, fontsize=12)
+    if lines:
+        figure.supxlabel("\n".join(lines), fontsize=7, color="0.35")
     return figure
 
 
-def save_panels(path: Path, heading: str, panels: Sequence[Panel]) -> bool:
+def save_panels(path: Path, heading: str, panels: Sequence[Panel], foot: Sequence[str] = ()) -> bool:
     """Writes the figure as PNG, unless the one there was drawn from the same data by the same code; whether it did."""
     code = [Path(file).read_text(encoding="utf-8") for file in (__file__, plots.__file__)]
-    made_of = hashlib.sha256(repr((heading, panels, matplotlib.__version__, code)).encode()).hexdigest()
+    made_of = hashlib.sha256(repr((heading, panels, foot, matplotlib.__version__, code)).encode()).hexdigest()
     if _made_of(path) == made_of:
         return False
-    figure = panels_figure(heading, panels)
+    figure = panels_figure(heading, panels, foot)
     # As a whole: what it was made of stands at the start of the file, so that half of one would be taken for it.
     write_atomically(path, lambda half: figure.savefig(half, format="png", dpi=130, metadata={_MADE_OF: made_of}))
     return True
@@ -203,7 +208,8 @@ def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
     if panel.numbers:
         for (row, column), value in np.ndenumerate(matrix):
             ink = "white" if image.norm(value) > 0.6 else "black"
-            axis.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8, color=ink)
+            text = f"{value + 0.0:.2g}"  # + 0: a product may be minus zero
+            axis.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
     axis.set_xlabel(panel.x_label)
     axis.set_ylabel(panel.y_label)
     bar = axis.figure.colorbar(image, ax=axis, fraction=0.045)

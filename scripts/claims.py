@@ -34,7 +34,7 @@ from pipeline.circumstances import commit
 from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
 from pipeline.claims.natural_text import Text, find_text
-from pipeline.claims_table import claims_table
+from pipeline.claims_table import claims_table, conditions
 from pipeline.documents import read_claims
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
@@ -137,7 +137,7 @@ def _write(page: ModuleType, content: dict[str, Any], out: Path) -> None:
     if of_text := content["numbers"].get("natural_text"):
         panels = [*panels, *natural_text_findings.draw(of_text)]
     path, events = out / f"{name}.png", out / "events" / name
-    is_new = save_panels(path, f"{name} {page.CLAIM.title}: {content['verdict']}", panels)
+    is_new = save_panels(path, f"{name} {page.CLAIM.title}: {content['verdict']}", panels, conditions(content))
     if is_new or not events.is_dir():
         for stale in events.glob("events.out.*"):
             stale.unlink()

@@ -21,7 +21,7 @@ def test_every_kind_of_panel_is_drawn_with_its_title_and_labels():
     assert [axis.get_title() for axis in axes] == ["lines", "matrix", "bars", "lines"]
     assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("words", "right (%)")
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["seen in training", "GRU", "other"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def test_a_model_has_its_colour_and_other_lines_get_others():
@@ -62,7 +62,7 @@ def test_shares_lie_between_0_and_100_their_intervals_too():
 def test_a_legend_of_many_entries_covers_no_line():
     few, many = ([Line(str(n), [1, 2], [n, n]) for n in range(count)] for count in (4, 5))
     figure = panels_figure("", [LinePanel("", "", "", lines) for lines in (few, many)])
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     inside, under = (axis.get_legend().get_window_extent().y1 - axis.bbox.y0 for axis in figure.axes)
     assert inside > 0 > under
 
@@ -77,7 +77,24 @@ def test_ticks_between_whole_numbers_are_whole():
     [LINES._replace(lines=[]), LINES._replace(lines=[Line("", [], [])]), MATRIX._replace(matrix=np.zeros((2, 2)))],
 )
 def test_panels_without_numbers_are_drawn_empty(panel):
-    panels_figure("", [panel]).canvas.draw()
+    panels_figure("", [panel]).draw_without_rendering()
+
+
+def test_the_foot_stands_below_all_panels_and_no_line_of_it_is_wider_than_the_figure():
+    figure = panels_figure("heading", [LINES], ["seeds 1–3, " * 30, "on captions"])
+    figure.draw_without_rendering()
+    foot = figure.get_supxlabel()
+    assert foot.endswith("\non captions")
+    (text,) = [text for text in figure.texts if text.get_text() == foot]
+    box, (axis,) = text.get_window_extent(), figure.axes
+    assert min(box.x0, box.y0) >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y1 <= axis.xaxis.label.get_window_extent().y0
+
+
+def test_minus_zero_is_written_as_0():
+    axis = panels_figure("", [MatrixPanel("", [[-0.0, -0.5]], "", "", numbers=True)]).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["0", "-0.5"]
 
 
 def test_a_figure_is_drawn_again_only_where_something_is_new(tmp_path):
@@ -88,5 +105,6 @@ def test_a_figure_is_drawn_again_only_where_something_is_new(tmp_path):
     assert path.read_bytes() == first
     assert save_panels(path, "another heading", [LINES, BARS])
     assert save_panels(path, "another heading", [LINES._replace(marked=2.0), BARS])
+    assert save_panels(path, "another heading", [LINES, BARS], ["seeds 1–3"])
     path.write_bytes(b"broken")
     assert save_panels(path, "heading", [LINES, BARS])

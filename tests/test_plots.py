@@ -18,7 +18,7 @@ from pipeline.plots import (
 
 
 def draw(figure):
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     return figure
 
 
@@ -91,7 +91,7 @@ def test_curves_show_values_with_their_intervals():
 @pytest.mark.parametrize("title", ["GRU, no attention", "GRU, no attention, best checkpoint"])
 def test_a_map_of_one_column_is_wide_enough_for_its_title(title):
     figure = alignment_figure([DrawnMap(title, np.ones((3, 1)), ["one vector"], ["a", "b", "c"])])
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     box = figure.axes[0].title.get_window_extent()
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.width

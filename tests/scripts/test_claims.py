@@ -10,6 +10,7 @@ import torch
 from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.jobs import job
 from pipeline.claims.verdict import Claim
+from pipeline.claims_table import conditions
 from pipeline.errors import UserError
 from pipeline.panels import Line, LinePanel
 from scripts import claims
@@ -66,6 +67,28 @@ def test_a_claim_leaves_its_verdict_numbers_figure_and_the_table(tmp_path, capsy
     table = (tmp_path / "out" / "claims.md").read_text()
     assert "| C9 Test | **holds** |" in table
     assert table.strip() in capsys.readouterr().out
+
+
+def test_its_figure_says_how_many_seeds_and_on_what_code(tmp_path, monkeypatch):
+    feet = []
+    monkeypatch.setattr(claims, "save_panels", lambda path, heading, panels, foot: feet.append(foot))
+    monkeypatch.setattr(claims.SummaryWriter, "add_image", lambda *_, **__: None)
+    monkeypatch.setattr(claims, "imread", lambda path: None)
+    claims.run(["C9"], "full", 1, tmp_path / "cache", tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "C9.json").read_text())
+    commit = content["commit"][:7] + ("+changes" if "+" in content["commit"] else "")
+    assert feet == [[f"full profile: seeds 1/13. Code {commit}, {content['hardware']['processor']}."]]
+    assert conditions(content) == feet[0]  # of what was read back, too: it would be drawn again otherwise
+
+
+def test_settings_under_a_figure_are_short():
+    text = {"corpus": "captions", "content_hash": "5f", "steps": 8, "seeds": [4, 5, 6]}
+    settings = {"seeds": {"one way": [1, 2, 3, 4], "both": [1]}, "copy_steps": 400, "widths": [16, 256]}
+    made = {"commit": None, "hardware": {"processor": "x86_64", "gpu": "H200"}}
+    assert conditions({"profile": "quick", "settings": settings, "natural_text": text, **made}) == [
+        "quick profile: seeds (one way 1–4, both 1), copy steps 400, widths 16/256. Code H200.",
+        "On captions: steps 8, seeds 4–6.",
+    ]
 
 
 def test_a_second_call_only_draws(tmp_path):
