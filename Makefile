@@ -63,18 +63,18 @@ $(STAMP): pyproject.toml requirements.lock
 	@if $(BIN)/python $(HAS_TORCH); then \
 		echo "torch is there"; \
 	elif nvidia-smi >/dev/null 2>&1; then \
-		echo "installing torch $(TORCH) with CUDA …"; $(BIN)/pip install -q "torch==$(TORCH)" && \
+		echo "installing torch $(TORCH) with CUDA …"; $(BIN)/python -m pip install -q "torch==$(TORCH)" && \
 		{ $(BIN)/python -c 'import torch; torch.zeros(1, device="cuda")' 2>/dev/null || \
 		echo "note: torch $(TORCH) cannot use the GPU here: its driver, or the GPU itself, is older than this torch asks for. \
 	Trainings then take ARGS=\"--trainer.accelerator cpu\"; or install a torch that can into $(VENV)"; }; \
 	elif [ "$$(uname -s)" = Linux ]; then \
 		echo "installing torch $(TORCH) for the CPU …"; \
-		$(BIN)/pip install -q --retries 1 --no-deps "torch==$(TORCH)+cpu" --extra-index-url https://download.pytorch.org/whl/cpu; \
+		$(BIN)/python -m pip install -q --retries 1 --no-deps "torch==$(TORCH)+cpu" --extra-index-url https://download.pytorch.org/whl/cpu; \
 	else \
-		echo "installing torch $(TORCH) …"; $(BIN)/pip install -q "torch==$(TORCH)"; \
+		echo "installing torch $(TORCH) …"; $(BIN)/python -m pip install -q "torch==$(TORCH)"; \
 	fi || { echo "error: no torch $(TORCH) could be installed (above: why). Where pip found none: it asks for glibc 2.28 or newer,"; \
 		echo "for a Python of the machine's own kind, and for download.pytorch.org; or install torch for $(PYTHON) yourself, and run make again"; exit 1; }
-	@echo "installing the rest …"; $(BIN)/pip install -q -c requirements.lock -e '.[dev]'
+	@echo "installing the rest …"; $(BIN)/python -m pip install -q -c requirements.lock -e '.[dev]'
 	@touch $@
 
 train: $(STAMP) ## train the three models side by side and compare them (CORPUS=toy: minutes; without, Multi30k where the Hub answers: hours on a CPU)
@@ -108,7 +108,7 @@ lint: $(STAMP) ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 tensorboard: $(STAMP) ## show curves and maps of all runs on http://localhost:6006 (ARGS=--bind_all: to other machines)
-	@$(BIN)/tensorboard --logdir '$(RUNS)' --port $(PORT) $(ARGS)
+	@$(BIN)/python -m tensorboard.main --logdir '$(RUNS)' --port $(PORT) $(ARGS)
 
 clean: ## remove .venv and caches; runs are kept
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis data/cache

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.atomic import write_atomically, write_text
 from pipeline.errors import UserError
+from pipeline.paths import is_plain_word
 
 # Goes up when checkpoints of before can no longer be read.
 FORMAT = 2
@@ -26,11 +27,6 @@ _FORM = (
     (("TranslationData", "tgt"), str),
     (("TranslationData", "content_hash"), str),
 )
-
-
-def is_plain_word(name: str) -> bool:
-    """Whether a file or folder can be called `name`, wherever it is; so not .. either, which is another folder."""
-    return bool(re.fullmatch(r"(?!\.)[\w.+-]{1,100}", name))
 
 
 def checked_name(name: str, who: str) -> str:

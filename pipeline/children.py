@@ -109,4 +109,7 @@ def side_by_side(
     # Never in the main thread, where a signal could come between the start of a process and the note of it.
     with ThreadPoolExecutor(jobs) as pool, Children() as children:
         calls = [pool.submit(run, place) for place in range(len(commands))]
-        yield (call.result() for call in as_completed(calls))
+        try:
+            yield (call.result() for call in as_completed(calls))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # or those that wait would be announced, one after another

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.claims.inference import holm
 from pipeline.markdown_blocks import markdown_table
-from pipeline.report import shown_p_value
+from pipeline.report import short_commit, shown_p_value
 
 _LEVEL = 0.05  # of 95 % intervals
 
@@ -48,10 +48,10 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
 
 def conditions(content: dict[str, Any]) -> list[str]:
     """To stand under a claim's figure: how many seeds, items and steps are behind it, what code, on what hardware."""
-    commit = content["commit"] or ""
-    code = commit[:7] + commit[40:]  # short, with the "+changes" of code that is not committed
-    made_by = ", ".join(filter(None, [code, content["hardware"]["gpu"] or content["hardware"]["processor"]]))
-    parts = [f"{content['profile']} profile: {_settings(content['settings'])}. Code {made_by}."]
+    made_by = (
+        f"Commit {short_commit(content['commit'])}, {content['hardware']['gpu'] or content['hardware']['processor']}"
+    )
+    parts = [f"{content['profile']} profile: {_settings(content['settings'])}. {made_by}."]
     if text := content.get("natural_text"):
         more = {key: value for key, value in text.items() if key not in ("corpus", "content_hash")}
         parts.append(f"On {text['corpus']}: {_settings(more)}.")
@@ -67,7 +67,7 @@ def _shown(value: Any) -> str:
     match value:
         case Mapping():
             return f"({_settings(value)})"
-        case [first, _, *_, last] if list(value) == list(range(first, last + 1)):
+        case [int(first), _, *_, int(last)] if list(value) == list(range(first, last + 1)):
             return f"{first}–{last}"
         case [*entries]:
             return "/".join(map(str, entries))

@@ -24,13 +24,17 @@ class UserError(ValueError):
 @contextmanager
 def exit_on_error() -> Iterator[None]:
     """How a command ends: with the message and status 2 where input or files are at fault, with 130 on Ctrl-C, with 143
-    on SIGTERM, which becomes an exception too, so that children are ended and half-written files removed on the way.
+    on SIGTERM and 129 on SIGHUP (its terminal was closed), which become exceptions too, so that children are ended and
+    half-written files removed on the way.
 
     What it prints is UTF-8 whatever the locale, as all files are: words are in any script, and maps of blocks.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         yield
     except (UserError, OSError) as error:
@@ -39,4 +43,5 @@ def exit_on_error() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -84,9 +84,8 @@ def chosen_sentences(lengths: Sequence[tuple[int, int]], num_sentences: int) -> 
 
 def _is_readable(translator: Translator, src: str, tgt: str) -> bool:
     """Whether a map of the pair can be drawn: there are words, and not too many."""
-    pieces = [translator.source_ids([text])[0] for text in (src, tgt)]
     words = max(len(src.split()), len(tgt.split()))
-    return words <= LONGEST_MAP and all(1 < len(ids) <= LONGEST_SOURCE for ids in pieces)
+    return words <= LONGEST_MAP and all(1 < translator.num_pieces(text) <= LONGEST_SOURCE for text in (src, tgt))
 
 
 def _sentence(pair: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _MEASURES = {
 }
 # Per token, of one run by its training, perhaps in bfloat16, and by an evaluation.
 SAME_NATS = 1e-3
-_EXPLORER_CODE = ("explorer", "word_maps", "saliency")  # modules, beside those that load a run
+_EXPLORER_CODE = ("explorer", "word_maps", "alignment", "saliency", "curves")  # modules, beside those that load a run
 
 
 class Score(NamedTuple):

@@ -172,12 +172,14 @@ class RunFolder:
         for place in (self.best.parent, self.best, self.last):
             if place.is_symlink() and not place.exists():
                 raise UserError(f"{place} is a link to {place.readlink()}, which is not there; mount or remove it")
-        remove_partial_files(self.path)
+        for folder in (self.path, self.best.parent):  # which may be a link, and is then not looked into from above
+            remove_partial_files(folder)
         for checkpoint in (self.best, self.last):
             settle_checksum(checkpoint)
         if not self.has_run:
             for left in self.path.iterdir():
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                if not left.is_symlink():  # else it says where the checkpoints of this run are to be
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 class TrainedRun(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.atomic import write_atomically
 from pipeline.errors import UserError
 from pipeline.paths import expanded
 from pipeline.plots import DrawnMap, alignment_figure
@@ -44,9 +45,9 @@ def save_picture(maps: Sequence[DrawnMap], path: Path, *, of_saliency: bool) -> 
     Raises:
         UserError: Nothing is drawn in that format.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     scale_label = "saliency ÷ the map's largest" if of_saliency else "attention weight"
+    figure = alignment_figure(maps, scale_label=scale_label)
     try:
-        alignment_figure(maps, scale_label=scale_label).savefig(path, dpi=150)
+        write_atomically(path, lambda half: figure.savefig(half, format=path.suffix[1:], dpi=150))
     except ValueError as error:  # matplotlib, of an ending it does not know
         raise UserError(f"{path}: {error}") from error

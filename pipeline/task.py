@@ -115,8 +115,6 @@ class TranslationTask(ScoredTask):
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.default_generators[self.device.index].manual_seed(seed)
-        elif self.device.type == "mps":
-            torch.mps.manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         if self._captured is not None:

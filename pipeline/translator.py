@@ -134,6 +134,10 @@ class Translator:
             network = _build_network(self.origin)
         return Translator(network.to(self.device), self.tokenizer, self.name, self.origin)
 
+    def called(self, name: str) -> "Translator":
+        """The same model, by another name."""
+        return Translator(self.network, self.tokenizer, name, self.origin)
+
     def translate(self, sentences: Sequence[str], search: Search = Search()) -> list[list[Translation]]:
         """The `search.num_best` best translations of each sentence, best first; the order of sentences is kept.
 
@@ -156,7 +160,13 @@ class Translator:
         return translations
 
     def source_ids(self, sentences: Sequence[str]) -> list[list[int]]:
-        """The ids that stand for each sentence, EOS included."""
+        """The ids that stand for each sentence, EOS included.
+
+        Raises:
+            UserError: One sentence is given where a list of them is expected, or it is not UTF-8.
+        """
+        if isinstance(sentences, str):  # a sequence too, of letters
+            raise UserError(f"one sentence is given, {sentences[:60]!r}; give a list of sentences, as [sentence]")
         return [[*ids, EOS] for ids in self.tokenizer.encode(sentences)]
 
     def num_pieces(self, sentence: str) -> int:
@@ -240,11 +250,15 @@ def _tokenizer_of(proto: bytes, vocab_size: int, path: Path) -> Tokenizer:
     return tokenizer
 
 
+def is_in_models(class_path: str) -> bool:
+    """Whether a class stands in pipeline/models. Of a checkpoint no other is made, so that one that somebody sent can
+    name no other code."""
+    return f"{class_path.rpartition('.')[0]}.".startswith(f"{models.__name__}.")
+
+
 def _build_network(origin: Origin) -> Seq2Seq:
-    """Only this project's own models: a checkpoint that somebody sent cannot name any other class."""
     module, _, name = origin.class_path.rpartition(".")
-    is_ours = module == models.__name__ or module.startswith(f"{models.__name__}.")
-    network_class = getattr(importlib.import_module(module), name, None) if is_ours else None
+    network_class = getattr(importlib.import_module(module), name, None) if is_in_models(origin.class_path) else None
     if not (isinstance(network_class, type) and issubclass(network_class, Seq2Seq)):
         raise UserError(f"the checkpoint names {origin.class_path}, which is none of this project's models")
     return network_class(**origin.init_args)

@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 import torch
 
 from pipeline.ablation_table import WHOLE, ablation_table
-from pipeline.checkpoint_file import is_plain_word
 from pipeline.children import side_by_side
+from pipeline.circumstances import limit_threads
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
 from pipeline.json_files import read_json, write_json
 from pipeline.metrics import signatures
-from pipeline.paths import expanded
+from pipeline.paths import expanded, is_plain_word
 from pipeline.recipes import CONFIGS, refuse_options_with_another_name, refuse_twice, training_command
 from pipeline.results import provenance
 from pipeline.run_folder import RunFolder, find_runs
@@ -140,10 +140,11 @@ def ablate(options: argparse.Namespace) -> None:
     if not wanted:
         raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
     out = options.out or options.runs_dir / "ablation.json"
-    _refuse_to_lose(out, options.models.split())
+    _refuse_to_lose(out, search, options)
     made = provenance("scripts.ablate")  # before the hours of training, in which the code may go on
     _train(wanted, options.jobs)
     content = _content(wanted, search, made, options)
+    _refuse_to_lose(out, search, options)  # once more: another ablation may have ended meanwhile
     write_json(out, content)
     print(f"\n{ablation_table(content)}\n\nJSON: {out}")
 
@@ -155,12 +156,34 @@ def _refuse_options(options: argparse.Namespace) -> None:
     refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
 
 
-def _refuse_to_lose(out: Path, models: Sequence[str]) -> None:
-    """Raises UserError where `out` has scores of others than `models`."""
-    if out.is_file() and (lost := read_json(out, "models")["models"].keys() - models):
-        raise UserError(
-            f"{out} has {', '.join(sorted(lost))} as well; publish and remove it, or write elsewhere (--out)"
-        )
+def _refuse_to_lose(out: Path, search: Search, options: argparse.Namespace) -> None:
+    """Raises UserError where `out` is a folder, or has scores that would not be made anew: of other models, or of
+    another corpus, seed, search or recipe."""
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder; name a file in it, as {out / 'ablation.json'}")
+    if not out.is_file():
+        return
+    there = read_json(out, "corpus", "models")
+    found = {"corpus": there["corpus"]["name"]} | {name: there.get(name) for name in _how(search, options)}
+    wanted = {"corpus": corpus_name(options.corpus), **_how(search, options)}
+    if lost := sorted(there["models"].keys() - options.models.split()):
+        has = f"has {', '.join(lost)} as well"
+    elif other := [f"{name}: {found[name]}, not {value}" for name, value in wanted.items() if found[name] != value]:
+        has = f"is another ablation's ({'; '.join(other)})"
+    else:
+        return
+    raise UserError(f"{out} {has}; publish and remove it, or write elsewhere (--out)")
+
+
+def _how(search: Search, options: argparse.Namespace) -> dict[str, Any]:
+    """How an ablation's runs were trained and scored, as its JSON has it."""
+    return {
+        "recipe": options.recipe,
+        "arguments": options.arguments,
+        "epochs": options.epochs,
+        "seed": options.seed,
+        "search": {"beam": search.beam, "alpha": search.alpha},
+    }
 
 
 def _train(wanted: Sequence[Training], jobs: int) -> None:
@@ -185,17 +208,13 @@ def _content(
     }
     return {
         "corpus": {"name": corpus.name, "split": "val", "n": len(corpus.val), "content_hash": corpus.content_hash()},
-        "recipe": options.recipe,
         "settings": _settings(CONFIGS / "corpus" / f"{options.recipe}.yaml"),
         "settings_of_models": {
             path.stem: _settings(path)
             for path in sorted((CONFIGS / options.recipe).glob("*.yaml"))
             if path.name != _PARTS
         },
-        "arguments": options.arguments,
-        "epochs": options.epochs,
-        "seed": options.seed,
-        "search": {"beam": search.beam, "alpha": search.alpha},
+        **_how(search, options),
         "parts": {t.part.name: t.part._asdict() for t in wanted},
         "models": models,
         "signatures": signatures(next(iter(models.values()))["scores"]["models"][WHOLE]),
@@ -239,6 +258,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     with exit_on_error():
         options = _parser().parse_args()
+        limit_threads()
         ablate(options)
 
 

@@ -5,7 +5,7 @@
 
 Everything is measured in one run, in turns: a window of --steps optimiser steps of the bare PyTorch loop, then of each
 way through the pipeline, --rounds times. Speeds depend on who else uses the machine; ratios within a round much less,
-so compare those. Writes bench.json and bench.md to --out; what a run that was cut off had measured, unfinished.json.
+so compare those. Writes bench.json and bench.md to --out; what a run that was cut off had measured, unfinished-bench.json.
 
 With --gpu only what a GPU adds is measured, in --rounds windows, and written to gpu.json and gpu.md: eager steps and
 CUDA graphs, these in three precisions, in a bare loop and through the pipeline; and search.
@@ -249,7 +249,7 @@ def _measure_and_write(
 ) -> None:
     """Writes what `measurement` gives to NAME.json and, as a `table`, to NAME.md, and prints it."""
     options.out.mkdir(parents=True, exist_ok=True)
-    unfinished = options.out / "unfinished.json"
+    unfinished = options.out / f"unfinished-{name}.json"
     content = measurement(options, lambda so_far: write_json(unfinished, so_far))
     write_json(options.out / f"{name}.json", content)
     unfinished.unlink(missing_ok=True)

@@ -65,12 +65,13 @@ def run(
     """Runs, judges and writes the claims `names`, on natural text where there is one; returns what the JSON files
     hold."""
     commit()  # of the code that is loaded now, whatever is committed meanwhile
+    torch.set_num_threads(1)  # as every job has, so that the hardware is said as it was
     pages = [page_of(name) for name in names]
     jobs = [job for page in pages for job in _jobs(page, profile, text)]
+    out.mkdir(parents=True, exist_ok=True)  # before the hours of training, after which it might not be possible
     results, failures = _run_with_progress(jobs, cache, workers, device)
     for failure in failures:
         _report(failure)
-    out.mkdir(parents=True, exist_ok=True)
     contents = [_judge(page, results, failures, profile, text, device) for page in pages]
     for page, content in zip(pages, contents, strict=True):
         _write(page, content, out)
@@ -131,18 +132,20 @@ def _judge(
 
 
 def _write(page: ModuleType, content: dict[str, Any], out: Path) -> None:
+    """The JSON is removed first and written last: where there is one, the figure beside it is of it."""
     name = page.CLAIM.name
-    write_json(out / f"{name}.json", content)
+    (out / f"{name}.json").unlink(missing_ok=True)
     panels = page.draw(content["numbers"])
     if of_text := content["numbers"].get("natural_text"):
         panels = [*panels, *natural_text_findings.draw(of_text)]
     path, events = out / f"{name}.png", out / "events" / name
     is_new = save_panels(path, f"{name} {page.CLAIM.title}: {content['verdict']}", panels, conditions(content))
-    if is_new or not events.is_dir():
+    if is_new or not any(events.glob("events.out.*")):
         for stale in events.glob("events.out.*"):
             stale.unlink()
         with SummaryWriter(str(events)) as writer:
             writer.add_image(f"claims/{name}", imread(path), dataformats="HWC")
+    write_json(out / f"{name}.json", content)
 
 
 def _parser() -> argparse.ArgumentParser:

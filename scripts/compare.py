@@ -11,7 +11,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
+from pipeline.atomic import write_atomically
 from pipeline.callbacks.pictures import shown_sentences
+from pipeline.circumstances import limit_threads
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
 from pipeline.finished_runs import read_results
@@ -90,7 +92,7 @@ def _write(figures: dict[str, Figure], out: Path) -> None:
         stale.unlink()
     with SummaryWriter(str(out)) as writer:
         for name, figure in figures.items():
-            figure.savefig(out / f"{name}.png", dpi=150)
+            write_atomically(out / f"{name}.png", lambda half, drawn=figure: drawn.savefig(half, format="png", dpi=150))
             writer.add_figure(f"comparison/{name}", figure)
 
 
@@ -106,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     with exit_on_error():
         options = _parser().parse_args()
+        limit_threads()
         compare(options.runs, options.out)
 
 

@@ -43,13 +43,14 @@ from pipeline.measures import SHARES, free_measure
 from pipeline.paths import expanded
 from pipeline.plots import curves_figure
 from pipeline.results import provenance
-from scripts.evaluation_plan import Plan, given_run, plans
+from scripts.evaluation_plan import Plan, given_run, plans, refuse_to_lose
 
 
 def evaluate(plan: Plan, options: argparse.Namespace) -> None:
     """Scores runs, puts the scores of earlier evaluations beside theirs, prints and writes it all."""
     models, kept, sentences, search, out = plan
     with staging(out) as staged:
+        refuse_to_lose(plan, options)  # once more: another evaluation may have come there since the plan was made
         content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
         content |= provenance("scripts.evaluate", options.device)
         tables = evaluation_tables(content)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.checkpoint_file import is_plain_word
 from pipeline.data.corpus import Corpus
 from pipeline.data.files import read_text_pair
 from pipeline.data.loading import load_corpus
@@ -24,7 +23,7 @@ from pipeline.evaluation.scores import Run, refuse_other_networks, refuse_other_
 from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
 from pipeline.finished_runs import is_set_aside
 from pipeline.loaded_runs import LoadedRun, load_runs
-from pipeline.paths import expanded
+from pipeline.paths import expanded, is_plain_word
 from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import Search, checked_search
 
@@ -60,6 +59,12 @@ class Plan(NamedTuple):
     sentences: Sentences
     search: Search
     out: Path
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Model and seed of every run."""
+        scored = [(name, run.seed) for name, runs in self.models.items() for run in runs]
+        return [*scored, *((run.model, run.seed) for run in self.kept)]
 
 
 def plans(options: argparse.Namespace) -> list[Plan]:
@@ -118,9 +123,7 @@ def _loaded(given: GivenRun, device: str) -> list[LoadedRun]:
     models = {loaded.translator.name for loaded in runs}
     if given.name and len(models) > 1:
         raise UserError(f"{given.path} holds {', '.join(sorted(models))}; {given.name}= can be the name of one only")
-    for _, translator in runs:
-        translator.name = given.name or translator.name
-    return runs
+    return [loaded._replace(translator=loaded.translator.called(given.name)) for loaded in runs] if given.name else runs
 
 
 def _refuse_names(options: argparse.Namespace, to_load: Sequence[GivenRun]) -> None:
@@ -201,13 +204,12 @@ def _checked(
     models: dict[str, list[Run]] = {}
     for run, translator in runs:
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
-    places = [(name, run.seed) for name in models for run in models[name]] + [(k.model, k.seed) for k in kept]
-    _refuse_twice(places)
+    plan = Plan(models, kept, sentences, search, options.out or out)
+    _refuse_twice(plan.places)
     refuse_other_networks(models, kept)
     refuse_other_tokenizers(models, kept, sentences.test)
-    if options.out is None:
-        _refuse_to_lose(out, places, sentences, options.concatenate)
-    return Plan(models, kept, sentences, search, options.out or out)
+    refuse_to_lose(plan, options)
+    return plan
 
 
 def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
@@ -218,18 +220,18 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
             )
 
 
-def _refuse_to_lose(out: Path, places: Sequence[tuple[str, int]], sentences: Sentences, concatenate: int) -> None:
-    """Raises UserError where the evaluation in `out` is of other sentences than the one that would replace it, or has
-    scores that that one will not have."""
-    before = evaluated(out)
+def refuse_to_lose(plan: Plan, options: argparse.Namespace) -> None:
+    """Raises UserError where the evaluation that is there, unless --out names its place, is of other sentences than the
+    one that would replace it, or has scores that that one will not have."""
+    out, before = plan.out, None if options.out else evaluated(plan.out)
     if before is None:
         return
-    if before.sentences != sentences_hash(sentences.test):
+    if before.sentences != sentences_hash(plan.sentences.test):
         raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
-    lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in places]
-    if before.joined > concatenate:
+    lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in plan.places]
+    if before.joined > options.concatenate:
         lost.append(f"up to {before.joined} sentences joined (--concatenate {before.joined})")
-    if before.has_links and not sentences.has_links:
+    if before.has_links and not plan.sentences.has_links:
         lost.append("word links (--links)")
     if lost:
         raise UserError(

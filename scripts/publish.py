@@ -160,14 +160,14 @@ def _evaluation_of(run: Path, results: dict[str, Any], results_folder: Path) -> 
         )
     if is_there and (lost := before.keys() - evaluated.keys()):
         search = "--beam {beam} --alpha {alpha:g}".format(**read_json(folder / EVALUATION)["search"])
-        together = (
+        advice = (
             f"put them together with python -m scripts.evaluate {folder} {published} --corpus FOLDER {search} "
             f"--out {folder}"
         )
         if before.keys() & evaluated.keys() or results["corpus"]["is_synthetic"]:  # refused: two of one run, word links
-            together = "evaluate all of these runs together again"
+            advice = "evaluate all of these runs together again"
         raise UserError(
-            f"{folder} would take the place of {published}, but has not {'; '.join(_names(lost))}; {together}, or "
+            f"{folder} would take the place of {published}, but has not {'; '.join(_names(lost))}; {advice}, or "
             "remove the second"
         )
     return folder if is_there else None
@@ -197,9 +197,12 @@ def _replace(kept: Path, evaluation: Path) -> None:
         is_stale = path.suffix in OF_A_RUN and path.stem not in of_runs
         if path.suffix in (*OF_AN_EVALUATION, *OF_A_RUN) and not is_stale:
             shutil.copyfile(path, copied / path.name)
+    old = kept.with_name(f".{kept.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
     if kept.is_dir():
-        shutil.rmtree(kept)
+        kept.rename(old)
     copied.rename(kept)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def publish_ablation(path: Path, results_folder: Path) -> None:
@@ -270,13 +273,15 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     with exit_on_error():
         options = _parser().parse_args()
-        publish(options.runs, RESULTS)
-        if options.claims:
-            publish_claims(options.claims, RESULTS)
-        if options.ablation:
-            publish_ablation(options.ablation, RESULTS)
-        for path in documents(Path()):
-            write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
+        try:
+            publish(options.runs, RESULTS)
+            if options.claims:
+                publish_claims(options.claims, RESULTS)
+            if options.ablation:
+                publish_ablation(options.ablation, RESULTS)
+        finally:  # also where the last of these is refused, so that the tables say what is there
+            for path in documents(Path()):
+                write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pipeline.checkpoint_file import checked_name
 from pipeline.data.tokenizer import MAX_VOCAB_SIZE
 from pipeline.errors import UserError
 from pipeline.scored_task import VALIDATION_SCORES
+from pipeline.translator import is_in_models
 
 _RANGES = {
     "seed_everything": (0, 2**32 - 1),
@@ -48,6 +49,11 @@ def refuse_values_out_of_range(config: Namespace) -> None:
 def refuse_what_is_not_done(config: Namespace) -> None:
     """Raises UserError for an option that does not do what it says here, or leaves out what is needed."""
     trainer = config.trainer
+    if not is_in_models(config.model.network.class_path):
+        raise UserError(
+            f"model.network is a {config.model.network.class_path}, and checkpoints of models that are not in "
+            "pipeline/models are not read; put its file, or a link to it, there"
+        )
     if config.ckpt_path is not None:
         raise UserError(
             "--ckpt_path is not taken: a run goes on from its own folder by itself. "

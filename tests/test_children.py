@@ -65,6 +65,14 @@ def test_each_command_is_given_as_it_ends_with_what_it_said():
     assert [line.split()[-1] for line in lines] == ["5", "4"]
 
 
+def test_a_command_that_waits_when_one_fails_is_not_announced():
+    commands = [[sys.executable, "-c", f"raise SystemExit({status})"] for status in (3, 4, 5)]
+    started = []
+    with side_by_side(commands, 1, started.append) as finished:
+        assert next(finished).status == 3
+    assert started in (commands[:1], commands[:2])  # the second may have begun before the first was looked at
+
+
 def test_when_a_program_is_ended_so_are_its_commands(tmp_path):
     """Ended as a queue does it, by SIGTERM, while two wait: neither goes on, and no third starts."""
     script = tmp_path / "two_of_three.py"

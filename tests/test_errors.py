@@ -26,19 +26,30 @@ def test_what_a_command_prints_is_utf8_whatever_the_locale(monkeypatch):
     assert written.getvalue().decode() == "░▒▓█ 나무\n"
 
 
-def test_on_sigterm_a_command_cleans_up_before_it_ends():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_on_a_signal_a_command_cleans_up_before_it_ends(number):
+    before = signal.getsignal(number)
     cleaned = []
 
     def command():
         with exit_on_error():
             try:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), number)
             finally:
                 cleaned.append(True)
 
     with pytest.raises(SystemExit) as end:
         command()
-    assert end.value.code == 128 + signal.SIGTERM
+    assert end.value.code == 128 + number
     assert cleaned
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with exit_on_error():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

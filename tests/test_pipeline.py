@@ -257,6 +257,10 @@ def test_a_broken_checkpoint_is_not_gone_on_from(corpus, trained, tmp_path, refu
             "size 8 and scale 0; both must be above 0",
         ),
         (["--model.network.init_args.d_embed", "-3"], "both must be above 0"),
+        (
+            ["--model.network=pipeline.claims.variants.UniformGRU"],
+            "variants.UniformGRU, and checkpoints of models that",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_training_and_leaves_no_run(corpus, tmp_path, refuse, options, message):

@@ -83,6 +83,19 @@ def test_a_run_whose_checkpoints_are_on_a_disk_that_is_not_mounted_is_not_cleare
     assert link.is_symlink()
 
 
+def test_checkpoints_that_are_linked_to_another_disk_stay_there_and_leave_no_halves(folder, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / ".last.ckpt.k2s9.partial").touch()
+    folder.last.parent.rmdir()
+    folder.last.parent.symlink_to(disk)
+    (folder.path / "events.out.tfevents.1").touch()
+    folder.clear()  # there is no checkpoint yet: nothing to go on from
+    assert [path.name for path in folder.path.iterdir()] == ["checkpoints"]
+    assert folder.last.parent.is_symlink()
+    assert not list(disk.iterdir())
+
+
 def test_a_run_set_aside_keeps_everything_under_another_name(folder):
     folder.last.write_bytes(b"weights")
     kept = folder.set_aside()

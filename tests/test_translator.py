@@ -116,6 +116,13 @@ def test_a_checkpoint_cannot_name_a_class_that_is_not_ours(tmp_path):
         Translator.load(tmp_path / "best.ckpt")
 
 
+def test_one_sentence_is_not_taken_for_a_list_of_letters(tmp_path):
+    torch.save(checkpoint(), tmp_path / "best.ckpt")
+    translator = Translator.load(tmp_path / "best.ckpt")
+    with pytest.raises(UserError, match=r"one sentence is given, 'the dog .'; give a list of sentences"):
+        translator.translate("the dog .")
+
+
 def test_a_missing_checkpoint_says_how_to_make_one(tmp_path):
     with pytest.raises(UserError, match="train a model first: make train"):
         Translator.load(tmp_path / "none.ckpt")

@@ -16,11 +16,11 @@ nothing. "Early" is a place in the source, but also in the output, where errors 
 the source position is averaged over copying and reversing, which put each source position at opposite places of the
 output, under teacher forcing. With a Multi30k folder, the same question on image captions joined: natural_text.py.
 
-Criterion: at 30 symbols attention copies at least 30 points more exactly than the better of last and mean (interval
-above 10), and a larger last state reaches further (both primary); attention copies more than half; early is lost more:
-of the source positions, the first third is right less often than the last, and than the middle. Literally, to read all
-states is enough: with equal weights for all, more than half are copied. The findings on captions stand in
-natural_text_findings.py; without a folder they are not made, and decide nothing.
+Criterion: at 30 symbols attention copies at least 30 points more exactly than the better of last and mean, over all
+trained lengths (interval above 10), and a larger last state reaches further (both primary); attention copies more than
+half; early is lost more: of the source positions, the first third is right less often than the last, and than the
+middle. Literally, to read all states is enough: with equal weights for all, more than half are copied. The findings on
+captions stand in natural_text_findings.py; without a folder they are not made, and decide nothing.
 
 What this does not show: that reach is capacity alone: a larger state also learns faster, and with attention the length
 grows with the size as well; how bad models without attention are at 30, where all may be at 0; natural text, which can
@@ -136,7 +136,9 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     longest, size = str(LONGEST_TRAINED), PROFILES[profile]["size"]
     attention = _exact(runs["all", size, "copy"], longest)
     without = {name: runs[name, size, "copy"] for name in ("last", "mean")}
-    of_lengths = {name: [SumScore(_right(run), np.mean) for run in of_name] for name, of_name in without.items()}
+    of_lengths = {
+        name: [SumScore(_right(run), lambda sums: sums.mean(0)) for run in of_name] for name, of_name in without.items()
+    }
     best = strongest(of_lengths, lowest=False)  # over all trained lengths
     sizes = PROFILES[profile]["sizes"]
     reaches = [[reach_of(run) for run in runs["last", d_model, "copy"]] for d_model in sizes]

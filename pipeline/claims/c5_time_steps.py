@@ -127,12 +127,12 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     for device in timed:
         found = times.get(device, {"encode": {}, "write": {}})
         where = "on a GPU" if device == "cuda" else "on a CPU"
-        encoded = {model: growth_of_time(found["encode"].get(model), LENGTHS) for model in ENCODING}
         written = growth_of_time(found["write"].get("transformer"), WRITTEN)
         if device == "cuda":  # a GPU's thresholds: what a CPU takes to encode stands in the figure and decides nothing
+            gru, transformer = (growth_of_time(found["encode"].get(of), LENGTHS) for of in ("fused", "transformer"))
             findings += [
-                verdict.above("encoding time on a GPU, log-log slope, GRU", encoded["fused"], 0.8),
-                verdict.below("encoding time on a GPU, log-log slope, self-attention", encoded["transformer"], 0.3),
+                verdict.above("encoding time on a GPU, log-log slope, GRU", gru, 0.8),
+                verdict.below("encoding time on a GPU, log-log slope, self-attention", transformer, 0.3),
             ]
         findings.append(verdict.below(f"literally: writing time {where}, log-log slope, Transformer", written, 0.3))
     findings += [

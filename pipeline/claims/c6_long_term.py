@@ -27,13 +27,13 @@ ahead of the GRU with both directions and attention, at the longest distance tha
 (primary). Where they are within ±2 points the whole interval is below 5 and the claim fails as stated, which is what
 the literature expects. Of agreement the same is asked, but it is not primary: in trials the GRU without attention had
 learned it too, so that by the controls it decides nothing. Others: the Transformer is ahead by as much where the far
-word stands furthest from the start, beyond the lengths of training, and of the GRU of one direction; and "fades": a GRU
-with attention is right less often at the longest distance than at 1, by 5 points or more, and at the verb the state of
-one of one direction holds the number no longer, nor what nothing asks for (the control task, which it must hold at
-distance 1). Controls: the Transformer has learned (failing because one model was trained too little would mean
-nothing), and the GRU without attention has not (else the task is easy, and a tie no sign of attention); where either
-does not pass, what fails on that task is undecided. What is said of the GRU of one direction is undecided unless it has
-learned, at distance 1. That each word's own vector keeps the word is no finding: residuals see to it in any
+word stands furthest from the start, and of the GRU of one direction, and by anything beyond the lengths of training;
+and "fades": a GRU with attention is right less often at the longest distance than at 1, by 5 points or more, and at the
+verb the state of one of one direction holds the number no longer, nor what nothing asks for (the control task, which it
+must hold at distance 1). Controls: the Transformer has learned (failing because one model was trained too little would
+mean nothing), and the GRU without attention has not (else the task is easy, and a tie no sign of attention); where
+either does not pass, what fails on that task is undecided. What is said of the GRU of one direction is undecided unless
+it has learned, at distance 1. That each word's own vector keeps the word is no finding: residuals see to it in any
 Transformer, in untrained ones too, so that it could not fail.
 
 What this does not show: how *far* anything reaches: who has learned recall is right at all distances, so it refutes
@@ -147,6 +147,7 @@ def _findings_of_task(task: str, runs: OfModels, p: dict[str, Any]) -> list[Find
         return _right(runs[model], "margin", distance)
 
     def lost(model: str) -> Estimate | None:
+        """Of other items at each distance, taken as if they were paired, which they are only by the network."""
         return difference_of(right(model, near), right(model, far))
 
     controls = [

@@ -78,8 +78,9 @@ def find_text(corpus: str, profile: str) -> Text:
         raise UserError("--text toy: that corpus is generated; give natural text, as a Multi30k folder is")
     found = _load(corpus)
     needed = len(JOINED) * PROFILES[profile]["blocks"]
-    if len(plain(found.test)) < needed:
-        raise UserError(f"--text {corpus}: {len(found.test)} test sentences; profile {profile} needs {needed}")
+    tests = plain(found.test)
+    if len(tests) < needed:
+        raise UserError(f"--text {corpus}: {len(tests)} test sentences with words; profile {profile} needs {needed}")
     return Text(corpus, found.name, found.content_hash())
 
 

@@ -16,6 +16,7 @@ from pipeline.data.corpus import Corpus
 from pipeline.data.loading import load_corpus
 from pipeline.data.tokenizer import Tokenizer
 from pipeline.errors import UserError
+from pipeline.paths import expanded
 
 
 class TranslationData(pl.LightningDataModule):
@@ -61,7 +62,7 @@ class TranslationData(pl.LightningDataModule):
         self.max_len = max_len
         self.seed = seed
         self.revision = revision
-        self.cache_dir = Path(cache_dir)
+        self.cache_dir = expanded(cache_dir)
         self.corpus: Corpus | None = None
         self.tokenizer: Tokenizer | None = None
         self.content_hash = ""

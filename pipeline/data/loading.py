@@ -87,7 +87,7 @@ def _cached_toy(cache_dir: Path) -> Corpus:
     rules = b"".join(
         Path(module.__file__).read_bytes() for module in (corpus_module, lexicon, inflection, phrases, grammar, toy)
     )
-    path = Path(cache_dir) / f"toy-{hashlib.sha256(rules).hexdigest()[:16]}.json"
+    path = expanded(cache_dir) / f"toy-{hashlib.sha256(rules).hexdigest()[:16]}.json"
     if path.is_file():
         with contextlib.suppress(ValueError, TypeError):  # damaged: it is drawn anew
             return _read_toy(path)

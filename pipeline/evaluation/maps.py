@@ -1,5 +1,6 @@
 """How well a model's maps align words: every layer and head, both readings, the choice made on validation alone."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -131,22 +132,21 @@ class Aligned(NamedTuple):
 
 def align(words: Iterator[WordWeights], pairs: Sequence[SentencePair]) -> Aligned:
     """Counts links of all ways to read the maps in `words` against the gold links of `pairs`."""
-    counts: dict[MapChoice, Counts] = {}
-    shapes: dict[MapChoice, list[Sharpness]] = {}
+    counts: dict[MapChoice, Counts] = defaultdict(lambda: [{} for _ in pairs])
+    shapes: dict[MapChoice, list[Sharpness]] = defaultdict(list)
     num_pairs = 0
     for index, maps in words:
         num_pairs += 1
         for choice, weights in maps.items():
-            of_choice = counts.setdefault(choice, [{} for _ in pairs])
-            of_choice[index] = count_links(strongest_links(weights[:, :-1]), pairs[index].links)
-            shapes.setdefault(choice, []).append(sharpness(weights))
+            counts[choice][index] = count_links(strongest_links(weights[:, :-1]), pairs[index].links)
+            shapes[choice].append(sharpness(weights))
     means = {choice: Sharpness(*np.mean(of_choice, axis=0).tolist()) for choice, of_choice in shapes.items()}
-    return Aligned(counts, means, num_pairs)
+    return Aligned(dict(counts), means, num_pairs)
 
 
 def total(counts: Counts) -> AlignmentCounts:
     """The sum over sentences and phenomena."""
-    return AlignmentCounts(*np.sum([list(c) for by in counts for c in by.values()], axis=0).tolist())
+    return AlignmentCounts(*np.sum([AlignmentCounts(), *(c for by in counts for c in by.values())], axis=0).tolist())
 
 
 def error_rates(aligned: Aligned) -> dict[MapChoice, float]:

@@ -57,7 +57,7 @@ def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatc
     assert 100 < found["processes"]["gru"]["peak_megabytes_readable"] < 4000
     assert "| GRU, no attention | bare loop" in capsys.readouterr().out
     assert (tmp_path / "out" / "bench.md").read_text().count("### ") == 9
-    assert not (tmp_path / "out" / "unfinished.json").exists()
+    assert not (tmp_path / "out" / "unfinished-bench.json").exists()
     assert torch.are_deterministic_algorithms_enabled()  # as in training, nor is new memory overwritten
     assert not torch.utils.deterministic.fill_uninitialized_memory
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pipeline.alignment import count_links, diagonal_links
+from pipeline.alignment import AlignmentCounts, count_links, diagonal_links
 from pipeline.data.corpus import SentencePair
 from pipeline.data.probes.sentences import sentences
 from pipeline.evaluation import ibm1
@@ -42,6 +42,10 @@ def test_words_that_go_together_are_linked_whatever_their_order():
 def test_words_that_were_never_seen_are_linked_by_their_place():
     learned = Ibm1([SentencePair("the house", "das Haus")])
     assert learned.links(SentencePair("one two three", "eins zwei drei")) == {(0, 0), (1, 1), (2, 2)}
+
+
+def test_where_no_link_is_found_or_sure_there_is_nothing_to_add_up():
+    assert total([{}, {}]) == AlignmentCounts()
 
 
 def test_on_the_toy_corpus_it_is_far_better_than_the_diagonal():

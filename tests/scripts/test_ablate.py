@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
 
 from pipeline import recipes
 from pipeline.ablation_table import WHOLE
+from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder
 from scripts import ablate
 from tests.commands import FAILING, ROOT, SLOW, run, write_corpus
@@ -113,8 +115,49 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(
 def test_scores_of_other_models_are_not_written_over(tmp_path, configs, refuse):
     write_corpus(tmp_path / "little")
     (tmp_path / "r").mkdir()
-    (tmp_path / "r" / "ablation.json").write_text('{"models": {"gru": {}, "transformer": {}}}')
-    assert "r/ablation.json has transformer as well; publish and remove it" in refuse(ablate.main, *arguments(tmp_path))
+    (tmp_path / "r" / "ablation.json").write_text('{"corpus": {"name": "little"}, "models": {"gru": {}, "lstm": {}}}')
+    assert "r/ablation.json has lstm as well; publish and remove it" in refuse(ablate.main, *arguments(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 2}, "(seed: 2, not 1)"),
+        ({"corpus": {"name": "large"}, "epochs": 9}, "(corpus: large, not little; epochs: 9, not 1)"),
+        ({"search": {"beam": 5, "alpha": 1.0}}, "(search: {'beam': 5, 'alpha': 1.0}, not {'beam': 2, 'alpha': 1.0})"),
+        ({"arguments": ["--model.lr=1"]}, "(arguments: ['--model.lr=1'], not [])"),
+    ],
+)
+def test_scores_of_another_ablation_are_not_written_over(tmp_path, configs, refuse, monkeypatch, change, message):
+    write_corpus(tmp_path / "little")
+    (tmp_path / "r").mkdir()
+    how = {"recipe": "little", "arguments": [], "epochs": 1, "seed": 1, "search": {"beam": 2, "alpha": 1.0}}
+    there = {"corpus": {"name": "little"}, "models": {"gru": {}}, **how}
+    (tmp_path / "r" / "ablation.json").write_text(json.dumps(there | change))
+    assert f"r/ablation.json is another ablation's {message}; publish" in refuse(ablate.main, *arguments(tmp_path))
+    (tmp_path / "r" / "ablation.json").write_text(json.dumps(there))
+    monkeypatch.setattr(ablate, "_train", Mock(side_effect=UserError("trains")))
+    assert "trains" in refuse(ablate.main, *arguments(tmp_path))
+
+
+def test_scores_that_came_while_it_trained_are_not_written_over(tmp_path, configs, refuse, monkeypatch):
+    write_corpus(tmp_path / "little")
+    out = tmp_path / "r" / "ablation.json"
+
+    def train(wanted, jobs):
+        out.parent.mkdir()
+        out.write_text('{"corpus": {"name": "little"}, "models": {"transformer": {}}}')
+
+    monkeypatch.setattr(ablate, "_train", train)
+    monkeypatch.setattr(ablate, "_content", lambda *_: {})
+    assert "has transformer as well" in refuse(ablate.main, *arguments(tmp_path))
+    assert "transformer" in out.read_text()
+
+
+def test_scores_are_not_written_to_a_folder(tmp_path, configs, refuse):
+    write_corpus(tmp_path / "little")
+    said = refuse(ablate.main, *arguments(tmp_path, f"--out={tmp_path}"))
+    assert f"--out {tmp_path} is a folder; name a file in it, as {tmp_path}/ablation.json" in said
 
 
 def test_no_models_is_an_error(tmp_path, configs, refuse):

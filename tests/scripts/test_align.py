@@ -83,8 +83,11 @@ def test_text_in_the_page_is_escaped(runs, tmp_path):
 def test_pictures_are_written_and_unknown_endings_named(runs, tmp_path):
     align(runs, "--sentence", "the dog .", "--out", tmp_path / "map.svg")
     assert (tmp_path / "map.svg").read_text().startswith("<?xml")
+    (tmp_path / "map.xyz").write_text("of somebody else")
     with pytest.raises(UserError, match=r"map.xyz: .*; or .html, .json"):
         align(runs, "--sentence", "the dog .", "--out", tmp_path / "map.xyz")
+    assert (tmp_path / "map.xyz").read_text() == "of somebody else"
+    assert sorted(path.name for path in tmp_path.glob("*map*")) == ["map.svg", "map.xyz"]  # and no half of one
 
 
 def test_an_empty_sentence_is_refused(runs):

@@ -3,6 +3,7 @@
 import inspect
 import json
 from types import MappingProxyType
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from pipeline.claims.verdict import Claim
 from pipeline.claims_table import conditions
 from pipeline.errors import UserError
 from pipeline.panels import Line, LinePanel
+from pipeline.report import short_commit
 from scripts import claims
 from tests.commands import ROOT
 from tests.documents import code_of
@@ -76,19 +78,41 @@ def test_its_figure_says_how_many_seeds_and_on_what_code(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "imread", lambda path: None)
     claims.run(["C9"], "full", 1, tmp_path / "cache", tmp_path / "out")
     content = json.loads((tmp_path / "out" / "C9.json").read_text())
-    commit = content["commit"][:7] + ("+changes" if "+" in content["commit"] else "")
-    assert feet == [[f"full profile: seeds 1/13. Code {commit}, {content['hardware']['processor']}."]]
+    made_by = f"{short_commit(content['commit'])}, {content['hardware']['processor']}"
+    assert feet == [[f"full profile: seeds 1/13. Commit {made_by}."]]
     assert conditions(content) == feet[0]  # of what was read back, too: it would be drawn again otherwise
 
 
 def test_settings_under_a_figure_are_short():
     text = {"corpus": "captions", "content_hash": "5f", "steps": 8, "seeds": [4, 5, 6]}
-    settings = {"seeds": {"one way": [1, 2, 3, 4], "both": [1]}, "copy_steps": 400, "widths": [16, 256]}
+    settings = {
+        "seeds": {"one way": [1, 2, 3, 4], "both": [1]},
+        "copy_steps": 400,
+        "widths": [16, 256],
+        "rates": [0.1, 1, 2],
+    }
     made = {"commit": None, "hardware": {"processor": "x86_64", "gpu": "H200"}}
     assert conditions({"profile": "quick", "settings": settings, "natural_text": text, **made}) == [
-        "quick profile: seeds (one way 1–4, both 1), copy steps 400, widths 16/256. Code H200.",
+        "quick profile: seeds (one way 1–4, both 1), copy steps 400, widths 16/256, rates 0.1/1/2. "
+        "Commit unknown, H200.",
         "On captions: steps 8, seeds 4–6.",
     ]
+
+
+def test_where_the_figure_was_not_drawn_there_is_no_verdict_to_publish(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    claims.run(["C9"], "quick", 1, tmp_path / "cache", out)
+    monkeypatch.setattr(claims, "save_panels", Mock(side_effect=OSError("no space left")))
+    with pytest.raises(OSError, match="no space left"):
+        claims.run(["C9"], "full", 1, tmp_path / "cache", out)
+    assert not (out / "C9.json").exists()
+
+
+def test_where_nothing_can_be_written_no_job_is_run(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(FileExistsError):
+        claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out")
+    assert not CALLS
 
 
 def test_a_second_call_only_draws(tmp_path):

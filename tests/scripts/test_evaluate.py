@@ -21,7 +21,7 @@ from pipeline.evaluation.kept import evaluated as evaluated_of
 from pipeline.evaluation_tables import evaluation_tables
 from pipeline.json_files import read_json_lines, write_json_lines
 from scripts.evaluate import _parser, run
-from scripts.evaluation_plan import given_run
+from scripts.evaluation_plan import given_run, plans
 from tests.tiny_runs import write_corpus, write_run
 
 
@@ -343,6 +343,24 @@ def test_an_evaluation_that_was_killed_while_it_took_its_place_is_gone_on_with(t
     assert now.keys() == before.keys()
     assert not now.items() & before.items()
     assert evaluated_of(out).runs == [("gru", 1)]
+
+
+def test_an_evaluation_that_came_since_the_plan_was_made_is_not_lost(tmp_path, monkeypatch):
+    write_corpus(tmp_path / "little")
+    folders = [write_run(tmp_path / "runs", tmp_path / "little", "gru", seed) for seed in (1, 2)]
+
+    def slowly(options):
+        made = plans(options)
+        monkeypatch.setattr("scripts.evaluate.plans", plans)
+        evaluate(folders[0], "--beam", 1)  # another terminal
+        return made
+
+    monkeypatch.setattr("scripts.evaluate.plans", slowly)
+    with pytest.raises(UserError, match=r"has the scores of gru, seed 1 as well"):
+        evaluate(folders[1], "--beam", 1)
+    out = folders[0].parent.parent / "evaluation" / "test"
+    assert evaluated_of(out).runs == [("gru", 1)]
+    assert not (out / STAGED).exists()
 
 
 def test_an_evaluation_that_another_process_moves_into_place_is_left_to_it(tmp_path):
