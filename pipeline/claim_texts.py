@@ -26,12 +26,17 @@ class ClaimText(NamedTuple):
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
     """Files that begin with a claim's name, as the article has them, C1 first; C0, the order of the models, is last."""
-    return sorted(paths, key=lambda path: (path.stem.upper().startswith("C0"), path.stem))
+
+    def place(path: Path) -> tuple[bool, int]:
+        number = int(re.match(r"[Cc](\d*)", path.stem)[1] or 0)
+        return number == 0, number
+
+    return sorted(paths, key=place)
 
 
 def pages() -> list[Path]:
     """The page of every claim."""
-    return in_order(PAGES.glob("c[0-9]_*.py"))
+    return in_order(PAGES.glob("c[0-9]*_*.py"))
 
 
 def claim_texts() -> list[ClaimText]:

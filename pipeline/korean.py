@@ -92,8 +92,8 @@ def _table(table: str) -> str:
 
 def _verdict(row: list[str]) -> list[str]:
     """A claim's row: its name and title, what it says, and how it came out."""
-    name = row[0].split(" ")[0]
-    return [f"{name} {TITLES[name]}", SAYS[name], *_row(row[2:])]
+    name, _, title = row[0].partition(" ")
+    return [f"{name} {TITLES.get(name, title)}", SAYS.get(name, row[1]), *_row(row[2:])]
 
 
 def _row(row: list[str]) -> list[str]:

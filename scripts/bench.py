@@ -5,7 +5,8 @@
 
 Everything is measured in one run, in turns: a window of --steps optimiser steps of the bare PyTorch loop, then of each
 way through the pipeline, --rounds times. Speeds depend on who else uses the machine; ratios within a round much less,
-so compare those. Writes bench.json and bench.md to --out; what a run that was cut off had measured, unfinished-bench.json.
+so compare those. Writes bench.json and bench.md to --out; unfinished-bench.json has what one that was cut off had
+measured.
 
 With --gpu only what a GPU adds is measured, in --rounds windows, and written to gpu.json and gpu.md: eager steps and
 CUDA graphs, these in three precisions, in a bare loop and through the pipeline; and search.

@@ -21,13 +21,15 @@ from packaging.requirements import Requirement
 
 from pipeline.bench_table import bench_table
 from pipeline.claims_table import claims_table
+from pipeline.data.corpus import SentencePair
+from pipeline.data.files import read_folder
 from pipeline.documents import read_claims, with_tables
 from pipeline.errors import UserError
 from pipeline.evaluation_tables import evaluation_tables
 from pipeline.recipes import config_files
 from scripts.train import TranslationCLI
 from tests.commands import ROOT
-from tests.documents import PAGES, commands_of, forget_fourth_model, write_fourth_model
+from tests.documents import PAGES, code_of, commands_of, forget_fourth_model, write_fourth_model
 
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -74,6 +76,20 @@ def test_every_link_and_picture_of_a_page_is_there(page):
         assert target.exists(), f"{page.name} links to {link}"
         if heading:
             assert heading in headings(target), f"{page.name} links to {link}"
+
+
+def test_text_in_one_piece_is_parted_as_the_readme_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for side in ("en", "fr"):
+        Path(f"all.{side}").write_text(
+            "".join(f"{side} {n}\n" for n in range(2010)) + (" \n" if side == "fr" else "x\n")
+        )
+    (code,) = code_of(ROOT / "README.md", "python")
+    exec(code, {})
+    splits = read_folder(Path("mine"), "en", "fr")
+    assert {name: len(pairs) for name, pairs in splits.items()} == {"train": 10, "val": 1000, "test": 1000}
+    pairs = {pair for of_split in splits.values() for pair in of_split}
+    assert pairs == {SentencePair(f"en {n}", f"fr {n}") for n in range(2010)}  # once each, and none without a side
 
 
 def headings(page: Path) -> set[str]:

@@ -188,6 +188,14 @@ def test_a_table_that_only_names_claims_keeps_its_cells(published):
     assert "`a \\| command`" in korean
 
 
+def test_a_claim_of_one_s_own_has_no_korean_and_stands_in_the_table_all_the_same(published):
+    own = dated(claim("C10", "fails")) | {"findings": []}
+    (published / "claims" / "C10.json").write_text(json.dumps(own))
+    assert [content["claim"]["name"] for content in read_claims(published / "claims")] == ["C2", "C10"]
+    row = f"C10 {own['claim']['title']} | {own['claim']['says']} | **{CELLS['fails']}**"
+    assert row in re.sub(" +", " ", in_korean(verdicts([own])))
+
+
 def test_every_claim_and_verdict_has_its_korean():
     contents = read_claims(ROOT / "results" / "claims")
     assert {content["claim"]["name"] for content in contents} == TITLES.keys() == SAYS.keys()

@@ -90,9 +90,13 @@ def test_the_command_runs(words, classroom, monkeypatch, capsys):
 
 def test_the_python_of_the_page_runs(classroom, monkeypatch, capsys):
     monkeypatch.chdir(classroom)
-    (code,) = code_of(EVALUATING, "python")
-    exec(code, {})
+    of_maps, of_one = code_of(EVALUATING, "python")
+    names: dict[str, object] = {}
+    exec(of_maps, names)
     _, *maps = capsys.readouterr().out.splitlines()
+    exec(of_one, names)
+    assert capsys.readouterr().out.startswith("[[")
+    assert Path("map.png").read_bytes().startswith(b"\x89PNG")
     assert {kind for line in maps for kind in ("cross", "encoder") if f" {kind} (" in line} == {"cross", "encoder"}
 
 

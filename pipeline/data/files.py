@@ -76,8 +76,10 @@ def pairs_of(table: Table, src: str, tgt: str, where: str) -> list[SentencePair]
         columns = _by_language(table, where)
     for name in (src, tgt):
         if name not in columns:
+            header = "; its first line names them" if re.search(r"\.[ct]sv(\.gz)?$", where) else ""
             raise UserError(
-                f"{where} has no column {name!r}; it has {', '.join(columns)}; choose with --data.src and --data.tgt"
+                f"{where} has no column {name!r}; it has {', '.join(columns)}{header}; choose with --data.src and "
+                "--data.tgt"
             )
     return clean_pairs(columns[src], columns[tgt], where, table.lines)
 
@@ -129,7 +131,10 @@ def _read_csv(path: Path) -> Table:
                     raise UserError(f"{path}, line {number}: {len(row)} cells, but the header names {len(rows[0])}")
             number = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}, line {number}: not a row of a table ({error})") from error
+        raise UserError(
+            f"{path}, line {number}: not a row of a table ({error}); a cell that begins with a quotation mark ends "
+            "with one, and has those within doubled"
+        ) from error
     header, rows = (rows[0], rows[1:]) if rows else ([], [])
     _refuse_twice(header, path)
     return Table({name: [row[column] for row in rows] for column, name in enumerate(header)}, numbers[1:])

@@ -93,7 +93,10 @@ def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict
     for split in SPLITS:
         found = next((candidate for candidate in SPLIT_NAMES[split] if candidate in loaded), None)
         if found is None:
-            raise UserError(f"{name} on the Hub has no {split} split; it has {', '.join(loaded)}")
+            raise UserError(
+                f"{name} on the Hub has no {split} split; it has {', '.join(loaded)}; save it as "
+                "train.jsonl, val.jsonl and test.jsonl to a folder, and give that"
+            )
         splits[split] = pairs_of(_table_of(loaded[found], src, tgt), src, tgt, f"{name} ({found})")
     return splits
 
