@@ -76,7 +76,7 @@ def evaluation_tables(content: dict[str, Any]) -> str:
                 _length_table(bands, list(models), measure),
             ]
     if "alignment" in content:
-        parts += _alignment_parts(content["alignment"])
+        parts += _alignment_parts(content["alignment"], content["corpus"]["n"])
     elif "attention" in content:
         title = "The mean attention of all layers and heads; nothing is known of right links."
         parts += _shapes(title, content["attention"])
@@ -146,15 +146,16 @@ def _length_table(bands: Sequence[dict[str, Any]], models: Sequence[str], measur
     return markdown_table(["source words", "n", *map(model_label, models)], rows)
 
 
-def _alignment_parts(alignment: dict[str, Any]) -> list[str]:
+def _alignment_parts(alignment: dict[str, Any], num_sentences: int) -> list[str]:
     rows = []
     for name, values in alignment["baselines"].items():
         model, is_untrained, _ = name.partition(", untrained")
         label = model_label(model) + ", untrained" if is_untrained else name
-        rows.append([label, *_alignment_cells(values, _chosen(values))])
+        rows.append([label, *_alignment_cells(values, _chosen(values, num_sentences))])
     for name, values in alignment["models"].items():
         if values["attention"]:
-            rows.append([model_label(name), *_alignment_cells(values["attention"], _chosen(values["attention"]))])
+            map_ = _chosen(values["attention"], num_sentences)
+            rows.append([model_label(name), *_alignment_cells(values["attention"], map_)])
         salient = values["saliency"]
         if salient:
             rows.append([model_label(name), *_alignment_cells(salient, f"saliency ({salient['num_pairs']} pairs)")])
@@ -197,10 +198,13 @@ def _alignment_cells(values: dict[str, Any], what: str) -> list[str]:
     ]
 
 
-def _chosen(values: dict[str, Any]) -> str:
-    """ "layer 2, head 1, predicting"; several seeds may have chosen differently."""
+def _chosen(values: dict[str, Any], num_sentences: int) -> str:
+    """ "layer 2, head 1, predicting"; several seeds may have chosen differently. Where not all sentences could be read,
+    how many."""
     choices = [f"{choice['name']}, {choice['reading']}" for choice in values.get("chosen", [])]
-    return "; ".join(dict.fromkeys(choices)) or "–"
+    num_pairs = values.get("num_pairs", num_sentences)
+    only = f" ({num_pairs} pairs)" if num_pairs < num_sentences else ""
+    return ("; ".join(dict.fromkeys(choices)) or "–") + only
 
 
 def _shapes(title: str, of_models: dict[str, Any]) -> list[str]:

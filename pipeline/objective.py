@@ -1,12 +1,18 @@
-"""What training minimises, from logits."""
+"""Nats of tokens, and what training minimises, from logits."""
 
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.data.tokenizer import PAD
-from pipeline.scoring import token_nats
+
+
+def token_nats(logits: Tensor, tgt_out: Tensor) -> Tensor:
+    """(batch, tgt_len): −log p of each expected token in nats, 0 on padding; computed in float32."""
+    nats = F.cross_entropy(logits.float().flatten(0, 1), tgt_out.flatten(), ignore_index=PAD, reduction="none")
+    return nats.view_as(tgt_out)
 
 
 class Objective(NamedTuple):

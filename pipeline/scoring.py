@@ -4,8 +4,6 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 import pipeline.fast.search as fast_search
 from pipeline import decoding
@@ -15,12 +13,7 @@ from pipeline.decoding import Hypotheses, Symbols
 from pipeline.errors import UserError
 from pipeline.metrics import SentenceScore
 from pipeline.models import Seq2Seq
-
-
-def token_nats(logits: Tensor, tgt_out: Tensor) -> Tensor:
-    """(batch, tgt_len): −log p of each expected token in nats, 0 on padding; computed in float32."""
-    nats = F.cross_entropy(logits.float().flatten(0, 1), tgt_out.flatten(), ignore_index=PAD, reduction="none")
-    return nats.view_as(tgt_out)
+from pipeline.objective import token_nats
 
 
 class Search(NamedTuple):

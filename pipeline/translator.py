@@ -18,7 +18,8 @@ from pipeline.decoding import SearchLimits
 from pipeline.errors import UserError
 from pipeline.finished_runs import best_checkpoint
 from pipeline.models import Seq2Seq
-from pipeline.scoring import Search, token_nats, translate_batch
+from pipeline.objective import token_nats
+from pipeline.scoring import Search, translate_batch
 from pipeline.word_maps import WordMap, saliency_map, word_maps
 
 # Ids of a source, beyond which search would stop before a translation of twice its length is done.

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.decoding import SearchLimits, Symbols, beam_search, best_tokens, greedy, length_penalty
 from pipeline.models import DecoderOutput
-from pipeline.scoring import token_nats
+from pipeline.objective import token_nats
 from tests.conftest import VOCAB_SIZE, make_network
 
 BOS, EOS, PAD = 2, 3, 0

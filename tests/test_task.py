@@ -1,14 +1,18 @@
 """What training asks of Lightning."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from pipeline import task as task_module
 from pipeline.data.batching import Batch
+from pipeline.data.tokenizer import PAD
 from pipeline.fast.attention import FastMultiHeadAttention
 from pipeline.fast.objective import batch_objective
+from pipeline.objective import objective
 from pipeline.task import TranslationTask
 from tests.conftest import make_network
 
@@ -104,6 +108,18 @@ def test_the_objective_is_logged_where_it_is_not_the_loss(smoothing, is_logged):
     task._log_window()
     assert logged["loss/train"] == 2
     assert logged.get("loss/objective") == (3 if is_logged else None)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_objective_is_torch_s_cross_entropy_without_padding(smoothing):
+    torch.manual_seed(0)
+    logits, tgt_out = torch.randn(3, 4, 7), torch.randint(PAD + 1, 7, (3, 4))
+    tgt_out[1, 2:] = PAD
+    real = tgt_out != PAD
+    summed = partial(F.cross_entropy, logits[real], tgt_out[real], reduction="sum")
+    found = objective(logits, tgt_out, smoothing)
+    torch.testing.assert_close(found.objective, summed(label_smoothing=smoothing))
+    torch.testing.assert_close(found.nats, summed())
 
 
 def test_what_is_minimised_is_the_mean_over_the_tokens_of_all_processes(sentences):

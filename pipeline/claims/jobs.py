@@ -34,6 +34,7 @@ _SHARED = (
     *(
         "alignment.py",
         "metrics.py",
+        "objective.py",
         "optimizer.py",
         "data/grammar.py",
         "data/phrases.py",

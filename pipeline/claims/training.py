@@ -16,8 +16,9 @@ from pipeline.data.batching import Batch, EncodedPair, make_batch
 from pipeline.data.tokenizer import PAD
 from pipeline.decoding import SearchLimits, greedy
 from pipeline.models import Seq2Seq
+from pipeline.objective import token_nats
 from pipeline.optimizer import lr_factor, make_optimizer
-from pipeline.scoring import symbols_of, token_nats
+from pipeline.scoring import symbols_of
 
 Draw = Callable[[np.random.Generator], EncodedPair]
 DrawBatch = Callable[[np.random.Generator], Batch]

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.alignment import Sharpness, best_single_links, count_links, diagonal_links, expected_by_chance
 from pipeline.data.corpus import SentencePair
-from pipeline.evaluation.ibm1 import Ibm1
+from pipeline.evaluation.ibm1 import Ibm1, num_words
 from pipeline.evaluation.maps import (
     Aligned,
     Counts,
@@ -164,17 +164,13 @@ def _target_words(pairs: Sequence[SentencePair]) -> dict[str, int]:
     return dict(sorted(words.items(), key=lambda item: -item[1]))
 
 
-def _lengths(pair: SentencePair) -> tuple[int, int]:
-    return len(pair.src.split()), len(pair.tgt.split())
-
-
 def _diagonal(pairs: Sequence[SentencePair]) -> Counts:
-    return [count_links(diagonal_links(*_lengths(pair)), pair.links) for pair in pairs]
+    return [count_links(diagonal_links(*num_words(pair)), pair.links) for pair in pairs]
 
 
 def _chance(pairs: Sequence[SentencePair]) -> Counts:
-    return [expected_by_chance(*_lengths(pair), pair.links) for pair in pairs]
+    return [expected_by_chance(*num_words(pair), pair.links) for pair in pairs]
 
 
 def _best_single(pairs: Sequence[SentencePair]) -> Counts:
-    return [count_links(best_single_links(_lengths(pair)[1], pair.links), pair.links) for pair in pairs]
+    return [count_links(best_single_links(num_words(pair)[1], pair.links), pair.links) for pair in pairs]

@@ -31,7 +31,7 @@ class Ibm1:
         kept = list(_first_that_fit(pairs))
         self._src = _numbered((pair.src for pair in kept), first=_NONE + 1)
         self._tgt = _numbered((pair.tgt for pair in kept), first=0)
-        lengths = [_lengths(pair) for pair in kept]
+        lengths = [num_words(pair) for pair in kept]
         keys, cell_of = np.unique(_joined([self._cells(pair) for pair in kept], np.int64), return_inverse=True)
         prior = _joined([_prior(*of_pair) for of_pair in lengths], float)
         widths = [1 + src_words for src_words, tgt_words in lengths for _ in range(tgt_words)]
@@ -54,7 +54,7 @@ class Ibm1:
     def links(self, pair: SentencePair) -> WordLinks:
         """For each target word the source word that most likely made it, where that is likelier than none."""
         known = [[self._probability.get(key, 0.0) for key in row] for row in self._cells(pair).tolist()]
-        best = ((np.array(known) + _UNSEEN) * _prior(*_lengths(pair))).argmax(1)
+        best = ((np.array(known) + _UNSEEN) * _prior(*num_words(pair))).argmax(1)
         return {(int(src) - 1, tgt) for tgt, src in enumerate(best) if src != _NONE}
 
     def _cells(self, pair: SentencePair) -> np.ndarray:
@@ -72,7 +72,7 @@ def _joined(tables: Sequence[np.ndarray], kind: type) -> np.ndarray:
 def _first_that_fit(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
     room = MOST_CELLS
     for pair in pairs:
-        src_words, tgt_words = _lengths(pair)
+        src_words, tgt_words = num_words(pair)
         if max(src_words, tgt_words) > _LONGEST:
             continue
         room -= (1 + src_words) * tgt_words
@@ -81,7 +81,8 @@ def _first_that_fit(pairs: Iterable[SentencePair]) -> Iterator[SentencePair]:
         yield pair
 
 
-def _lengths(pair: SentencePair) -> tuple[int, int]:
+def num_words(pair: SentencePair) -> tuple[int, int]:
+    """Of its source and its target."""
     return len(pair.src.split()), len(pair.tgt.split())
 
 

@@ -75,7 +75,7 @@ def answer(
     [
         (answer(recurrent=0.5, number_in_gru=0.4), "holds"),
         (answer(recurrent=0.5), "holds in part"),
-        (answer(recurrent=0.5, hard=1.0), "holds in part"),
+        (answer(recurrent=0.5, hard=1.0, number_in_gru=0.4), "holds in part"),
         (answer(recurrent=0.5, beyond=0.1, number_in_gru=0.4), "holds in part"),
         (answer(recurrent=0.5, nearby=0.5, number_in_gru=0.4), "holds in part"),  # nothing learned fades
         (answer(), "fails"),

@@ -43,7 +43,9 @@ WIRED = ("gru", "causal", "decoder")
     [
         (answer(zeros=(*WIRED, "bigru"), attention=0.5), "holds"),
         (answer(zeros=WIRED), "holds in part"),
-        (answer(zeros=WIRED, one_way=1.0), "holds in part"),
+        (answer(zeros=(*WIRED, "bigru"), attention=0.5, one_way=1.0), "holds in part"),  # its own state knows it
+        (answer(zeros=("gru", "decoder", "bigru"), attention=0.5), "holds in part"),  # a causal encoder sees all
+        (answer(zeros=("gru", "causal", "bigru"), attention=0.5), "holds in part"),
         (answer(zeros=("causal", "decoder")), "fails"),
         (answer(zeros=WIRED, smallest=0.0), "fails"),
         (answer(zeros=(*WIRED, "bigru"), attention=0.55), "holds in part"),

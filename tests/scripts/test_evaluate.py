@@ -103,6 +103,10 @@ def test_links_from_a_file_are_scored(runs, tmp_path):
     assert "AER per phenomenon" in tables
     assert "there is nothing to choose by" in tables
     assert "Shape of these maps" in tables
+    assert "predicting (" not in tables
+    attention = content["alignment"]["models"]["transformer"]["attention"]
+    attention["num_pairs"] -= 1  # the words of one are others for its tokenizer
+    assert f", predicting ({attention['num_pairs']} pairs)" in evaluation_tables(content)
 
 
 def test_nothing_is_said_of_chosen_maps_where_no_model_has_any(runs, tmp_path):
