@@ -27,8 +27,9 @@ def test_what_a_command_prints_is_utf8_whatever_the_locale(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_on_a_signal_a_command_cleans_up_before_it_ends(number):
-    before = signal.getsignal(number)
+def test_on_a_signal_a_command_cleans_up_before_it_ends(number, request):
+    outer = signal.signal(number, signal.SIG_DFL)  # under nohup it would be ignored
+    request.addfinalizer(lambda: signal.signal(number, outer))
     cleaned = []
 
     def command():
@@ -42,7 +43,7 @@ def test_on_a_signal_a_command_cleans_up_before_it_ends(number):
         command()
     assert end.value.code == 128 + number
     assert cleaned
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing():

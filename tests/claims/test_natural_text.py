@@ -162,5 +162,5 @@ def test_a_run_is_known_by_what_is_in_the_folder_not_by_where_it_lies(folder, sm
 def test_a_corpus_that_is_generated_or_too_small_is_refused(folder):
     with pytest.raises(UserError, match="generated"):
         page.find_text("toy", "quick")
-    with pytest.raises(UserError, match="40 test sentences; profile quick needs 480"):
+    with pytest.raises(UserError, match="40 test sentences with words; profile quick needs 480"):
         page.find_text(str(folder), "quick")
