@@ -33,7 +33,7 @@ def exit_on_error() -> Iterator[None]:
         sys.stdout.reconfigure(encoding="utf-8")
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as nohup has it
+        if number == signal.SIGTERM or handler is not signal.SIG_IGN:  # under nohup a closed terminal ends nothing
             signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         yield

@@ -157,16 +157,18 @@ def _refuse_options(options: argparse.Namespace) -> None:
 
 
 def _refuse_to_lose(out: Path, search: Search, options: argparse.Namespace) -> None:
-    """Raises UserError where `out` is a folder, or has scores that would not be made anew: of other models, or of
-    another corpus, seed, search or recipe."""
+    """Raises UserError where `out` is a folder, or has scores that would not be made anew: of other models or parts, or
+    of another corpus, seed, search or recipe."""
     if out.is_dir():
         raise UserError(f"--out {out} is a folder; name a file in it, as {out / 'ablation.json'}")
+    out.parent.mkdir(parents=True, exist_ok=True)
     if not out.is_file():
         return
     there = read_json(out, "corpus", "models")
     found = {"corpus": there["corpus"]["name"]} | {name: there.get(name) for name in _how(search, options)}
     wanted = {"corpus": corpus_name(options.corpus), **_how(search, options)}
-    if lost := sorted(there["models"].keys() - options.models.split()):
+    parts = {part.name for part in read_parts(options.recipe)}
+    if lost := sorted(there["models"].keys() - options.models.split()) + sorted(there.get("parts", {}).keys() - parts):
         has = f"has {', '.join(lost)} as well"
     elif other := [f"{name}: {found[name]}, not {value}" for name, value in wanted.items() if found[name] != value]:
         has = f"is another ablation's ({'; '.join(other)})"

@@ -2,7 +2,7 @@
 
     python -m scripts.claims                          # all claims, quick: half an hour to an hour on two CPU cores
     python -m scripts.claims C1 C5 --profile full     # two of them with the full grids
-    python -m scripts.claims --text multi30k  # C0, C1 and C7 on natural text too (from the Hub, or a folder)
+    python -m scripts.claims --text multi30k  # C0, C1 and C7 on natural text too (from the Hub, or its folder)
     python -m scripts.claims --jobs 8
 
 What is trained is kept in --cache under a hash of what determines it: an interrupted call goes on where it was, and a

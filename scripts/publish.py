@@ -10,6 +10,7 @@ runs, only the tables are written anew.
 """
 
 import argparse
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -279,9 +280,16 @@ def main() -> None:
                 publish_claims(options.claims, RESULTS)
             if options.ablation:
                 publish_ablation(options.ablation, RESULTS)
-        finally:  # also where the last of these is refused, so that the tables say what is there
-            for path in documents(Path()):
-                write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
+        except UserError:
+            with contextlib.suppress(UserError):  # of what came before that the tables speak, if they can be made
+                _write_tables()
+            raise
+        _write_tables()
+
+
+def _write_tables() -> None:
+    for path in documents(Path()):
+        write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def test_scores_that_came_while_it_trained_are_not_written_over(tmp_path, config
     out = tmp_path / "r" / "ablation.json"
 
     def train(wanted, jobs):
-        out.parent.mkdir()
+        out.parent.mkdir(exist_ok=True)
         out.write_text('{"corpus": {"name": "little"}, "models": {"transformer": {}}}')
 
     monkeypatch.setattr(ablate, "_train", train)
