@@ -48,10 +48,11 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
 
 def conditions(content: dict[str, Any]) -> list[str]:
     """To stand under a claim's figure: how many seeds, items and steps are behind it, what code, on what hardware."""
-    made_by = (
-        f"Commit {short_commit(content['commit'])}, {content['hardware']['gpu'] or content['hardware']['processor']}"
-    )
-    parts = [f"{content['profile']} profile: {_settings(content['settings'])}. {made_by}."]
+    hardware = content["hardware"]["gpu"] or content["hardware"]["processor"]
+    parts = [
+        f"{content['profile']} profile: {_settings(content['settings'])}. "
+        f"Commit {short_commit(content['commit'])}, {hardware}."
+    ]
     if text := content.get("natural_text"):
         more = {key: value for key, value in text.items() if key not in ("corpus", "content_hash")}
         parts.append(f"On {text['corpus']}: {_settings(more)}.")
@@ -59,8 +60,8 @@ def conditions(content: dict[str, Any]) -> list[str]:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    """{"steps": 400, "seeds": [1, 2, 3]} in words: "steps 400, seeds 1–3"."""
-    return ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in settings.items())
+    """{"d_model": 64, "seeds": [1, 2, 3]} as "d_model 64, seeds 1–3": by the names that code and JSON have."""
+    return ", ".join(f"{name} {_shown(value)}" for name, value in settings.items())
 
 
 def _shown(value: Any) -> str:

@@ -31,10 +31,10 @@ def exit_on_error() -> Iterator[None]:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if number == signal.SIGTERM or handler is not signal.SIG_IGN:  # under nohup a closed terminal ends nothing
-            signal.signal(number, lambda got, _: sys.exit(128 + got))
+    ended_by = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup a closed terminal ends nothing
+        ended_by.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda got, _: sys.exit(128 + got)) for number in ended_by}
     try:
         yield
     except (UserError, OSError) as error:

@@ -105,7 +105,7 @@ _FOOT_OF_A_PANEL = 95  # characters of the foot that a panel has room for in a l
 
 def panels_figure(heading: str, panels: Sequence[Panel], foot: Sequence[str] = ()) -> Figure:
     """All panels in rows of `PANELS_IN_A_ROW`, under one heading; below them, small, the paragraphs of `foot`."""
-    use_fonts_for([heading, *(panel.title for panel in panels)])
+    use_fonts_for([heading, *foot, *(panel.title for panel in panels)])
     columns = min(PANELS_IN_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
     lines = [line for paragraph in foot for line in textwrap.wrap(paragraph, _FOOT_OF_A_PANEL * columns)]

@@ -140,11 +140,12 @@ def ablate(options: argparse.Namespace) -> None:
     if not wanted:
         raise UserError('no models are named; for instance --models "gru gru_attention transformer"')
     out = options.out or options.runs_dir / "ablation.json"
-    _refuse_to_lose(out, search, options)
+    _refuse_to_lose(out, wanted, search, options)
+    out.parent.mkdir(parents=True, exist_ok=True)  # now, and not after the hours of training
     made = provenance("scripts.ablate")  # before the hours of training, in which the code may go on
     _train(wanted, options.jobs)
     content = _content(wanted, search, made, options)
-    _refuse_to_lose(out, search, options)  # once more: another ablation may have ended meanwhile
+    _refuse_to_lose(out, wanted, search, options)  # once more: another ablation may have ended meanwhile
     write_json(out, content)
     print(f"\n{ablation_table(content)}\n\nJSON: {out}")
 
@@ -156,21 +157,20 @@ def _refuse_options(options: argparse.Namespace) -> None:
     refuse_options_with_another_name(options.arguments, _OWN_OPTIONS)
 
 
-def _refuse_to_lose(out: Path, search: Search, options: argparse.Namespace) -> None:
+def _refuse_to_lose(out: Path, wanted: Sequence[Training], search: Search, options: argparse.Namespace) -> None:
     """Raises UserError where `out` is a folder, or has scores that would not be made anew: of other models or parts, or
     of another corpus, seed, search or recipe."""
     if out.is_dir():
         raise UserError(f"--out {out} is a folder; name a file in it, as {out / 'ablation.json'}")
-    out.parent.mkdir(parents=True, exist_ok=True)
     if not out.is_file():
         return
-    there = read_json(out, "corpus", "models")
-    found = {"corpus": there["corpus"]["name"]} | {name: there.get(name) for name in _how(search, options)}
-    wanted = {"corpus": corpus_name(options.corpus), **_how(search, options)}
-    parts = {part.name for part in read_parts(options.recipe)}
-    if lost := sorted(there["models"].keys() - options.models.split()) + sorted(there.get("parts", {}).keys() - parts):
-        has = f"has {', '.join(lost)} as well"
-    elif other := [f"{name}: {found[name]}, not {value}" for name, value in wanted.items() if found[name] != value]:
+    there = read_json(out, "corpus", "models", "parts")
+    ours = {"corpus": corpus_name(options.corpus), **_how(search, options)}
+    theirs = {name: there.get(name) for name in ours} | {"corpus": there["corpus"]["name"]}
+    lost = there["models"].keys() - {t.model for t in wanted} | there["parts"].keys() - {t.part.name for t in wanted}
+    if lost:
+        has = f"has {', '.join(sorted(lost))} as well"
+    elif other := [f"{name}: {theirs[name]}, not {value}" for name, value in ours.items() if theirs[name] != value]:
         has = f"is another ablation's ({'; '.join(other)})"
     else:
         return

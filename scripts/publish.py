@@ -10,7 +10,6 @@ runs, only the tables are written anew.
 """
 
 import argparse
-import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -274,20 +273,18 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     with exit_on_error():
         options = _parser().parse_args()
-        try:
-            publish(options.runs, RESULTS)
-            if options.claims:
-                publish_claims(options.claims, RESULTS)
-            if options.ablation:
-                publish_ablation(options.ablation, RESULTS)
-        except UserError:
-            with contextlib.suppress(UserError):  # of what came before that the tables speak, if they can be made
-                _write_tables()
-            raise
-        _write_tables()
+        publish(options.runs, RESULTS)
+        _write_tables()  # after each, so that they say what is there where the next is refused
+        if options.claims:
+            publish_claims(options.claims, RESULTS)
+            _write_tables()
+        if options.ablation:
+            publish_ablation(options.ablation, RESULTS)
+            _write_tables()
 
 
 def _write_tables() -> None:
+    """Those of README.md and docs/, from what is published."""
     for path in documents(Path()):
         write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
 

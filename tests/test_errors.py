@@ -26,9 +26,12 @@ def test_what_a_command_prints_is_utf8_whatever_the_locale(monkeypatch):
     assert written.getvalue().decode() == "░▒▓█ 나무\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_on_a_signal_a_command_cleans_up_before_it_ends(number, request):
-    outer = signal.signal(number, signal.SIG_DFL)  # under nohup it would be ignored
+@pytest.mark.parametrize(
+    ("number", "inherited"),
+    [(signal.SIGTERM, signal.SIG_DFL), (signal.SIGTERM, signal.SIG_IGN), (signal.SIGHUP, signal.SIG_DFL)],
+)
+def test_on_a_signal_a_command_cleans_up_before_it_ends(number, inherited, request):
+    outer = signal.signal(number, inherited)
     request.addfinalizer(lambda: signal.signal(number, outer))
     cleaned = []
 
@@ -43,7 +46,7 @@ def test_on_a_signal_a_command_cleans_up_before_it_ends(number, request):
         command()
     assert end.value.code == 128 + number
     assert cleaned
-    assert signal.getsignal(number) is signal.SIG_DFL
+    assert signal.getsignal(number) is inherited
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing():

@@ -12,10 +12,10 @@ experiment, the figure. A page is called c1_bottleneck.py, begins "C1: the bottl
                         results are missing, and findings of None are undecided
     draw(numbers)       the panels of the figure
 
-Whoever adds a page adds its files here and nothing else for `make claims` and the report. `make test` then asks for
-its place in the list of tests/test_report_texts.py, its published result with title and saying in Korean
-(pipeline/korean.py), each model class of its own in tests/claims/test_contract.py, and in `_SHARED` of
-jobs.py the modules that its jobs import.
+Whoever adds a page adds its files here and nothing else for `make claims` and the report. `make test` then asks for its
+place in the list of tests/test_report_texts.py, its published result with title and saying in Korean
+(pipeline/korean.py), each model class of its own in tests/claims/test_contract.py, and in `_SHARED` of jobs.py the
+modules that its jobs import.
 
 Shared: `jobs` runs and keeps them, `training` trains tiny models, `verdict` has the rule, `inference` the statistics.
 """

@@ -115,8 +115,10 @@ def test_every_model_is_scored_with_the_recipe_and_without_each_part(
 def test_scores_of_other_models_are_not_written_over(tmp_path, configs, refuse):
     write_corpus(tmp_path / "little")
     (tmp_path / "r").mkdir()
-    (tmp_path / "r" / "ablation.json").write_text('{"corpus": {"name": "little"}, "models": {"gru": {}, "lstm": {}}}')
-    assert "r/ablation.json has lstm as well; publish and remove it" in refuse(ablate.main, *arguments(tmp_path))
+    (tmp_path / "r" / "ablation.json").write_text(
+        '{"corpus": {"name": "little"}, "models": {"gru": {}, "lstm": {}}, "parts": {"tying": {}}}'
+    )
+    assert "r/ablation.json has lstm, tying as well; publish and remove it" in refuse(ablate.main, *arguments(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_scores_of_another_ablation_are_not_written_over(tmp_path, configs, refu
     write_corpus(tmp_path / "little")
     (tmp_path / "r").mkdir()
     how = {"recipe": "little", "arguments": [], "epochs": 1, "seed": 1, "search": {"beam": 2, "alpha": 1.0}}
-    there = {"corpus": {"name": "little"}, "models": {"gru": {}}, **how}
+    there = {"corpus": {"name": "little"}, "models": {"gru": {}}, "parts": {WHOLE: {}}, **how}
     (tmp_path / "r" / "ablation.json").write_text(json.dumps(there | change))
     assert f"r/ablation.json is another ablation's {message}; publish" in refuse(ablate.main, *arguments(tmp_path))
     (tmp_path / "r" / "ablation.json").write_text(json.dumps(there))
@@ -146,7 +148,7 @@ def test_scores_that_came_while_it_trained_are_not_written_over(tmp_path, config
 
     def train(wanted, jobs):
         out.parent.mkdir(exist_ok=True)
-        out.write_text('{"corpus": {"name": "little"}, "models": {"transformer": {}}}')
+        out.write_text('{"corpus": {"name": "little"}, "models": {"transformer": {}}, "parts": {}}')
 
     monkeypatch.setattr(ablate, "_train", train)
     monkeypatch.setattr(ablate, "_content", lambda *_: {})
