@@ -274,19 +274,12 @@ def main() -> None:
     with exit_on_error():
         options = _parser().parse_args()
         publish(options.runs, RESULTS)
-        _write_tables()  # after each, so that they say what is there where the next is refused
         if options.claims:
             publish_claims(options.claims, RESULTS)
-            _write_tables()
         if options.ablation:
             publish_ablation(options.ablation, RESULTS)
-            _write_tables()
-
-
-def _write_tables() -> None:
-    """Those of README.md and docs/, from what is published."""
-    for path in documents(Path()):
-        write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
+        for path in documents(Path()):
+            write_text(path, with_tables(path.read_text(encoding="utf-8"), RESULTS))
 
 
 if __name__ == "__main__":
