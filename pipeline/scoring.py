@@ -1,13 +1,14 @@
 """Scores of a batch of sentences, the same for every model: teacher-forced nats, and a translation."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
 import pipeline.fast.search as fast_search
 from pipeline import decoding
-from pipeline.data.batching import Batch
+from pipeline.data.batching import Batch, EncodedPair, TokenBudgetBatches
 from pipeline.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from pipeline.decoding import Hypotheses, Symbols
 from pipeline.errors import UserError
@@ -28,6 +29,10 @@ class Search(NamedTuple):
 
 GREEDY = Search(beam=1)
 MOST_HYPOTHESES = 1000
+# Tokens in a batch, all of whose logits are scored at once; and in a search, times hypotheses of each source, where a
+# step has few rows and many calls.
+_SCORED_TOKENS = 8192
+_SEARCHED_TOKENS = 16_384
 
 
 def checked_search(beam: int, alpha: float, num_best: int = 1, *, fast: bool = False) -> Search:
@@ -49,6 +54,11 @@ def symbols_of(num_pieces: int, vocab_size: int, device: torch.device) -> Symbol
     forbidden[[PAD, UNK, BOS]] = True
     forbidden[num_pieces:] = True
     return Symbols(BOS, EOS, PAD, forbidden)
+
+
+def search_batches(pairs: Sequence[EncodedPair], search: Search) -> TokenBudgetBatches:
+    """Batches of at least one of `pairs`, as large as is good for being scored and translated."""
+    return TokenBudgetBatches(pairs, max(1, min(_SCORED_TOKENS, _SEARCHED_TOKENS // search.beam)), None)
 
 
 def translate_batch(network: Seq2Seq, batch: Batch, tokenizer: Tokenizer, search: Search) -> Hypotheses:

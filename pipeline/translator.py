@@ -11,7 +11,7 @@ import torch
 
 from pipeline import models
 from pipeline.checkpoint_file import checked_name, read_checkpoint, refuse_other_weights
-from pipeline.data.batching import EncodedPair, TokenBudgetBatches, encode_pairs, make_batch
+from pipeline.data.batching import EncodedPair, encode_pairs, make_batch
 from pipeline.data.corpus import SentencePair
 from pipeline.data.tokenizer import EOS, PAD, Tokenizer
 from pipeline.decoding import SearchLimits
@@ -19,13 +19,11 @@ from pipeline.errors import UserError
 from pipeline.finished_runs import best_checkpoint
 from pipeline.models import Seq2Seq
 from pipeline.objective import token_nats
-from pipeline.scoring import Search, translate_batch
+from pipeline.scoring import Search, search_batches, translate_batch
 from pipeline.word_maps import WordMap, saliency_map, word_maps
 
 # Ids of a source, beyond which search would stop before a translation of twice its length is done.
 LONGEST_SOURCE = int((SearchLimits().cap - SearchLimits().extra) / SearchLimits().factor)
-# Source tokens in a batch, times hypotheses per source: as much as a processor's cache likes, and no GPU notices.
-_BATCH_TOKENS = 8192
 
 
 class Translation(NamedTuple):
@@ -148,7 +146,7 @@ class Translator:
         sources = self.source_ids(sentences)
         pairs = [EncodedPair(torch.tensor(ids), torch.empty(0, dtype=torch.long)) for ids in sources]
         translations: list[list[Translation]] = [[] for _ in sentences]
-        for batch in TokenBudgetBatches(pairs, max(1, _BATCH_TOKENS // search.beam), None) if pairs else ():
+        for batch in search_batches(pairs, search) if pairs else ():
             found = translate_batch(self.network, batch.on(self.device), self.tokenizer, search)
             rows = zip(batch.index.tolist(), *(values.tolist() for values in found), strict=True)
             for index, ids, *values in rows:

@@ -18,13 +18,12 @@ import torch
 from pipeline.bench.peers import TOOLKITS, PeerError, Workload, find_toolkits, search, train, write_sentences
 from pipeline.bench.reference import TRANSFORMER_SIZES, spread, training_batches
 from pipeline.bench.training import WARM_UP, Way, through_pipeline
-from pipeline.data.batching import TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import EOS
 from pipeline.decoding import SearchLimits
 from pipeline.fast.search import beam_search
 from pipeline.models import GRUSeq2Seq, Seq2Seq, TransformerSeq2Seq
-from pipeline.scoring import symbols_of
+from pipeline.scoring import Search, search_batches, symbols_of
 
 BEAM = 5
 _OURS = (Way("this project, readable"), Way("this project, fast", fast=True))
@@ -103,7 +102,7 @@ def search_speed(network: Seq2Seq, data: TranslationData, work: Workload) -> flo
     limits = SearchLimits(factor=0.0, extra=work.length, cap=work.length)
     pairs = data.test_dataloader()[0].pairs
     start = time.perf_counter()
-    for batch in TokenBudgetBatches(pairs, data.eval_batch_tokens // work.beam, None):
+    for batch in search_batches(pairs, Search(work.beam)):
         found = beam_search(network, batch.src, batch.src_mask, symbols, limits, beam=work.beam)
         data.tokenizer.decode(found.ids[:, 0].tolist())
     return len(pairs) / (time.perf_counter() - start)

@@ -12,7 +12,7 @@ from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import PAD
 from pipeline.decoding import Hypotheses
 from pipeline.models import Seq2Seq
-from pipeline.scoring import GREEDY, Search, score_batch, translate_batch
+from pipeline.scoring import GREEDY, Search, score_batch, search_batches, translate_batch
 
 SEARCHES = {"greedy": GREEDY, "beam 5": Search(beam=5)}
 WAYS = {"readable": False, "fast": True}
@@ -58,15 +58,15 @@ def _validation(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[st
 def _searches(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str, Any]:
     """Search → sentences per second of each way, pieces per sentence, and how many translations differ; and of the fast
     way, the operations per sentence and the operators that take most."""
-    test, _ = data.test_dataloader()
+    pairs = data.test_dataloader()[0].pairs
+
+    def translate(here: Search) -> list[Hypotheses]:
+        return [translate_batch(network, batch, data.tokenizer, here) for batch in search_batches(pairs, here)]
+
     found: dict[str, Any] = {}
     for name, search in SEARCHES.items():
         seconds: dict[str, list[float]] = {way: [] for way in WAYS}
         ids: dict[str, list[list[int]]] = {}
-
-        def translate(here: Search) -> list[Hypotheses]:
-            return [translate_batch(network, batch, data.tokenizer, here) for batch in test]
-
         for _ in range(rounds):
             for way, fast in WAYS.items():
                 start = time.perf_counter()

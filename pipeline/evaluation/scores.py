@@ -10,17 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.data.batching import TokenBudgetBatches, encode_pairs
+from pipeline.data.batching import encode_pairs
 from pipeline.data.corpus import BANDS_AND_BEYOND, SentencePair
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import KeptRun
 from pipeline.measures import PER_TOKEN
 from pipeline.metrics import SentenceScore, perplexity, sum_scores
-from pipeline.scoring import Search, score_batch
+from pipeline.scoring import Search, score_batch, search_batches
 from pipeline.statistics import SumScore, as_shown, difference, estimate
 from pipeline.translator import Translator
 
-_BATCH_TOKENS = 8192
 # By length, nats per token have the power to tell lengths apart; BLEU and exact match are what people ask for.
 _BY_LENGTH = ("nats_per_token", "bleu", "exact_match")
 
@@ -55,8 +54,7 @@ class EvaluationSet(NamedTuple):
 def score_pairs(translator: Translator, pairs: Sequence[SentencePair], search: Search) -> list[SentenceScore]:
     """Scores of every pair, teacher-forced and translated, in the order of `pairs`."""
     scores: list[SentenceScore] = []
-    encoded = encode_pairs(pairs, translator.tokenizer)
-    for batch in TokenBudgetBatches(encoded, max(1, _BATCH_TOKENS // search.beam), None):
+    for batch in search_batches(encode_pairs(pairs, translator.tokenizer), search):
         scores += score_batch(translator.network, batch.on(translator.device), translator.tokenizer, search)
     return sorted(scores, key=lambda score: score.index)
 

@@ -1,9 +1,12 @@
 """Search that computes only what it needs: the hypotheses of `pipeline.decoding`, in a fraction of the time.
 
-What to follow and when to stop is decided by the readable code itself. Two things are done in another way. Sources that
-are done are soon not computed any more, and of the others only hypotheses that are alive get logits. And the most
-probable tokens are found in a few rows of logits at a time, which stay in the cache.
+What to follow and when to stop is decided by the readable code itself. Three things are done in another way. Sources
+that are done are soon not computed any more, and of the others only hypotheses that are alive get logits. The most
+probable tokens are found in a few rows of logits at a time, which stay in the cache. And memory that a step is done
+with stays with the process, for the next step.
 """
+
+import functools
 
 import torch
 from torch import Tensor
@@ -28,8 +31,12 @@ from pipeline.models import Seq2Seq
 # Sources that are done leave once they are this share of all: those that stay are copied, which costs more than a few
 # rows computed in vain.
 SHARE_TO_LEAVE = 1 / 8
-# Tokens are compared within groups first; of this many groups, the best are looked at.
-NUM_GROUPS = 160
+# Tokens are compared within groups first; of this many groups, the best are looked at. A multiple of what a processor
+# takes at once; and `topk` is slow with a few hundred numbers in a row if that is less than 64 for each that it wants.
+NUM_GROUPS = 384
+# glibc gives back freed blocks above a threshold, and the next one of the size is cleared anew, page by page. It raises
+# the threshold itself to the largest block that was ever freed, but never above 32 MB (mallopt(3), M_MMAP_THRESHOLD).
+LARGEST_KEPT = (32 << 20) - (64 << 10)
 
 
 @torch.inference_mode()
@@ -68,6 +75,7 @@ def beam_search(
     if network.output_matrix is None or src.device.type != "cpu":
         return decoding.beam_search(network, src, src_mask, symbols, limits, beam=beam, alpha=alpha, num_best=num_best)
     rules = beam_rules(src_mask, symbols, limits, beam, alpha, num_best)
+    _keep_freed_memory()
     with fast_modules(network):
         return _search(network, src, src_mask, rules, beam)
 
@@ -104,6 +112,12 @@ def _search(network: Seq2Seq, src: Tensor, src_mask: Tensor, rules: BeamRules, b
         width = beam
 
 
+@functools.cache
+def _keep_freed_memory() -> None:
+    """From now on the process keeps freed blocks, such as those of a step's logits."""
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
+
+
 def _alive(beams: Beams) -> Tensor:
     """(batch, beam) bool: True for each hypothesis that exists and may still grow."""
     return beams.log_prob.isfinite() & ~beams.finished & ~beams.done.unsqueeze(1)
@@ -112,8 +126,7 @@ def _alive(beams: Beams) -> Tensor:
 class TokenRanker:
     """The way from a decoder's output to the most probable tokens.
 
-    The rows of the matrix stand in `NUM_GROUPS` groups of equal size, filled up with rows whose logit is −∞, as is that
-    of what is forbidden.
+    The rows of the matrix stand in `NUM_GROUPS` groups of equal size, filled up with rows whose logit is −∞.
 
     Args:
         matrix: (vocab_size, d).
@@ -127,9 +140,9 @@ class TokenRanker:
         matrix = matrix.float()  # as the readable way has its logits, whatever the model was trained in
         self.matrix = matrix.new_zeros((size, d))
         self.matrix[:vocab_size] = matrix
-        self.bias = matrix.new_full((size,), float("-inf"))
-        self.bias[:vocab_size].masked_fill_(~forbidden, 0.0)
-        self.forbidden_rows = matrix[forbidden]
+        self.bias = matrix.new_zeros(size)
+        self.bias[vocab_size:] = float("-inf")
+        self.forbidden = forbidden.nonzero().squeeze(1)
         self.chunk = rows_per_chunk(self.matrix)
 
     def best_tokens(self, output: Tensor, count: int) -> Top:
@@ -140,6 +153,8 @@ class TokenRanker:
 
     def _best_tokens(self, output: Tensor, count: int) -> Top:
         logits = product(output, self.matrix, self.bias)  # (rows, vocab_size)
+        forbidden = logits.index_select(1, self.forbidden)
+        logits.index_fill_(1, self.forbidden, float("-inf"))
         value, token = self._largest(logits, count + 1)
         is_tied = (value[:, 1:] == value[:, :-1]).any(1)
         if bool(is_tied.any()):
@@ -147,9 +162,7 @@ class TokenRanker:
         value, token = value[:, :count], token[:, :count]
         # With s = Σ exp(logits) over what is allowed, softmax gives exp(largest) / s in one pass.
         log_sum = value[:, :1] - logits.softmax(1).gather(1, token[:, :1]).log()
-        if len(self.forbidden_rows):
-            forbidden = product(output, self.forbidden_rows).logsumexp(1, keepdim=True)
-            log_sum = torch.logaddexp(log_sum, forbidden)
+        log_sum = torch.cat([log_sum, forbidden], 1).logsumexp(1, keepdim=True)
         return Top(value - log_sum, token)
 
     def _largest(self, logits: Tensor, count: int) -> Top:

@@ -1,5 +1,10 @@
 """Fast search against the readable one: the same translations, from the same probabilities."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -8,6 +13,7 @@ from pipeline.decoding import Hypotheses, SearchLimits, Symbols
 from pipeline.fast import search as fast
 from pipeline.fast.product import CHUNK_SIZE
 from pipeline.fast.search import TokenRanker
+from tests.commands import ROOT
 from tests.conftest import D_MODEL, VOCAB_SIZE, WithoutMatrix, make_network
 
 BOS, EOS, PAD = 2, 3, 0
@@ -87,6 +93,35 @@ def test_what_is_over_is_soon_not_computed(monkeypatch):
     assert all(few <= many for few, many in zip(wanted, rows, strict=True))
     assert sum(wanted) < sum(rows)
     assert rows[-1] < rows[1] / 2
+
+
+_TWO_SEARCHES = """
+import resource
+import torch
+from pipeline.decoding import SearchLimits, Symbols
+from pipeline.fast import search as fast
+from pipeline.models import GRUSeq2Seq
+
+VOCAB_SIZE, STEPS, BEAM = 5000, 10, 4
+network = GRUSeq2Seq(VOCAB_SIZE, d_embed=16, d_model=16).eval()
+src = torch.randint(4, VOCAB_SIZE, (100, 8))
+symbols, limits = Symbols(2, 3, 0, torch.arange(VOCAB_SIZE) < 3), SearchLimits(factor=0, extra=STEPS)
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    fast.beam_search(network, src, torch.ones_like(src, dtype=torch.bool), symbols, limits, beam=BEAM)
+    new_pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+pages_of_logits = len(src) * BEAM * STEPS * VOCAB_SIZE * 4 // resource.getpagesize()
+print(new_pages / pages_of_logits)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked to keep memory")
+def test_a_search_reuses_the_memory_of_the_one_before():
+    """In a process of its own: what this one has freed so far decides what it keeps."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", _TWO_SEARCHES]
+    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.1
 
 
 @pytest.mark.parametrize("beam", [1, 3])
