@@ -29,10 +29,10 @@ class Search(NamedTuple):
 
 GREEDY = Search(beam=1)
 MOST_HYPOTHESES = 1000
-# Tokens in a batch, all of whose logits are scored at once; and in a search, times hypotheses of each source, where a
-# step has few rows and many calls.
-_SCORED_TOKENS = 8192
-_SEARCHED_TOKENS = 16_384
+# Tokens in a batch, times hypotheses of each source in a search: as many logits are held at once.
+_BATCH_TOKENS = 8192
+# The fast search holds few of them, and has so many calls at each step that it likes batches larger (results/LOG.md).
+_FAST_SEARCH_TOKENS = 2 * _BATCH_TOKENS
 
 
 def checked_search(beam: int, alpha: float, num_best: int = 1, *, fast: bool = False) -> Search:
@@ -57,8 +57,9 @@ def symbols_of(num_pieces: int, vocab_size: int, device: torch.device) -> Symbol
 
 
 def search_batches(pairs: Sequence[EncodedPair], search: Search) -> TokenBudgetBatches:
-    """Batches of at least one of `pairs`, as large as is good for being scored and translated."""
-    return TokenBudgetBatches(pairs, max(1, min(_SCORED_TOKENS, _SEARCHED_TOKENS // search.beam)), None)
+    """Batches in which `pairs`, one or more, are well scored and translated."""
+    tokens = (_FAST_SEARCH_TOKENS if search.fast else _BATCH_TOKENS) // search.beam
+    return TokenBudgetBatches(pairs, min(tokens, _BATCH_TOKENS), None)
 
 
 def translate_batch(network: Seq2Seq, batch: Batch, tokenizer: Tokenizer, search: Search) -> Hypotheses:
@@ -82,6 +83,7 @@ def score_batch(
     nats = token_nats(logits, batch.tgt_out).sum(1).tolist()
     tokens = real.sum(1).tolist()
     correct = ((logits.argmax(-1) == batch.tgt_out) & real).sum(1).tolist()
+    del logits  # the largest of all, before the search needs memory
     hypotheses: list[str | None] = [None] * len(tokens)
     if search is not None:
         found = translate_batch(network, batch, tokenizer, search)

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from pipeline import decoding
-from pipeline.data.batching import Batch
+from pipeline.data.batching import Batch, EncodedPair
 from pipeline.data.tokenizer import PAD
 from pipeline.fast import search as fast_search
-from pipeline.scoring import Search, score_batch, translate_batch
+from pipeline.scoring import GREEDY, Search, score_batch, search_batches, translate_batch
 from tests.conftest import VOCAB_SIZE, make_network
 
 TOKENIZER = SimpleNamespace(size=VOCAB_SIZE)
@@ -31,6 +31,25 @@ def test_a_token_is_right_where_it_is_the_most_probable_and_padding_never_is():
     assert [(score.index, score.tokens, score.correct) for score in found] == [(4, 3, 2), (0, 2, 2)]
     each = math.log(math.e + 10)
     assert [score.nats for score in found] == pytest.approx([3 * each - 2, 2 * each - 2])
+
+
+@pytest.mark.parametrize(
+    ("search", "tokens"),
+    [
+        (GREEDY, 8192),
+        (Search(5), 1638),
+        (Search(1000), 8),
+        (GREEDY._replace(fast=True), 8192),
+        (Search(5, fast=True), 3276),
+        (Search(16_385, fast=True), 1),
+    ],
+)
+def test_batches_of_a_search_are_as_large_as_its_hypotheses_allow(search, tokens):
+    pairs = [EncodedPair(torch.arange(4, 6 + i % 3), torch.arange(4, 6)) for i in range(9000)]
+    batches = list(search_batches(pairs, search))
+    assert sorted(torch.cat([batch.index for batch in batches]).tolist()) == list(range(len(pairs)))
+    longest = max(batch.src.numel() for batch in batches)
+    assert tokens - 4 < longest <= tokens or {len(batch.src) for batch in batches} == {1}
 
 
 @pytest.mark.parametrize(("fast", "path"), [(False, decoding), (True, fast_search)])

@@ -4,6 +4,7 @@ import pytest
 import sentencepiece as spm
 import torch
 
+from pipeline import scoring
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.data.tokenizer import BOS, EOS, Tokenizer
 from pipeline.errors import UserError
@@ -79,7 +80,10 @@ def log_prob_step_by_step(translator: Translator, translation: Translation) -> f
     return log_prob
 
 
-def test_the_order_and_company_of_sentences_change_no_translation(tmp_path):
+@pytest.mark.parametrize("batch_tokens", [8192, 20])
+def test_the_order_and_company_of_sentences_change_no_translation(tmp_path, monkeypatch, batch_tokens):
+    """In one batch and in several."""
+    monkeypatch.setattr(scoring, "_BATCH_TOKENS", batch_tokens)
     torch.save(checkpoint(), tmp_path / "best.ckpt")
     translator = Translator.load(tmp_path / "best.ckpt")
     sentences = ["the dog sleeps .", "a", "the dog . the dog .", "dog"]

@@ -218,9 +218,9 @@ def _gflop(network: Seq2Seq, batch: Batch) -> float:
 
 
 def _searches(data: TranslationData, network: Seq2Seq, rounds: int, device: torch.device) -> dict[str, Any]:
-    """Seconds for the test set by each search: greedy in TF32, as `make train` does it, by beam in float32, as `make
-    evaluate` does. The model is hardly trained, so that some translations run to the length limit, as those of a
-    finished model would not."""
+    """Seconds for the test set, in one batch, by each search: greedy in TF32, as `make train` does it, by beam in
+    float32, as `make evaluate` does. The model is hardly trained, so that some translations run to the length limit, as
+    those of a finished model would not."""
     network.eval()
     test, _ = data.test_dataloader()
     batches = [batch.on(device) for batch in test]

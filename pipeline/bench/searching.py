@@ -60,8 +60,8 @@ def _searches(data: TranslationData, network: Seq2Seq, rounds: int) -> dict[str,
     way, the operations per sentence and the operators that take most."""
     pairs = data.test_dataloader()[0].pairs
 
-    def translate(here: Search) -> list[Hypotheses]:
-        return [translate_batch(network, batch, data.tokenizer, here) for batch in search_batches(pairs, here)]
+    def translate(wanted: Search) -> list[Hypotheses]:
+        return [translate_batch(network, batch, data.tokenizer, wanted) for batch in search_batches(pairs, wanted)]
 
     found: dict[str, Any] = {}
     for name, search in SEARCHES.items():

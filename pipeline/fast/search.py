@@ -32,11 +32,12 @@ from pipeline.models import Seq2Seq
 # rows computed in vain.
 SHARE_TO_LEAVE = 1 / 8
 # Tokens are compared within groups first; of this many groups, the best are looked at. A multiple of what a processor
-# takes at once; and `topk` is slow with a few hundred numbers in a row if that is less than 64 for each that it wants.
+# takes at once, and 64 for each of the six that beam 5 looks at: with fewer, `topk` sorts in another, slower way.
 NUM_GROUPS = 384
-# glibc gives back freed blocks above a threshold, and the next one of the size is cleared anew, page by page. It raises
-# the threshold itself to the largest block that was ever freed, but never above 32 MB (mallopt(3), M_MMAP_THRESHOLD).
-LARGEST_KEPT = (32 << 20) - (64 << 10)
+# glibc gives freed memory back where a block is above one threshold, or the free end of the heap above another, twice
+# as large; what is taken again is cleared anew, page by page. It raises both by itself once a larger block is freed, of
+# up to 32 MB with what glibc adds to it (mallopt(3), M_MMAP_THRESHOLD).
+_LARGEST_RAISING = (32 << 20) - (64 << 10)
 
 
 @torch.inference_mode()
@@ -114,8 +115,8 @@ def _search(network: Seq2Seq, src: Tensor, src_mask: Tensor, rules: BeamRules, b
 
 @functools.cache
 def _keep_freed_memory() -> None:
-    """From now on the process keeps freed blocks, such as those of a step's logits."""
-    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
+    """From now on the process, with glibc, keeps some 64 MB that were freed, such as a step's logits."""
+    torch.empty(_LARGEST_RAISING, dtype=torch.uint8, device="cpu")
 
 
 def _alive(beams: Beams) -> Tensor:
@@ -137,7 +138,7 @@ class TokenRanker:
         vocab_size, d = matrix.shape
         self.group_size = -(-vocab_size // NUM_GROUPS)
         size = NUM_GROUPS * self.group_size
-        matrix = matrix.float()  # as the readable way has its logits, whatever the model was trained in
+        matrix = matrix.float()
         self.matrix = matrix.new_zeros((size, d))
         self.matrix[:vocab_size] = matrix
         self.bias = matrix.new_zeros(size)
@@ -152,7 +153,7 @@ class TokenRanker:
         return Top(value, token)
 
     def _best_tokens(self, output: Tensor, count: int) -> Top:
-        logits = product(output, self.matrix, self.bias)  # (rows, vocab_size)
+        logits = product(output, self.matrix, self.bias)  # (rows, NUM_GROUPS · group_size)
         forbidden = logits.index_select(1, self.forbidden)
         logits.index_fill_(1, self.forbidden, float("-inf"))
         value, token = self._largest(logits, count + 1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pipeline import scoring
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
 from pipeline.evaluation.scores import (
@@ -19,7 +20,12 @@ from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 
 
-def test_scores_come_in_the_order_of_the_sentences_and_do_not_depend_on_it(translators, pairs):
+@pytest.mark.parametrize("batch_tokens", [8192, 20])
+def test_scores_come_in_the_order_of_the_sentences_and_do_not_depend_on_it(
+    translators, pairs, monkeypatch, batch_tokens
+):
+    """In one batch and in several."""
+    monkeypatch.setattr(scoring, "_BATCH_TOKENS", batch_tokens)
     search = Search(beam=2)
     for translator in translators.values():
         forward = score_pairs(translator, pairs, search)
