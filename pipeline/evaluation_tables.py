@@ -160,7 +160,8 @@ def _alignment_parts(alignment: dict[str, Any], num_sentences: int) -> list[str]
         if salient:
             rows.append([model_label(name), *_alignment_cells(salient, f"saliency ({salient['num_pairs']} pairs)")])
     attentions = {n: v["attention"] for n, v in alignment["models"].items() if v["attention"]}
-    columns = {"diagonal": alignment["baselines"]["diagonal"]} | {model_label(n): v for n, v in attentions.items()}
+    columns = {name: alignment["baselines"][name] for name in ("diagonal", "one link per word")}
+    columns |= {model_label(name): values for name, values in attentions.items()}
     phenomena = next(iter(columns.values()))["per_phenomenon"]
     by_phenomenon = [
         [
@@ -174,7 +175,7 @@ def _alignment_parts(alignment: dict[str, Any], num_sentences: int) -> list[str]
         "Word alignment against the gold links: the strongest source word of each target word of the reference. "
         "AER: 0 is perfect." + _how_maps_were_chosen(attentions),
         markdown_table(["model", "map", "AER", "precision (%)", "recall (%)"], rows, num_texts=2),
-        "AER per phenomenon.",
+        "AER per phenomenon. No reader of one word for each gets below “one link per word”.",
         markdown_table(["phenomenon", "target words", *columns], by_phenomenon),
         *_shapes("Shape of these maps.", attentions),
     ]

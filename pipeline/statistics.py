@@ -125,7 +125,7 @@ def difference(
         return None
     our_values, their_values = ([run.value for run in runs] for runs in (ours, theirs))
     value = float(np.mean(our_values) - np.mean(their_values))
-    # The sentences are the same, draw by draw, but the seeds of two systems have nothing to do with each other.
+    # The sentences are the same, draw by draw; the seeds of two systems are taken to be independent.
     deltas = resampled(ours, draws) - resampled(theirs, draws)
     over_seeds = [variance_over_seeds(values) for values in (our_values, their_values)]
     if both_have_seeds and 1 in (len(ours), len(theirs)):
@@ -150,7 +150,8 @@ def as_shown(found: Estimate | Difference, num_sentences: int) -> dict[str, Any]
 def variance_over_seeds(values: Sequence[float]) -> Variance:
     """Of the mean of one value per seed; 0 of one seed, which tells nothing of others."""
     df = len(values) - 1
-    return Variance(float(np.var(values, ddof=1)) / len(values) if df else 0.0, df)
+    are_alike = max(values) == min(values)  # whose mean may be off by a rounding
+    return Variance(0.0 if are_alike else float(np.var(values, ddof=1)) / len(values), df)
 
 
 def _with_a_single_one(of_mean: Variance, num_seeds: int) -> Variance:

@@ -60,8 +60,9 @@ def evaluate_models(
     content: dict[str, Any] = {
         "corpus": _corpus_content(sentences),
         "search": {"beam": search.beam, "alpha": search.alpha},
-        "intervals": f"Bootstrap over sentences, {DRAWS} draws; of several seeds their variance, with Student's tails. "
-        "A single seed beside several of another model is taken to vary as those do.",
+        "intervals": f"Bootstrap over sentences, {DRAWS} draws; of several seeds their variance, with Student's tails; "
+        "of one seed, how another would differ is not in it. A single seed beside several of another model is taken to "
+        "vary as those do. Without width: all sentences came out alike; among n, a share of 3 / n may not.",
         "signatures": signatures(measures),
         "networks": {name: [networks[name, run.seed] for run in runs] for name, runs in scored.items()},
         "earlier": [{"model": run.model, "seed": run.seed, **run.origin} for run in kept],
