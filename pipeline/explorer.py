@@ -27,11 +27,12 @@ def explorer_content(runs: Sequence[TrainedRun]) -> dict[str, Any]:
     """Maps of the test sentences that `chosen_sentences` takes, and the curves, of runs that share a corpus.
 
     Returns:
-        `sentences`: `src`, `tgt`, their number of source words `length`, and `links` as [src, tgt, is_sure]. `models`:
-        of each model the run with the lowest seed: `name`, `seed`, and for each sentence the model's greedy
-        `translation`, the words `src` and `tgt` on the axes (their ends included), and the maps `cross`, `encoder` and
-        `saliency`, all under the reference. A map has a `name` and `heads` (num_heads, queries, keys) in hundredths;
-        one key stands for one vector. `curves`: of every run `model`, `seed`, `run`, its folder, and `scalars`.
+        `languages`: codes of source and target. `sentences`: `src`, `tgt`, their number of source words `length`, and
+        `links` as [src, tgt, is_sure]. `models`: of each model the run with the lowest seed: `name`, `seed`, and for
+        each sentence the model's greedy `translation`, the words `src` and `tgt` on the axes (their ends included), and
+        the maps `cross`, `encoder` and `saliency`, all under the reference. A map has a `name` and `heads` (num_heads,
+        queries, keys) in hundredths; one key stands for one vector. `curves`: of every run `model`, `seed`, `run`, its
+        folder, and `scalars`.
 
     Raises:
         UserError: The runs were trained on different texts.
@@ -48,7 +49,9 @@ def explorer_content(runs: Sequence[TrainedRun]) -> dict[str, Any]:
         if all(_is_readable(translator, pair["src"], pair["tgt"]) for _, translator in shown.values())
     ]
     chosen = chosen_sentences([(len(pairs[index]["src"].split()), index) for index in readable], _NUM_SENTENCES)
+    origin = loaded[0].translator.origin
     return {
+        "languages": [origin.src, origin.tgt],
         "sentences": [_sentence(pairs[index]) for index in chosen],
         "models": [
             {

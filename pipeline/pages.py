@@ -36,6 +36,7 @@ _TEMPLATES = Environment(
     undefined=StrictUndefined,
     finalize=lambda value: printable(value) if type(value) is str else value,  # not Markup, which is our own
 )
+_TEMPLATES.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
 _TEMPLATES.filters["inline"] = _inline
 _TEMPLATES.filters["short_commit"] = short_commit
 _TEMPLATES.filters["model_label"] = model_label

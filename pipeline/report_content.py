@@ -266,6 +266,7 @@ def _labelled(explorer: dict[str, Any]) -> dict[str, Any]:
     """The explorer's data without the curves, with what a model is called and its colour."""
     models = sorted(explorer["models"], key=lambda model: model_order(model["name"]))
     return {
+        "languages": explorer["languages"],
         "sentences": explorer["sentences"],
         "models": [
             {**model, "label": model_label(model["name"]), "colour": model_colour(model["name"])} for model in models

@@ -35,10 +35,17 @@
     return mean(heads(picked));
   }
 
+  /** The languages of the words that are read, and of those on the rows. */
+  function spokenIn() {
+    const [read, written] = corpora[chosen.corpus].languages;
+    return { read, row: chosen.kind === "encoder" ? read : written, written };
+  }
+
   const rowsOf = (sentence) => (chosen.kind === "encoder" ? sentence.src : sentence.tgt);
 
   function drawPanel(model, { links, tgt: reference }) {
     const sentence = sentencesOf(model);
+    const lang = spokenIn();
     const weights = weightsOf(model);
     const panel = make("section", at("panels"), { className: "panel" });
     const rgb = model.colour.match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
@@ -58,7 +65,7 @@
     const top = make("tr", make("thead", table));
     make("td", top).style.cssText = "border: 0; background: none";
     keys.forEach((word) => {
-      const column = make("th", top, { scope: "col", className: isVector ? "vector" : "" });
+      const column = make("th", top, { scope: "col", className: isVector ? "vector" : "", title: word, lang: isVector ? "" : lang.read });
       make("span", column, { textContent: word });
     });
     const body = make("tbody", table);
@@ -66,19 +73,20 @@
     rowsOf(sentence).forEach((word, q) => {
       const row = make("tr", body);
       row.dataset.row = q;
-      make("th", row, { scope: "row", textContent: word });
+      make("th", row, { scope: "row", textContent: word, title: word, lang: lang.row });
       keys.forEach((key, k) => {
         const cell = make("td", row, { title: `${word} ← ${key}: ${(weights[q][k] / 100).toFixed(2)}` });
         cell.style.setProperty("--a", (weights[q][k] / full).toFixed(3));
         if (!isVector && chosen.kind !== "encoder" && goldOf.has(`${k} ${q}`)) cell.className = goldOf.get(`${k} ${q}`);
       });
     });
-    make("p", panel, { className: "reads", ariaLive: "polite" });
-    const text = make("p", panel, { className: "text" });
+    make("p", panel, { className: "reads" });
+    const text = make("p", panel, { className: "text", ...(isVector ? {} : { lang: lang.read, dir: "auto" }) });
     if (!isVector) sentence.src.forEach((word) => { make("span", text, { textContent: word }); text.append(" "); });
     if (isVector) text.textContent = "The decoder reads one vector for the whole sentence at every word: there is no choice to see.";
     const isRight = sentence.translation === reference ? " (exactly the reference)" : "";
-    make("p", panel, { className: "small", textContent: `its own translation${isRight}: ${sentence.translation}` });
+    const own = make("p", panel, { className: "small", textContent: `its own translation${isRight}: ` });
+    make("bdi", own, { textContent: sentence.translation, lang: lang.written });
     return { panel, weights, keys, full, isVector };
   }
 
@@ -91,15 +99,15 @@
     tops.forEach((top) => { top.style.height = `${height}px`; });
   }
 
-  /** Lights a row up in every map, with the words it reads. */
-  function light(row) {
+  /** Lights a row up in every map, with the words it reads; the list of words follows where it was not pointed at. */
+  function light(row, follow = true) {
     chosen.row = row;
     const words = at("target");
     [...words.querySelectorAll("button")].forEach((button, place) => {
       button.setAttribute("aria-pressed", place === row);
       button.tabIndex = place === row ? 0 : -1;
       // Not scrollIntoView, which would move the page as well.
-      if (place === row) words.scrollTop += middle(button) - middle(words);
+      if (place === row && follow) words.scrollTop += middle(button) - middle(words);
     });
     panels.forEach(({ panel, weights, keys, full, isVector }) => {
       if (!weights || !weights[row]) return;
@@ -113,6 +121,8 @@
       panel.querySelector(".reads").textContent =
         `${word} ← ` + read.map(([weight, key]) => `${key} ${(weight / 100).toFixed(2)}`).join(" · ");
     });
+    const spoken = (panel) => `${panel.querySelector("h4").textContent}: ${panel.querySelector(".reads, .none").textContent}`;
+    at("spoken").textContent = panels.map(({ panel }) => spoken(panel).replace("←", "from")).join(". ");
   }
 
   /** Draws the maps of the chosen sentence anew. */
@@ -128,9 +138,9 @@
     at("target").replaceChildren();
     make("span", at("target"), { className: "small", textContent: chosen.kind === "encoder" ? "reading word" : "written word" });
     const words = rowsOf(sentencesOf(models[0]));
-    words.forEach((word, row) => make("button", at("target"), { type: "button", textContent: word, value: row }));
+    words.forEach((word, row) => make("button", at("target"), { type: "button", textContent: word, value: row, lang: spokenIn().row }));
     at("gold").hidden = !pair.links.length || chosen.kind === "encoder";
-    at("reference").textContent = pair.tgt;
+    Object.assign(at("reference"), { textContent: pair.tgt, lang: spokenIn().written });
     light(Math.min(chosen.row, words.length - 1));
   }
 
@@ -192,11 +202,15 @@
   const rowUnder = (event) => event.target.closest("[data-row]")?.dataset.row ?? event.target.closest("#target button")?.value;
   ["pointerover", "click", "focusin"].forEach((kind) =>
     at("explorer").addEventListener(kind, (event) => {
+      if (kind === "pointerover" && event.pointerType === "touch") return; // a finger that scrolls; its tap is a click
       const row = rowUnder(event);
-      if (row !== undefined && Number(row) !== chosen.row) light(Number(row));
+      if (row !== undefined && Number(row) !== chosen.row) light(Number(row), !event.target.closest("#target"));
+      const cell = kind === "click" && event.target.closest(".panel td[title]"); // for fingers, which see no title
+      if (cell) cell.closest(".panel").querySelector(".reads").textContent = cell.title;
     }),
   );
   at("target").addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
     const last = at("target").querySelectorAll("button").length - 1;
     const { row } = chosen;
     const to = { ArrowRight: row + 1, ArrowDown: row + 1, ArrowLeft: row - 1, ArrowUp: row - 1, Home: 0, End: last }[event.key];
@@ -211,6 +225,9 @@
       || (!document.documentElement.style.colorScheme && matchMedia("(prefers-color-scheme: dark)").matches);
     document.documentElement.style.colorScheme = isDark ? "light" : "dark";
   });
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
+  let opened = [];
+  const open = (all, isOpen) => all.forEach((details) => { details.open = isOpen; });
+  window.addEventListener("beforeprint", () => { opened = [...document.querySelectorAll("details:not([open])")]; open(opened, true); });
+  window.addEventListener("afterprint", () => open(opened, false));
   offer();
 })();

@@ -287,10 +287,17 @@ ACTIONS = """
     seen.turned = getComputedStyle(document.querySelector(".panel:nth-child(2) thead th")).textOrientation;
     seen.framed = document.querySelectorAll(".panel:nth-child(2) .gold, .panel:nth-child(2) .possible").length;
     const row = document.querySelector('.panel:nth-child(3) tr[data-row="2"] td');
+    row.dispatchEvent(new PointerEvent("pointerover", {bubbles: true, pointerType: "touch"}));
+    seen.touched = texts("tr.lit th");
     row.dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
     seen.lit = texts("tr.lit th");
     seen.pressed = texts('#target [aria-pressed="true"]');
     seen.reads = texts(".reads");
+    seen.spoken = at("spoken").textContent;
+    seen.languages = [...document.querySelectorAll(".panel:nth-child(3) th")].map((word) => word.lang);
+    row.nextElementSibling.click();
+    seen.cell = texts(".panel:nth-child(3) .reads");
+    seen.title = row.nextElementSibling.title;
     at("target").querySelector('[aria-pressed="true"]').focus();
     const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
     press("ArrowRight");
@@ -329,7 +336,13 @@ def test_the_explorer_answers_to_pointer_keys_and_switches(page, folder, tmp_pat
     assert seen["columns"] == ["the", "dog", "sleeps", ".", "</s>"]
     assert seen["turned"] == "sideways"
     assert seen["framed"] == 2
+    assert seen["touched"] == ["der"] * 3, "a finger that scrolls has chosen a word"
     assert seen["lit"] == ["schläft"] * 3
+    said = [f"{label}: {text.replace('←', 'from')}" for label, text in zip(seen["start"], seen["reads"], strict=True)]
+    assert seen["spoken"] == ". ".join(said)
+    assert seen["languages"] == ["en"] * 5 + ["de"] * 5
+    assert seen["cell"] == [seen["title"]]
+    assert seen["title"].startswith("schläft ← dog: 0.")
     assert seen["pressed"] == ["schläft"]
     assert all(text.startswith("schläft ← ") for text in seen["reads"])
     assert (seen["right"], seen["home"], seen["focused"], seen["tabbable"]) == (["."], ["der"], "der", 1)
