@@ -52,13 +52,15 @@ setup: $(STAMP) ## make .venv and install everything into it
 HAS_TORCH := -c 'import sys, torch; sys.exit(not (2, 11) <= tuple(map(int, torch.__version__.split(".")[:2])) < (2, 15))' 2>/dev/null
 
 $(STAMP): pyproject.toml requirements.lock
-	@case "$$(uname -sm)" in "Darwin x86_64") echo "error: there is no torch $(TORCH) for Macs with Intel processors"; exit 1;; esac
-	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "error: $(PYTHON) is not there, or older than Python 3.11; give another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@case "$$(uname -sm)" in "Darwin x86_64") echo "error: there is no torch $(TORCH) for Macs with Intel processors (on Apple silicon: this terminal runs under Rosetta; open one that does not)"; exit 1;; esac
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys, bz2, ctypes, lzma, ssl; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is not there, older than Python 3.11 or incomplete; give another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/pip || { \
 		echo "making $(VENV) …"; \
-		$(PYTHON) -m venv $$($(PYTHON) $(HAS_TORCH) && echo --system-site-packages) $(VENV) || \
-		{ echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install $(notdir $(PYTHON))-venv"; exit 1; }; \
+		sees=$$($(PYTHON) $(HAS_TORCH) && echo --system-site-packages); \
+		$(PYTHON) -m venv $$sees $(VENV) >/dev/null || \
+		{ $(PYTHON) -m venv --clear --without-pip $$sees $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install -qI pip; } || \
+		{ echo "error: $(PYTHON) cannot make a virtual environment here; on Debian and Ubuntu: apt install $$($(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])')-venv"; exit 1; }; \
 	}
 	@if $(BIN)/python $(HAS_TORCH); then \
 		echo "torch is there"; \
@@ -66,14 +68,14 @@ $(STAMP): pyproject.toml requirements.lock
 		echo "installing torch $(TORCH) with CUDA …"; $(BIN)/python -m pip install -q "torch==$(TORCH)" && \
 		{ $(BIN)/python -c 'import torch; torch.zeros(1, device="cuda")' 2>/dev/null || \
 		echo "note: torch $(TORCH) cannot use the GPU here: its driver, or the GPU itself, is older than this torch asks for. \
-	Trainings then take ARGS=\"--trainer.accelerator cpu\"; or install a torch that can into $(VENV)"; }; \
+	CUDA_VISIBLE_DEVICES= before make keeps all on the CPU; or install a torch that can into $(VENV)"; }; \
 	elif [ "$$(uname -s)" = Linux ]; then \
 		echo "installing torch $(TORCH) for the CPU …"; \
 		$(BIN)/python -m pip install -q --retries 1 --no-deps "torch==$(TORCH)+cpu" --extra-index-url https://download.pytorch.org/whl/cpu; \
 	else \
 		echo "installing torch $(TORCH) …"; $(BIN)/python -m pip install -q "torch==$(TORCH)"; \
 	fi || { echo "error: no torch $(TORCH) could be installed (above: why). Where pip found none: it asks for glibc 2.28 or newer,"; \
-		echo "for a Python of the machine's own kind, and for download.pytorch.org; or install torch for $(PYTHON) yourself, and run make again"; exit 1; }
+		echo "for a Python of 3.11 to 3.14 and of the machine's own kind, and for download.pytorch.org; or install torch for $(PYTHON) yourself, and run make again"; exit 1; }
 	@echo "installing the rest …"; $(BIN)/python -m pip install -q -c requirements.lock -e '.[dev]'
 	@touch $@
 
@@ -96,10 +98,10 @@ report: $(STAMP) ## one HTML file with everything that was trained and measured:
 	@$(BIN)/python -m scripts.report '$(FINISHED)' $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: $(STAMP) ## look for input that breaks something: new random text, some minutes (EXAMPLES=1000 per property)
-	@HYPOTHESIS_PROFILE=fuzz EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest -n 2 tests/*hostile*.py tests/*/*hostile*.py
+	@MPLBACKEND=agg HYPOTHESIS_PROFILE=fuzz EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest -n 2 tests/*hostile*.py tests/*/*hostile*.py
 
 soak: $(STAMP) ## kill trainings again and again and see that nothing is lost (some twenty minutes)
 	@$(BIN)/python -m scripts.soak $(ARGS)

@@ -22,13 +22,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     temporary.touch(exist_ok=False)  # with the permissions of any file that its user makes
     try:
         write(temporary)
-        _sync(temporary)
+        _sync(temporary, os.O_RDWR)  # some shared file systems refuse it of a file that is only read
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     with contextlib.suppress(OSError):  # some shared file systems cannot, and the file is there
-        _sync(path.parent)  # or the new name may not survive a power cut, though the content does
+        _sync(path.parent, os.O_RDONLY)  # or the new name may not survive a power cut, though the content does
 
 
 def write_text(path: Path, text: str) -> None:
@@ -60,8 +60,8 @@ def lock(folder: Path) -> int:
     return handle
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def _sync(path: Path, access: int) -> None:
+    handle = os.open(path, access)
     try:
         os.fsync(handle)
     finally:

@@ -38,7 +38,7 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
     """
     if recipe is None:
         name = corpus_name(corpus)
-        recipe = name if (CONFIGS / "corpus" / f"{name}.yaml").is_file() else "other"
+        recipe = name if name in _existing("corpus") else "other"
     files = [CONFIGS / "base.yaml", _config("corpus", recipe), _config("model", model)]
     settings = read_settings(files[-1]).get("model")
     name = settings.get("name") if isinstance(settings, dict) else None
@@ -49,12 +49,16 @@ def config_files(corpus: str, recipe: str | None, model: str) -> list[Path]:
 
 
 def _config(kind: str, name: str) -> Path:
-    path = CONFIGS / kind / f"{name}.yaml"
-    if not path.is_file():
-        existing = ", ".join(sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml")))
+    existing = _existing(kind)
+    if name not in existing:
         what = "recipe" if kind == "corpus" else kind
-        raise UserError(f"no {what} {name!r}; there are {existing} (in {CONFIGS / kind})")
-    return path
+        raise UserError(f"no {what} {name!r}; there are {', '.join(existing)} (in {CONFIGS / kind})")
+    return CONFIGS / kind / f"{name}.yaml"
+
+
+def _existing(kind: str) -> list[str]:
+    """By their listing: some file systems have Multi30k.yaml where multi30k.yaml is."""
+    return sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml"))
 
 
 def leaves_no_scores(arguments: Sequence[str]) -> bool:
