@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
 from pipeline.data.datamodule import TranslationData
@@ -56,6 +57,17 @@ def test_the_test_set_can_be_left_alone_and_scored_later(corpus, tmp_path):
     assert (folder / "results.json").exists()
     after = weights_of(folder / "checkpoints/last.ckpt")
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_final_scores_are_there_once_though_the_run_was_killed_before_it_was_finished(corpus, tmp_path):
+    fit(corpus, tmp_path, "gru")
+    folder = tmp_path / "runs/little/gru/seed1"
+    (folder / "results.json").unlink()  # which is written last
+    fit(corpus, tmp_path, "gru")
+    curves = EventAccumulator(str(folder)).Reload()
+    for tag in ("final/bleu_test", "loss/val"):
+        steps = [point.step for point in curves.Scalars(tag)]
+        assert steps == sorted(set(steps))
 
 
 def test_a_run_that_was_stopped_early_is_not_trained_on(corpus, tmp_path):

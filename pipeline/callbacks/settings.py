@@ -28,12 +28,14 @@ def log_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any], res
         "final/chrf_test": results["test"]["chrf"],
         "final/exact_match_test": results["test"]["exact_match"],
     }
-    logger.log_metrics(final, results["steps"])
+    # A run that is stopped after this and goes on drops what is later than its last step, and so writes these but once.
+    step = results["steps"] + 1
+    logger.log_metrics(final, step)
     # Without torch's summary of the experiment, in which no setting differs: TensorBoard then compares the runs itself,
     # and shows first what they differ in.
     _, *of_this_run = hparams({key: _plain(value) for key, value in shown.items()}, final)
     for summary in of_this_run:
-        logger.experiment.file_writer.add_summary(summary, results["steps"])
+        logger.experiment.file_writer.add_summary(summary, step)
     logger.experiment.add_custom_scalars(
         {
             "The three models": {
