@@ -8,7 +8,7 @@ from scipy import stats
 
 from pipeline.metrics import SentenceScore, sum_scores
 from pipeline.report import shown_p_value
-from pipeline.statistics import SumScore, as_shown, difference, estimate, resampled
+from pipeline.statistics import SumScore, as_shown, difference, estimate, resampled, variance_over_seeds
 
 
 def mean_of(values) -> SumScore:
@@ -48,6 +48,11 @@ def test_seeds_that_agree_do_not():
 def of_seeds(*values: float) -> list[SumScore]:
     """Runs whose sentences all have one score."""
     return [mean_of(np.full(10, value)) for value in values]
+
+
+def test_seeds_that_are_alike_do_not_vary_by_a_rounding():
+    assert np.var([0.1, 0.1, 0.1], ddof=1) > 0
+    assert variance_over_seeds([0.1, 0.1, 0.1]) == (0.0, 2)
 
 
 def test_where_only_seeds_vary_the_interval_is_student_s_and_the_p_value_welch_s():

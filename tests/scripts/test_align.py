@@ -1,6 +1,8 @@
 """The maps of all models for one sentence, in every form."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.sentence_maps import picture_path
 from scripts.align import _parser, run
+from tests.commands import ROOT
 from tests.tiny_runs import write_corpus, write_run
 
 
@@ -93,3 +96,9 @@ def test_pictures_are_written_and_unknown_endings_named(runs, tmp_path):
 def test_an_empty_sentence_is_refused(runs):
     with pytest.raises(UserError, match="--sentence is empty"):
         align(runs, "--sentence", " ")
+
+
+def test_a_notebook_s_backend_for_figures_is_not_asked_for(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://of_another_python.backend")
+    done = subprocess.run([sys.executable, "-m", "scripts.align", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
