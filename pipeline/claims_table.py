@@ -111,9 +111,10 @@ def _how_to_read(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
     return [
         f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals, which decide. One "
         "without width: all seeds and items came out alike, which among n items may still miss a share of 3 / n, and "
-        "among three seeds up to 63 % of other trainings; of few seeds, one of a share may go beyond 0 or 1. The "
-        "controls that a rule speaks of are rows that begin so, of the same table and task. Exact findings follow from "
-        "how a model is built, those that fail too: but for a bug, no run can change them. "
+        f"among three seeds up to {100 * (1 - _LEVEL ** (1 / 3)):.0f} % of other trainings; of few seeds, one of a "
+        "share may go beyond 0 or 1. The controls that a rule speaks of are rows that begin so, of the same table and "
+        "task. Exact findings follow from how a model is built, those that fail too: but for a bug, no run can change "
+        "them. "
         "GRU →: the encoder reads from left to right; GRU ⇄: both ways. g(d): how much the loss depends on the "
         "vector of the symbol that is asked for, d steps back, per unit of its gradient at the logits. "
         "p: that a primary finding only just reaches its threshold (of two, the second), corrected (Holm 1979) for all "
