@@ -87,12 +87,13 @@ def _findings(content: dict[str, Any], corrected: dict[tuple[str, str], float]) 
         [
             f"**{finding['what']}**" if finding["is_primary"] else finding["what"],
             _value(finding) + ("" if p_value is None else f", {shown_p_value(p_value)}"),
+            _over(finding),
             finding["rule"],
             finding["outcome"],
         ]
         for finding, p_value in zip(content["findings"], p_values, strict=True)
     ]
-    parts = [markdown_table(["finding", "measured", "rule", "outcome"], rows, num_texts=4)]
+    parts = [markdown_table(["finding", "measured", "seeds × items", "rule", "outcome"], rows, num_texts=5)]
     parts += [
         f"Weak: “{finding['what']}” passes by its own interval, but corrected for the number of primary findings "
         f"(Holm) it has {shown_p_value(p_value)}."
@@ -117,8 +118,8 @@ def _how_to_read(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         "them. "
         "GRU →: the encoder reads from left to right; GRU ⇄: both ways. g(d): how much the loss depends on the "
         "vector of the symbol that is asked for, d steps back, per unit of its gradient at the logits. "
-        "p: that a primary finding only just reaches its threshold (of two, the second), corrected (Holm 1979) for all "
-        f"that {_names(family)} have."
+        "p: that a primary finding only just reaches its threshold (of “at least … above …” the second, or the first "
+        f"where it fails), corrected (Holm 1979) for all that {_names(family)} have."
     ]
 
 
@@ -153,6 +154,12 @@ def _corrected(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], floa
         for (claim, what, p_value), corrected in zip(primary, p_values, strict=True)
         if p_value is not None
     }
+
+
+def _over(finding: dict[str, Any]) -> str:
+    """How many seeds, and items of each, an interval is over; items are left out where each seed gave one number."""
+    n, seeds = finding["n"], finding["seeds"]
+    return "–" if n is None else str(seeds) if n == seeds else f"{seeds} × {n}"
 
 
 def _value(finding: dict[str, Any]) -> str:

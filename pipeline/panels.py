@@ -214,7 +214,7 @@ def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
     axis.set_ylabel(panel.y_label)
     bar = axis.figure.colorbar(image, ax=axis, fraction=0.045)
     bar.set_label(panel.scale_label, fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    bar.ax.tick_params(labelsize=7, which="both")
 
 
 def _draw_bars(axis: Axes, panel: BarPanel) -> None:

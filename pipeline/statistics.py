@@ -48,7 +48,7 @@ class Estimate(NamedTuple):
         high: The upper end.
         num_sentences: How many sentences there are, or items of a probe; seeds or points where these are all there is.
         num_seeds: How many runs; with one, the interval says nothing about other seeds.
-        sd: Standard deviation over seeds (n − 1); None with one, and of differences and slopes.
+        sd: Standard deviation over seeds (n − 1); None with one, of slopes, and of differences that no seed pairs.
         df: Degrees of freedom where the interval is Student's; None where it is of resampling alone.
     """
 

@@ -33,17 +33,12 @@ import functools
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipeline.claims import verdict
+from pipeline.claims.bottleneck_jobs import LENGTHS, LONGEST_TRAINED, POSITIONS_AT, copy_run
 from pipeline.claims.inference import difference_of, mean_over, resampled_statistic, slope_of_scores, strongest
 from pipeline.claims.jobs import Job, Results, job
-from pipeline.claims.training import Training, forced_nats, train, translate_exactly
-from pipeline.claims.variants import UniformGRU
 from pipeline.claims.verdict import Claim, Finding
-from pipeline.data.batching import EncodedPair, make_batch
-from pipeline.data.probes import copying
-from pipeline.models import GRUSeq2Seq
 from pipeline.panels import LegendEntry, Line, LinePanel, Panel
 from pipeline.statistics import SumScore
 
@@ -53,11 +48,7 @@ CLAIM = Claim(
     "The last encoder state alone loses early information; attention, which reads all states, solves that.",
 )
 
-SYMBOLS = 20
-LONGEST_TRAINED = 30
-LENGTHS = (2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40)
 TRAINED = tuple(length for length in LENGTHS if length <= LONGEST_TRAINED)
-POSITIONS_AT = 15  # the length at which accuracy is measured by source position
 THIRDS = ("first", "middle", "last")
 LABELS = {
     "last": LegendEntry("last state", "gru"),
@@ -79,36 +70,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         **{"seeds": (1, 2, 3, 4, 5), "position_seeds": (1, 2, 3, 4, 5)},
     },
 }
-
-
-def copy_run(memory: str, d_model: int, order: str, steps: int, pairs: int, seed: int) -> dict[str, Any]:
-    """Trains one model; exact match of every test pair by length, and accuracy by source position.
-
-    Returns:
-        `exact`: length → 0 or 1 for each pair, free-running. `by_position`: for each pair of `POSITIONS_AT` symbols, 0
-        or 1 for each source position, teacher-forced. The test pairs are the same in every run.
-    """
-    network_class, handover = (UniformGRU, "all") if memory == "uniform" else (GRUSeq2Seq, memory)
-    torch.manual_seed(seed)
-    network = network_class(copying.vocab_size(SYMBOLS), handover, d_embed=64, d_model=d_model, dropout=0.0)
-
-    def draw(rng: np.random.Generator) -> EncodedPair:
-        return copying.draw(rng, int(rng.integers(1, LONGEST_TRAINED + 1)), SYMBOLS, order)
-
-    train(network, draw, Training(steps), seed)
-    exact = {}
-    for length in LENGTHS:
-        rng = np.random.default_rng([0, length])
-        batch = make_batch([copying.draw(rng, length, SYMBOLS, order) for _ in range(pairs)])
-        exact[str(length)] = translate_exactly(network, batch).all(1).int().tolist()
-    rng = np.random.default_rng([1, POSITIONS_AT])
-    batch = make_batch([copying.draw(rng, POSITIONS_AT, SYMBOLS, order) for _ in range(pairs)])
-    with torch.no_grad():
-        right = network(batch.src, batch.src_mask, batch.tgt_in).argmax(-1) == batch.tgt_out
-    right = right[:, :POSITIONS_AT]
-    by_source = right if order == "copy" else right.flip(1)
-    nats = forced_nats(network, batch).sum().item() / batch.num_tokens
-    return {"exact": exact, "by_position": by_source.int().tolist(), "nats_per_token": nats}
 
 
 def jobs(profile: str) -> list[Job]:
@@ -154,7 +115,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             is_primary=True,
         ),
         verdict.above(
-            "symbols that a doubled last state carries further",
+            "symbols that a doubled last state carries further, on the average",
             slope_of_scores(np.log2(sizes), reaches) if all(reaches) else None,
             0.0,
             is_primary=True,
@@ -183,7 +144,9 @@ def _numbers(runs: dict[tuple[str, int, str], list[dict[str, Any]]], p: dict[str
     both_orders = [runs["last", size, order] for order in ("copy", "reverse")]
     return {
         "size": size,
-        "exact": {memory: _curve(runs[memory, size, "copy"]) for memory in LABELS if runs[memory, size, "copy"]},
+        "exact": {
+            memory: _curve(runs[memory, size, "copy"], "exact") for memory in LABELS if runs[memory, size, "copy"]
+        },
         "n50": {
             memory: {str(d): [reach_of(run).value for run in runs[memory, d, "copy"]] for d in p["sizes"]}
             for memory in ("last", "all")
@@ -192,8 +155,9 @@ def _numbers(runs: dict[tuple[str, int, str], list[dict[str, Any]]], p: dict[str
         "by_position_copy": _by_position(both_orders[0]),
         "by_position_reverse": _by_position(both_orders[1]),
         "nats_per_token": {
-            f"{memory}, {d_model}, {order}": [run["nats_per_token"] for run in of_cell]
+            f"{memory}, {d_model}, {order}": _curve(of_cell, "nats_per_token")
             for (memory, d_model, order), of_cell in runs.items()
+            if of_cell
         },
     }
 
@@ -243,19 +207,24 @@ def _first_third_minus(right: np.ndarray, other: str) -> float:
     return float(thirds[THIRDS[0]].mean() - thirds[other].mean())
 
 
-def _curve(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
-    estimates = [mean_over(_exact(runs, str(length))) for length in LENGTHS]
+def _curve(runs: list[dict[str, Any]], what: str) -> dict[str, list[float]]:
+    estimates = [mean_over([run[what][str(length)] for run in runs]) for length in LENGTHS]
     return {end: [getattr(estimate, end) for estimate in estimates] for end in ("value", "low", "high")}
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
-    """Exact match by length; how far each size reaches; which source positions are lost."""
+    """Exact match and nats per token by length; how far each size reaches; which source positions are lost."""
     percent = lambda values: [100 * value for value in values]  # noqa: E731
-    curves = [
-        entry.line(LENGTHS, *(percent(numbers["exact"][memory][end]) for end in ("value", "low", "high")))
-        for memory, entry in LABELS.items()
-        if memory in numbers["exact"]
-    ]
+    size = numbers["size"]
+    of_size = {memory: numbers["nats_per_token"].get(f"{memory}, {size}, copy") for memory in LABELS}
+    exact, nats = (
+        [
+            entry.line(LENGTHS, *(shown(curves[memory][end]) for end in ("value", "low", "high")))
+            for memory, entry in LABELS.items()
+            if curves.get(memory)
+        ]
+        for curves, shown in ((numbers["exact"], percent), (of_size, list))
+    )
     reach = [
         LABELS[memory].line(
             [int(size) for size in of_sizes],
@@ -277,10 +246,17 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
     return [
         LinePanel(
-            f"Copying symbols, state of {numbers['size']}",
+            f"Copying symbols, state of {size}",
             "source length (symbols)",
             "copied exactly (%)",
-            curves,
+            exact,
+            shaded=(1, LONGEST_TRAINED),
+        ),
+        LinePanel(
+            "The same, teacher-forced",
+            "source length (symbols)",
+            "nats per token",
+            nats,
             shaded=(1, LONGEST_TRAINED),
         ),
         LinePanel(

@@ -35,7 +35,7 @@ import numpy as np
 
 from pipeline.alignment import AlignmentCounts
 from pipeline.claims import verdict
-from pipeline.claims.inference import by_end, difference_in, ends_of, ratio_score
+from pipeline.claims.inference import by_end, change_in, difference_in, ends_of, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.mechanism_jobs import OFFSETS, baselines, exactness, trained_run
 from pipeline.claims.verdict import Claim, Finding
@@ -179,12 +179,9 @@ def _scores(run: dict[str, Any], ablation: str, measure: str) -> SumScore:
 
 
 def _change(runs: Sequence[dict[str, Any]], ablation: str, measure: str, sign: int = 1) -> Estimate | None:
-    """How much more (`sign` 1) or less (-1) a measure is with a part replaced.
-
-    Paired over sentences; seeds are drawn apart, though both are the same models: a wider interval than need be.
-    """
+    """How much more (`sign` 1) or less (-1) a measure is with a part replaced, paired over sentences and models."""
     pair = [[_scores(run, which, measure) for run in runs] for which in (ablation, "none")]
-    return difference_in(*pair[::sign])
+    return change_in(*pair[::sign])
 
 
 def _rates(of_runs: Sequence[list[dict]], phenomenon: str | None = None) -> list[SumScore]:

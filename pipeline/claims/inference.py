@@ -22,12 +22,12 @@ ITEM_DRAWS = 2000  # where the items of a probe task are resampled
 
 def mean_over(runs: Sequence[Sequence[float]]) -> Estimate | None:
     """The mean of items, with its interval over seeds and items; `runs` has one list per seed, items in one order."""
-    return estimate([_mean_score(values) for values in runs], ITEM_DRAWS) if len(runs) else None
+    return estimate(_mean_scores(runs), ITEM_DRAWS) if len(runs) else None
 
 
 def difference_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate | None:
     """The mean of ours minus that of theirs, paired over items: both were measured on the same ones."""
-    return difference_in(*([_mean_score(values) for values in runs] for runs in (ours, theirs)), ITEM_DRAWS)
+    return difference_in(*map(_mean_scores, (ours, theirs)), ITEM_DRAWS)
 
 
 def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
@@ -37,6 +37,29 @@ def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: i
     found = difference(ours, theirs, draws)
     seeds = [len(runs) for runs in (ours, theirs) if len(runs) > 1]  # of one run: a baseline, which has no seeds
     return Estimate(found.value, found.low, found.high, len(ours[0].sums), min(seeds, default=1), None, found.df)
+
+
+def change_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate | None:
+    """The same for runs that are paired by seed as well; see `change_in`."""
+    return change_in(*map(_mean_scores, (ours, theirs)), ITEM_DRAWS)
+
+
+def change_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
+    """Our score minus theirs, seed by seed: what a change in one place makes of a network. Both runs of a seed are that
+    network, or began with the same weights and saw the same batches, so that what the seed does to both is no part of
+    the difference; None where runs of either are missing."""
+    if not (ours and theirs):
+        return None
+    return estimate([minus(*of_seed) for of_seed in zip(ours, theirs, strict=True)], draws)
+
+
+def minus(ours: SumScore, theirs: SumScore) -> SumScore:
+    """The difference of two scores on the same sentences, as one score."""
+    split = ours.sums.shape[1]
+    return SumScore(
+        np.column_stack([ours.sums, theirs.sums]),
+        lambda total: ours.formula(total[:split]) - theirs.formula(total[split:]),
+    )
 
 
 def ratio_score(sums: Sequence[float], counts: Sequence[float]) -> SumScore:
@@ -148,5 +171,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _mean_score(values: Sequence[float]) -> SumScore:
-    return ratio_score(values, np.ones(len(values)))
+def _mean_scores(runs: Sequence[Sequence[float]]) -> list[SumScore]:
+    return [ratio_score(values, np.ones(len(values))) for values in runs]

@@ -45,7 +45,7 @@ MODELS_OF = {
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         **{"d_model": 96, "layers": 2, "heads": 4, "dropout": 0.0, "vocab_size": 2000},
-        **{"sentences": 48, "steps": 800, "lr": 3e-3, "blocks": 80, "seeds": (4, 5, 6)},
+        **{"sentences": 48, "steps": 1000, "lr": 3e-3, "blocks": 80, "seeds": (4, 5, 6)},
     },
     "full": {
         **{"d_model": 256, "layers": 2, "heads": 4, "dropout": 0.2, "vocab_size": 8000},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.claims import bottleneck_jobs
 from pipeline.claims import c1_bottleneck as page
 from pipeline.data.probes import copying
 from tests.claims.synthetic import Oracle, ran, verdict_of
@@ -22,7 +23,11 @@ def answer(reach_last, reach_all, early=0.0, middle=0.0, uniform=60, pairs=40):
         places = np.linspace(-0.5, 0.5, page.POSITIONS_AT)
         share = 0.5 + early * places - middle * (np.abs(places) < 0.2)
         by_position = (np.arange(pairs)[:, None] < pairs * share).astype(int)
-        return {"exact": exact, "by_position": by_position.tolist(), "nats_per_token": 1.0}
+        return {
+            "exact": exact,
+            "by_position": by_position.tolist(),
+            "nats_per_token": {str(length): [1.0] * len(exact[str(length)]) for length in page.LENGTHS},
+        }
 
     return of
 
@@ -78,7 +83,10 @@ def test_a_run_gives_what_the_page_reads():
     job = page.jobs("quick")[0]
     small = job._replace(settings=tuple((k, {"steps": 2, "pairs": 3, "d_model": 8}.get(k, v)) for k, v in job.settings))
     result = ran(small)
-    assert set(result["exact"]) == {str(length) for length in page.LENGTHS}
+    for what in ("exact", "nats_per_token"):
+        assert {length: len(of_pairs) for length, of_pairs in result[what].items()} == dict.fromkeys(
+            map(str, page.LENGTHS), 3
+        )
     assert np.shape(result["by_position"]) == (3, page.POSITIONS_AT)
 
 
@@ -90,11 +98,11 @@ def test_accuracy_is_by_the_position_in_the_source(monkeypatch, order):
             logits[:, 0 if order == "copy" else page.POSITIONS_AT - 1] *= -1
             return logits
 
-    oracle = ForgetsTheFirst(copying.vocab_size(page.SYMBOLS))
-    monkeypatch.setattr(page, "GRUSeq2Seq", lambda *_, **__: oracle)
-    monkeypatch.setattr(page, "make_batch", oracle.make_batch)
-    monkeypatch.setattr(page, "train", lambda *_: [])
-    monkeypatch.setattr(page, "translate_exactly", lambda network, batch: batch.tgt_out == batch.tgt_out)
-    monkeypatch.setattr(page, "forced_nats", lambda network, batch: torch.zeros(3, 1))
+    oracle = ForgetsTheFirst(copying.vocab_size(bottleneck_jobs.SYMBOLS))
+    monkeypatch.setattr(bottleneck_jobs, "GRUSeq2Seq", lambda *_, **__: oracle)
+    monkeypatch.setattr(bottleneck_jobs, "make_batch", oracle.make_batch)
+    monkeypatch.setattr(bottleneck_jobs, "train", lambda *_: [])
+    monkeypatch.setattr(bottleneck_jobs, "translate_exactly", lambda network, batch: batch.tgt_out == batch.tgt_out)
+    monkeypatch.setattr(bottleneck_jobs, "forced_nats", lambda network, batch: torch.zeros(3, 1))
     found = page.copy_run(memory="all", d_model=8, order=order, steps=1, pairs=3, seed=1)
     assert found["by_position"] == [[0] + [1] * (page.POSITIONS_AT - 1)] * 3

@@ -166,4 +166,4 @@ def test_a_broken_result_is_made_again(tmp_path):
 
 
 def test_jobs_read_as_calls():
-    assert str(Job("pipeline.claims.c1_bottleneck:copy_run", (("seed", 1),))) == "c1_bottleneck:copy_run(seed=1)"
+    assert str(Job("pipeline.claims.bottleneck_jobs:copy_run", (("seed", 1),))) == "bottleneck_jobs:copy_run(seed=1)"

@@ -87,6 +87,20 @@ def test_every_finding_can_fail(claim, results, failing):
     assert [place for place, outcome in enumerate(outcomes(claim, results)) if outcome == "fails"] == failing
 
 
+@pytest.mark.parametrize(
+    ("claim", "results", "undecided"),
+    [
+        ("C0", answer(wrong={"last": 0.9, "mean": 0.9, "uniform": 0.9}), [0, 2, 3]),
+        ("C1", answer(wrong={"last": 0.9, "mean": 0.9}), [0, 1, 2]),
+        ("C7", answer(wrong={"all": 0.9}), [0, 1]),
+    ],
+)
+def test_nothing_is_decided_against_a_model_that_has_hardly_learned(claim, results, undecided):
+    found = outcomes(claim, results)
+    assert [place for place, outcome in enumerate(found) if outcome == "undecided"] == undecided
+    assert found[-1] == "fails"  # its control
+
+
 def test_nats_are_held_against_the_strongest_model_where_they_are_compared():
     results = answer(nats={"mean": 3.9}, growth={"mean": 0.5})  # ahead on single captions, behind on three joined
     for claim, label in (("C0", "mean of states"), ("C1", "last state")):

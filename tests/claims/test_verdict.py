@@ -134,6 +134,15 @@ def test_each_kind_of_finding_on_every_side_of_its_threshold(made, expected):
     assert made.outcome == expected
 
 
+def test_the_p_value_of_at_least_is_that_of_the_number_that_decides():
+    for found, decisive in (
+        (measured(0.4, 0.2, 0.6), 0.1),
+        (measured(0.4, 0.05, 0.6), 0.1),
+        (measured(0.05, 0.0, 0.1), 0.3),  # fails, since it is below 0.3; that it is not above 0.1 would tell nothing
+    ):
+        assert at_least("x", found, size=0.3, beyond=0.1).p_value == p_value_of(found, decisive)
+
+
 def test_the_p_value_of_equivalence_is_that_of_the_nearer_end():
     found = measured(0.01, 0.0, 0.02)
     assert equivalent("x", found, 0.05).p_value == p_value_of(found, 0.05) > p_value_of(found, -0.05)
