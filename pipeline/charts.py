@@ -4,11 +4,23 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.plots import Curve, dashes_of, model_colour
+from pipeline.plots import Curve, dashes_of, model_colour, model_marker
 
 WIDTH, HEIGHT = 440, 290
 # What is left of the drawing around the axes, for ticks and labels.
 LEFT, RIGHT, TOP, BOTTOM = 56, 24, 12, 58
+# SVG paths of the markers around (0, 0), by matplotlib's names.
+_SHAPES = {
+    "o": "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z",
+    "s": "M-3.2-3.2h6.4v6.4h-6.4z",
+    "D": "M0-4.4L4.4 0L0 4.4L-4.4 0z",
+    "^": "M0-4.4L4.4 3.3h-8.8z",
+    "v": "M0 4.4L4.4-3.3h-8.8z",
+    ">": "M4.4 0L-3.3 4.4v-8.8z",
+    "<": "M-4.4 0L3.3 4.4v-8.8z",
+    "P": "M-1.5-4.2h3v2.7h2.7v3h-2.7v2.7h-3v-2.7h-2.7v-3h2.7z",
+    "X": "M-4-2L-2-4L0-2L2-4L4-2L2 0L4 2L2 4L0 2L-2 4L-4 2L-2 0z",
+}
 
 
 class Tick(NamedTuple):
@@ -32,12 +44,14 @@ class DrawnLine(NamedTuple):
     """A line of a chart, through its `marks`.
 
     Attributes:
+        shape: The path of its markers around (0, 0).
         dashes: Lengths of dashes and gaps; none for a line without gaps.
-        is_faint: Drawn thin and without dots: there are many points.
+        is_faint: Drawn thin and without markers: there are many points.
     """
 
     label: str
     colour: str
+    shape: str
     dashes: tuple[int, ...]
     marks: list[Mark]
     is_faint: bool
@@ -82,9 +96,7 @@ def loss_chart(title: str, lines: Sequence[StepLine], y_label: str) -> Chart:
         return Mark(_x(step / last), height(value), None, None, f"step {step:,}: {value:.3g}")
 
     drawn = [
-        DrawnLine(
-            line.label, model_colour(line.model), dashes, [mark(*p) for p in line.points if p[1] > 0], line.is_faint
-        )
+        DrawnLine(line.label, *_looks(line.model), dashes, [mark(*p) for p in line.points if p[1] > 0], line.is_faint)
         for line, dashes in zip(lines, dashes_of([line.model for line in lines]), strict=True)
     ]
     y_ticks = [Tick(height(value), (f"{value:g}",)) for value in _log_ticks(low, high)]
@@ -117,11 +129,16 @@ def length_chart(
             interval = "" if point.low is None else f" [{point.low:.3g}, {point.high:.3g}]"
             text = f"{' '.join(point.place.split())}: {point.value:.3g}{interval}"
             marks.append(Mark(x_of(number) + shift, _y(point.value / top), low, high, text))
-        lines.append(DrawnLine(curve.label, model_colour(curve.model), dashes, marks, is_faint=False))
+        lines.append(DrawnLine(curve.label, *_looks(curve.model), dashes, marks, is_faint=False))
     x_ticks = [Tick(x_of(number), tuple(place.split("\n"))) for number, place in enumerate(places)]
     y_ticks = [Tick(_y(value / top), (f"{value:g}",)) for value in _even_ticks(0, top)]
     shaded = None if first_beyond is None else (_x(0), _x(first_beyond / len(places)))
     return Chart(title, "source length (words)", y_label, x_ticks, y_ticks, lines, shaded)
+
+
+def _looks(model: str) -> tuple[str, str]:
+    """The colour of a model's lines, and the path of their markers."""
+    return model_colour(model), _SHAPES[model_marker(model)]
 
 
 def _x(share: float) -> float:

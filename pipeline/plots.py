@@ -34,7 +34,17 @@ MODEL_LABELS = {
     "gru_mean": "GRU, mean of states",
     "gru_attention_both": "GRU ⇄ + attention",
 }
+# The markers of their lines, by matplotlib's names: for prints without colour.
+MODEL_MARKERS = {
+    "gru": "s",
+    "gru_attention": "o",
+    "transformer": "^",
+    "gru_mean": "D",
+    "gru_attention_both": "v",
+    "gru_uniform": "P",
+}
 _OTHER_COLOURS = itertools.cycle(("#8C8C8C", "#A6761D", "#332288"))
+_OTHER_MARKERS = itertools.cycle(("X", ">", "<"))
 _DASHES = ((), (6, 3), (2, 3), (8, 3, 2, 3))
 # Words: a longer map shows none that can be read, and the memory that it takes grows with their square.
 LONGEST_MAP = 60
@@ -44,6 +54,12 @@ LONGEST_MAP = 60
 def model_colour(name: str) -> str:
     """The colour of a model in every figure; models of one's own get further ones in the order in which they come."""
     return MODEL_COLOURS.get(name) or next(_OTHER_COLOURS)
+
+
+@functools.cache
+def model_marker(name: str) -> str:
+    """The same for the marker of its lines."""
+    return MODEL_MARKERS.get(name) or next(_OTHER_MARKERS)
 
 
 def dashes_of(models: Sequence[str]) -> list[tuple[int, ...]]:
@@ -91,7 +107,8 @@ def _families_for(characters: frozenset[str]) -> tuple[str, ...]:
     for family in families:
         missing -= _characters(font_manager.findfont(family))
     # "Last Resort" has a picture of the script's name for every character, which is an empty box by another name.
-    others = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith("Last Resort")]
+    no_font = ("Last Resort", ".LastResort")
+    others = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith(no_font)]
     for entry in sorted(others, key=lambda entry: entry.name) if missing else []:
         try:
             found = missing & _characters(entry.fname)
@@ -201,7 +218,7 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """One line of `curves_figure`: `model` decides its colour."""
+    """One line of `curves_figure`: `model` decides its colour and marker."""
 
     label: str
     model: str
@@ -238,7 +255,7 @@ def curves_figure(
         axis.plot(
             [x + shift for x in range(len(points))],
             [point.value for point in points],
-            marker="o",
+            marker=model_marker(model),
             color=colour,
             label=label,
             linewidth=2,

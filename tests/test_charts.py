@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, StepLine, length_chart, loss_chart
-from pipeline.plots import MODEL_COLOURS, Curve, Point, model_colour
+from pipeline.plots import MODEL_COLOURS, Curve, Point
 
 FLOOR, CEILING = HEIGHT - BOTTOM, TOP
 
@@ -58,5 +58,8 @@ def test_two_runs_of_one_model_have_its_colour_and_other_dashes():
     assert first.dashes != second.dashes
 
 
-def test_models_of_ones_own_are_told_apart():
-    assert len({model_colour(name) for name in (*MODEL_COLOURS, "my own", "my other")}) == len(MODEL_COLOURS) + 2
+def test_models_of_ones_own_are_told_apart_with_colour_and_without():
+    names = (*MODEL_COLOURS, "my own", "my other")
+    curves = [Curve(name, name, [Point("1", 1.0)]) for name in names]
+    lines = length_chart("BLEU", curves, "BLEU").lines
+    assert len({line.colour for line in lines}) == len({line.shape for line in lines}) == len(names)

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.plots import (
     MODEL_COLOURS,
+    MODEL_MARKERS,
     Curve,
     DrawnMap,
     GoldLinks,
@@ -13,6 +14,7 @@ from pipeline.plots import (
     curves_figure,
     heads_figure,
     model_colour,
+    model_marker,
     model_order,
 )
 
@@ -63,6 +65,8 @@ def test_the_words_of_heads_stand_at_the_left_and_at_the_top_only():
 
 def test_models_have_their_own_colours_and_the_order_of_the_lesson():
     assert len(set(MODEL_COLOURS.values())) == len(MODEL_COLOURS)
+    assert len(set(MODEL_MARKERS.values())) == len(MODEL_MARKERS)
+    assert MODEL_MARKERS.keys() == MODEL_COLOURS.keys()
     assert sorted(["transformer", "mine", "gru_attention", "gru"], key=model_order) == [
         "gru",
         "gru_attention",
@@ -70,6 +74,7 @@ def test_models_have_their_own_colours_and_the_order_of_the_lesson():
         "mine",
     ]
     assert model_colour("mine") not in MODEL_COLOURS.values()
+    assert model_marker("mine") not in MODEL_MARKERS.values()
 
 
 def test_curves_show_values_with_their_intervals():
