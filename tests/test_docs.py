@@ -78,13 +78,13 @@ def test_every_link_and_picture_of_a_page_is_there(page):
             assert heading in headings(target), f"{page.name} links to {link}"
 
 
-def test_text_in_one_piece_is_parted_as_the_readme_says(tmp_path, monkeypatch):
+def test_text_in_one_piece_is_parted_as_its_page_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for side in ("en", "fr"):
         Path(f"all.{side}").write_text(
             "".join(f"{side} {n}\n" for n in range(2010)) + (" \n" if side == "fr" else "x\n")
         )
-    (code,) = code_of(ROOT / "README.md", "python")
+    (code,) = code_of(ROOT / "docs" / "your-corpus.md", "python")
     exec(code, {})
     splits = read_folder(Path("mine"), "en", "fr")
     assert {name: len(pairs) for name, pairs in splits.items()} == {"train": 10, "val": 1000, "test": 1000}
