@@ -113,13 +113,14 @@ def _how_to_read(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals, which decide. One "
         "without width: all seeds and items came out alike, which among n items may still miss a share of 3 / n, and "
         f"among three seeds up to {100 * (1 - _LEVEL ** (1 / 3)):.0f} % of other trainings; of few seeds, one of a "
-        "share may go beyond 0 or 1. The controls that a rule speaks of are rows that begin so, of the same table and "
-        "task. Exact findings follow from how a model is built, those that fail too: but for a bug, no run can change "
-        "them. "
+        "share may go beyond 0 or 1. Seeds × items: how many trainings it is over, and items of each (sentences, "
+        "pairs, rounds of a timing); of two models the fewer seeds; without items where each seed gave one number. The "
+        "controls that a rule speaks of are among the rows that begin so; which, the claim's page says. Exact findings "
+        "follow from how a model is built, those that fail too: but for a bug, no run can change them. "
         "GRU →: the encoder reads from left to right; GRU ⇄: both ways. g(d): how much the loss depends on the "
         "vector of the symbol that is asked for, d steps back, per unit of its gradient at the logits. "
         "p: that a primary finding only just reaches its threshold (of “at least … above …” the second, or the first "
-        f"where it fails), corrected (Holm 1979) for all that {_names(family)} have."
+        f"where the value is below it), corrected (Holm 1979) for all that {_names(family)} have."
     ]
 
 
@@ -159,7 +160,7 @@ def _corrected(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], floa
 def _over(finding: dict[str, Any]) -> str:
     """How many seeds, and items of each, an interval is over; items are left out where each seed gave one number."""
     n, seeds = finding["n"], finding["seeds"]
-    return "–" if n is None else str(seeds) if n == seeds else f"{seeds} × {n}"
+    return "–" if n is None else str(seeds) if n == 1 else f"{seeds} × {n}"
 
 
 def _value(finding: dict[str, Any]) -> str:

@@ -46,9 +46,10 @@ class Estimate(NamedTuple):
         value: The score; with several seeds, their mean.
         low: The lower end.
         high: The upper end.
-        num_sentences: How many sentences there are, or items of a probe; seeds or points where these are all there is.
+        num_sentences: How many sentences there are, or items of a probe, or points of each seed; 1 where each seed gave
+            one number.
         num_seeds: How many runs; with one, the interval says nothing about other seeds.
-        sd: Standard deviation over seeds (n − 1); None with one, of slopes, and of differences that no seed pairs.
+        sd: Standard deviation over seeds (n − 1); None with one, and of what is no mean over seeds.
         df: Degrees of freedom where the interval is Student's; None where it is of resampling alone.
     """
 

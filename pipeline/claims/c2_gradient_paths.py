@@ -44,7 +44,7 @@ import numpy as np
 
 from pipeline.claims import verdict
 from pipeline.claims.gradient_jobs import COPIED, DISTANCES, LONGEST, LOOK_EVERY, copy_run, recall_run
-from pipeline.claims.inference import change_of, mean_over, over_seeds
+from pipeline.claims.inference import difference_of, mean_over, over_seeds
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.panels import BarPanel, LegendEntry, Line, LinePanel, MatrixPanel, Panel
@@ -147,7 +147,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         ),
         verdict.below(
             "literally, copying: nats per token that cutting gradients through time costs",
-            change_of([run["nats"] for run in copied["cut"]], [run["nats"] for run in copied["gru_attention"]]),
+            difference_of([run["nats"] for run in copied["cut"]], [run["nats"] for run in copied["gru_attention"]]),
             0.05,
         ),
         verdict.above(

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import by_end, change_in, mean_over, ratio_score
+from pipeline.claims.inference import by_end, difference_in, mean_over, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.provenance_jobs import COLUMNS, PAIRS, Role, provenance, tied_run
 from pipeline.claims.verdict import Claim, Finding
@@ -182,8 +182,8 @@ def _nats(run: dict[str, Any]) -> SumScore:
 
 
 def _added(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) -> Estimate | None:
-    """Nats per token of ours minus theirs, paired over sentences and seeds."""
-    return change_in([_nats(run) for run in ours], [_nats(run) for run in theirs])
+    """Nats per token of ours minus theirs, paired over sentences."""
+    return difference_in([_nats(run) for run in ours], [_nats(run) for run in theirs])
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:

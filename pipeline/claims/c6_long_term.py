@@ -52,7 +52,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_of, mean_over
+from pipeline.claims.inference import change_of, difference_of, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.long_term_jobs import BEFORE, PROBED, distance_run
 from pipeline.claims.verdict import Claim, Finding
@@ -147,8 +147,9 @@ def _findings_of_task(task: str, runs: OfModels, p: dict[str, Any]) -> list[Find
         return _right(runs[model], "margin", distance)
 
     def lost(model: str) -> Estimate | None:
-        """Of other items at each distance, taken as if they were paired, which they are only by the network."""
-        return difference_of(right(model, near), right(model, far))
+        """By the network, which is one; the items of the two distances are others, and pairing them changes nothing on
+        the average."""
+        return change_of(right(model, near), right(model, far))
 
     controls = [
         verdict.above(f"control, {what} of the Transformer", mean_over(right("transformer", far)), 0.9),

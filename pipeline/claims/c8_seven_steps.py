@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import change_of, ends_of, mean_over, over_seeds, ratio_score, slope
+from pipeline.claims.inference import difference_of, ends_of, mean_over, over_seeds, ratio_score, slope
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.seven_steps import WIDE, WIDTHS, copy_run, heads_run, independent_run, order_run
 from pipeline.claims.seven_steps_figure import draw
@@ -110,7 +110,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     copies = {cell: results.seeds(of_cell) for cell, of_cell in _copies(profile).items()}
     off = lambda values: [abs(value - 1) for value in values]  # noqa: E731
     lost = {
-        d_k: change_of(*([run["nats"] for run in copies[scale, d_k]] for scale in ("none", "1/√d_k")))
+        d_k: difference_of(*([run["nats"] for run in copies[scale, d_k]] for scale in ("none", "1/√d_k")))
         for d_k in p["widths"]
     }
     unscaled, scaled = copies["none", WIDE], copies["1/√d_k", WIDE]
@@ -148,7 +148,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.equivalent("nats per token lost without the scale, d_k = 16", lost[16], 0.05),
         verdict.above(
             f"nats per token lost with 1/d_k, whose scores start smaller, d_k = {WIDE}",
-            change_of(*([run["nats"] for run in copies[scale, WIDE]] for scale in ("1/d_k", "1/√d_k"))),
+            difference_of(*([run["nats"] for run in copies[scale, WIDE]] for scale in ("1/d_k", "1/√d_k"))),
             0.0,
         ),
         verdict.dependent(sooner, [control]),  # else it would be no bound

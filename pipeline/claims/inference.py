@@ -31,7 +31,10 @@ def difference_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[flo
 
 
 def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
-    """Our score minus theirs on the same sentences; None where runs of either are missing."""
+    """Our score minus theirs on the same sentences; None where runs of either are missing.
+
+    Seeds are taken to be independent, also those of two trainings that begin alike.
+    """
     if not (ours and theirs):
         return None
     found = difference(ours, theirs, draws)
@@ -40,14 +43,21 @@ def difference_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: i
 
 
 def change_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate | None:
-    """The same for runs that are paired by seed as well; see `change_in`."""
+    """As `difference_of`, of networks that are measured twice; see `change_in`."""
     return change_in(*map(_mean_scores, (ours, theirs)), ITEM_DRAWS)
 
 
 def change_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
-    """Our score minus theirs, seed by seed: what a change in one place makes of a network. Both runs of a seed are that
-    network, or began with the same weights and saw the same batches, so that what the seed does to both is no part of
-    the difference; None where runs of either are missing."""
+    """Our score minus theirs, network by network: each was trained once and is measured twice, with something changed,
+    so that what its seed does to both is no part of the difference.
+
+    Args:
+        ours: One score per network.
+        theirs: Of the same networks in the same order, on the same sentences.
+
+    Returns:
+        None where either are missing.
+    """
     if not (ours and theirs):
         return None
     return estimate([minus(*of_seed) for of_seed in zip(ours, theirs, strict=True)], draws)
@@ -95,15 +105,16 @@ def over_seeds(values: Sequence[float]) -> Estimate | None:
     if len(values) == 1:
         return Estimate(mean, -np.inf, np.inf, 1, 1, None)
     found = interval(mean, np.array([mean]), [variance_over_seeds(values)])
-    return Estimate(mean, found.low, found.high, len(values), len(values), float(np.std(values, ddof=1)), found.df)
+    return Estimate(mean, found.low, found.high, 1, len(values), float(np.std(values, ddof=1)), found.df)
 
 
 def slope(x: Sequence[float], y: Sequence[float], num_seeds: int) -> Estimate:
-    """The least-squares slope of y on x with its 95 % interval, for points that are independent of each other, of
-    `num_seeds` seeds."""
+    """The least-squares slope of y on x with its 95 % interval, for points that are independent of each other, as many
+    of each of `num_seeds` seeds."""
     fit, df = stats.linregress(x, y), len(x) - 2
     reach = float(stats.t.ppf(0.975, df)) * fit.stderr
-    return Estimate(float(fit.slope), float(fit.slope - reach), float(fit.slope + reach), len(x), num_seeds, None, df)
+    low, high = float(fit.slope - reach), float(fit.slope + reach)
+    return Estimate(float(fit.slope), low, high, len(x) // num_seeds, num_seeds, None, df)
 
 
 def slope_of_scores(x: Sequence[float], scores: Sequence[Sequence[SumScore]]) -> Estimate:

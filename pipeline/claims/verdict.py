@@ -46,12 +46,12 @@ class Finding(NamedTuple):
         value: The measurement; None where it is missing.
         low: Lower end of its 95 % interval; None for an exact measurement.
         high: Upper end.
-        n: Over how many items the interval was made; None for an exact measurement.
+        n: Over how many items of each seed the interval was made, 1 where it gave one number; None for an exact
+            measurement.
         seeds: Over how many seeds.
         p_value: Of the hypothesis that the measurement only just reaches the threshold of `rule`, two-sided, as
-            `inference.p_value_of` has it; of two thresholds, the one that decides: the end that it is nearer to, or
-            what it must be beyond, but its least size where it fails by that. None for an exact measurement or no
-            width.
+            `inference.p_value_of` has it. Of `equivalent`: the end that is nearer. Of `at_least`: the least size where
+            the value is below that, else what the interval must be above. None for an exact measurement or no width.
     """
 
     what: str
@@ -144,9 +144,8 @@ def at_least(what: str, measured: Estimate | None, size: float, beyond: float, *
     is below `size`."""
     rule = f"at least {size:g}, whole interval above {beyond:.3g}"
     passes = lambda e: e.value >= size and e.low > beyond  # noqa: E731
-    fails = lambda e: e.high < size  # noqa: E731
-    decisive = size if measured is not None and fails(measured) else beyond
-    return _interval(what, rule, measured, is_primary, passes, fails, [decisive])
+    decisive = size if measured is not None and measured.value < size else beyond
+    return _interval(what, rule, measured, is_primary, passes, lambda e: e.high < size, [decisive])
 
 
 def equivalent(what: str, measured: Estimate | None, margin: float, *, is_primary: bool = False) -> Finding:

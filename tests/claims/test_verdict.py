@@ -138,6 +138,7 @@ def test_the_p_value_of_at_least_is_that_of_the_number_that_decides():
     for found, decisive in (
         (measured(0.4, 0.2, 0.6), 0.1),
         (measured(0.4, 0.05, 0.6), 0.1),
+        (measured(0.25, 0.2, 0.35), 0.3),
         (measured(0.05, 0.0, 0.1), 0.3),  # fails, since it is below 0.3; that it is not above 0.1 would tell nothing
     ):
         assert at_least("x", found, size=0.3, beyond=0.1).p_value == p_value_of(found, decisive)
