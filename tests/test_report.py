@@ -321,7 +321,7 @@ def test_an_unfinished_run_is_not_published(tmp_path):
 
 def claim(name: str, verdict: str) -> dict:
     finding = {"what": "a |difference|", "rule": "above 0", "outcome": "passes", "is_primary": True}
-    numbers = {"value": 1.5, "low": 1.0, "high": 2.0, "p_value": 0.01}
+    numbers = {"value": 1.5, "low": 1.0, "high": 2.0, "n": 200, "seeds": 3, "p_value": 0.01}
     return {
         "claim": {"name": name, "title": "Title", "says": "Something."},
         "verdict": verdict,
@@ -353,6 +353,16 @@ def test_the_effect_beside_a_verdict_is_one_that_decided_it():
     shown = lambda verdict: verdicts_table([content | {"verdict": verdict}]).splitlines()[2]  # noqa: E731
     assert "| contrary: 1.5" in shown("fails")
     assert "| a \\|difference\\|: 1.5" in shown("holds")  # not the exact one
+
+
+@pytest.mark.parametrize(
+    ("n", "seeds", "shown"), [(None, None, "–"), (1, 3, "3"), (200, 3, "3 × 200"), (3, 3, "3 × 3"), (20, 1, "1 × 20")]
+)
+def test_the_table_says_over_what_an_interval_is(n, seeds, shown):
+    content = claim("C1", "holds")
+    content["findings"][0] |= {"n": n, "seeds": seeds}
+    (line,) = (line for line in claims_table([content]).splitlines() if line.startswith("| **a"))
+    assert cells(line)[-3] == shown
 
 
 def test_a_claim_whose_figure_was_not_drawn_is_not_published(tmp_path):

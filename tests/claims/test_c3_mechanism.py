@@ -10,7 +10,7 @@ from pipeline.decoding import beam_search
 from pipeline.metrics import sacrebleu_score
 from pipeline.models import GRUSeq2Seq
 from pipeline.scoring import symbols_of
-from tests.claims.synthetic import findings_of, verdict_of
+from tests.claims.synthetic import findings_of, results_of, verdict_of
 
 SENTENCES = 30
 REFERENCES = [f"der Hund {index} schläft im Garten ." for index in range(SENTENCES)]
@@ -39,9 +39,9 @@ def answer(deviation=1e-9, harmless=(), in_seeds=(1, 2, 3, 4, 5), error=lambda s
         return {
             "tokens": [8] * SENTENCES,
             "replaced": {
-                ablation: {"nats": [1.0] * SENTENCES, "bleu": counts_of(REFERENCES)}
+                ablation: {"nats": [8.0 * options["seed"]] * SENTENCES, "bleu": counts_of(REFERENCES)}
                 if ablation == "none" or (ablation in harmless and options["seed"] in in_seeds)
-                else {"nats": [9.0] * SENTENCES, "bleu": counts_of(["?"] * SENTENCES)}
+                else {"nats": [8.0 * options["seed"] + 8] * SENTENCES, "bleu": counts_of(["?"] * SENTENCES)}
                 for ablation in ABLATIONS
             },
             "links": links,
@@ -69,6 +69,12 @@ def answer(deviation=1e-9, harmless=(), in_seeds=(1, 2, 3, 4, 5), error=lambda s
 )
 def test_every_verdict_can_come_out(results, expected):
     assert verdict_of(page, results) == expected
+
+
+def test_what_a_part_is_worth_is_measured_network_by_network():
+    """Seeds lie 1 nat per token apart, and every one loses 1."""
+    _, numbers = page.judge(results_of(page.jobs("quick"), answer()), "quick")
+    assert numbers["nats_added"]["no C"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
 def test_the_model_computes_what_the_formulas_say():
