@@ -1,4 +1,4 @@
-"""Documents with generated tables: what stands between two marks is made from the JSON in `results/`, never typed.
+"""Documents with generated parts: what stands between two marks is made from the JSON in `results/`, never typed.
 
     <!-- results:toy -->     …  <!-- end -->     in English
     <!-- results:toy ko -->  …  <!-- end -->     in Korean
@@ -18,6 +18,7 @@ from pipeline.json_files import read_json
 from pipeline.korean import in_korean
 from pipeline.published_scores import evaluated_scores, published_scores
 
+_EXERCISE = re.compile(r"^> \*\*(?:Exercise|연습) \d+\..*(?:\n>.*)*", flags=re.MULTILINE)
 _MARKED = re.compile(r"<!-- (?P<what>\w+):(?P<name>[\w.-]+)(?P<korean> ko)? -->.*?<!-- end -->", flags=re.DOTALL)
 
 
@@ -31,7 +32,8 @@ def with_tables(text: str, results_folder: Path) -> str:
 
     A mark has what is made and of what: `results:CORPUS` (scores), `made:CORPUS` (how they were made),
     `evaluated:CORPUS` (by beam search), `published:CORPUS` (beside scores of others), `ablation:CORPUS` (what each part
-    of its recipe is worth), `claims:all`, `made:claims`, `times:all`.
+    of its recipe is worth), `claims:all`, `made:claims`, `times:all`; and, from the documents themselves,
+    `exercises:lesson.md` (those of that page of docs/, without its answers).
 
     Raises:
         UserError: A mark asks for something that cannot be made, or nothing is published of it.
@@ -55,6 +57,8 @@ def _table(what: str, name: str, folder: Path) -> str:
         return times([run for of in sorted(folder.iterdir()) if _is_corpus(of) for run in published_results(of)])
     if what == "ablation":
         return ablation_table(read_json(folder / name / "ablation.json"))
+    if what == "exercises":
+        return exercises((folder.parent / "docs" / name).read_text(encoding="utf-8"))
     if what == "results":
         return scores(published_results(folder / name))
     if what == "made":
@@ -66,6 +70,11 @@ def _table(what: str, name: str, folder: Path) -> str:
             read_json(folder / "published.json"), published_results(folder / name), read_evaluations(folder, name)
         )
     raise UserError(f"<!-- {what}:{name} --> names no table; pipeline/documents.py lists those that there are")
+
+
+def exercises(lesson: str) -> str:
+    """The exercises of a lesson, which are its quoted paragraphs that begin so, one after the other."""
+    return "\n\n".join(re.sub("^> ?", "", exercise, flags=re.MULTILINE) for exercise in _EXERCISE.findall(lesson))
 
 
 def read_claims(folder: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ FOURTH_MODEL = ROOT / "docs" / "adding-a-model.md"
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"(?<!`)`((?:make|\.venv/bin/python) [^`]+)`(?!`)")
-_GENERATED = re.compile(r"<!-- \w+:\w+(?: ko)? -->.*?<!-- end -->", re.DOTALL)
+_GENERATED = re.compile(r"<!-- \w+:[\w.-]+(?: ko)? -->.*?<!-- end -->", re.DOTALL)
 
 
 class Command(NamedTuple):

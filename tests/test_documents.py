@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.document_tables import NO_GPU, runs_made, scores, times, verdicts
-from pipeline.documents import documents, read_claims, with_tables
+from pipeline.documents import documents, exercises, read_claims, with_tables
 from pipeline.errors import UserError
 from pipeline.korean import CELLS, SAYS, SENTENCES, TITLES, in_korean
 from pipeline.plots import MODEL_LABELS
@@ -214,6 +214,17 @@ def test_nothing_english_is_left_in_what_the_korean_documents_show():
         shown = with_tables(f"<!-- {mark} ko --><!-- end -->", results_folder)
         for english in (*SENTENCES, *(f"| {cell} " for cell in CELLS)):
             assert english not in shown
+
+
+def test_a_sheet_has_every_exercise_of_its_lesson_and_no_answer():
+    for lesson, exercise, answer in (("lesson.md", "Exercise", "*Answer"), ("lesson.ko.md", "연습", "*답")):
+        sheet = exercises((ROOT / "docs" / lesson).read_text(encoding="utf-8"))
+        numbers = re.findall(rf"^\*\*{exercise} (\d+)\.\*\*", sheet, re.MULTILINE)
+        assert numbers == [str(number) for number in range(1, 18)]
+        assert answer not in sheet
+    assert exercises("Text.\n\n> **Exercise 1.** One\n> two.\n>\n> 1. three\n\n*Answer.* No.\n\n> Quoted.\n") == (
+        "**Exercise 1.** One\ntwo.\n\n1. three"
+    )
 
 
 def test_the_documents_are_the_readmes_and_those_in_docs(tmp_path):
