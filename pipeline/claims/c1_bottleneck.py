@@ -50,6 +50,7 @@ CLAIM = Claim(
 
 TRAINED = tuple(length for length in LENGTHS if length <= LONGEST_TRAINED)
 THIRDS = ("first", "middle", "last")
+ENDS = ("value", "low", "high")  # of an estimate
 LABELS = {
     "last": LegendEntry("last state", "gru"),
     "mean": LegendEntry("mean of states", "gru_mean"),
@@ -209,22 +210,19 @@ def _first_third_minus(right: np.ndarray, other: str) -> float:
 
 def _curve(runs: list[dict[str, Any]], what: str) -> dict[str, list[float]]:
     estimates = [mean_over([run[what][str(length)] for run in runs]) for length in LENGTHS]
-    return {end: [getattr(estimate, end) for estimate in estimates] for end in ("value", "low", "high")}
+    return {end: [getattr(estimate, end) for estimate in estimates] for end in ENDS}
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """Exact match and nats per token by length; how far each size reaches; which source positions are lost."""
     percent = lambda values: [100 * value for value in values]  # noqa: E731
     size = numbers["size"]
-    of_size = {memory: numbers["nats_per_token"].get(f"{memory}, {size}, copy") for memory in LABELS}
-    exact, nats = (
-        [
-            entry.line(LENGTHS, *(shown(curves[memory][end]) for end in ("value", "low", "high")))
-            for memory, entry in LABELS.items()
-            if curves.get(memory)
-        ]
-        for curves, shown in ((numbers["exact"], percent), (of_size, list))
-    )
+    exact, nats = [], []
+    for memory, entry in LABELS.items():
+        if curve := numbers["exact"].get(memory):
+            exact.append(entry.line(LENGTHS, *(percent(curve[end]) for end in ENDS)))
+        if curve := numbers["nats_per_token"].get(f"{memory}, {size}, copy"):
+            nats.append(entry.line(LENGTHS, *(curve[end] for end in ENDS)))
     reach = [
         LABELS[memory].line(
             [int(size) for size in of_sizes],
