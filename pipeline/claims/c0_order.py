@@ -226,17 +226,17 @@ def _of(runs: list[dict[str, SumScore]], measure: str) -> list[SumScore]:
     return [run[measure] for run in runs]
 
 
-def _by_length(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
+def _by_length(runs: list[dict[str, Any]]) -> list[dict[str, float]]:
     """Nats per token of the test sentences in `PARTS` parts of equal number, from the shortest to the longest."""
     words = np.array(runs[0]["src_words"])
     scores = _of([sums_of(run) for run in runs], "nats_per_token")
-    found: dict[str, list[float]] = {"words": [], "value": [], "low": [], "high": []}
-    for rows in np.array_split(np.argsort(words, kind="stable"), PARTS):
-        of_part = estimate([SumScore(score.sums[rows], score.formula) for score in scores])
-        found["words"].append(float(np.mean(words[rows])))
-        for end, value in ends_of(of_part).items():
-            found[end].append(value)
-    return found
+    return [
+        {
+            "words": float(np.mean(words[rows])),
+            **ends_of(estimate([SumScore(score.sums[rows], score.formula) for score in scores])),
+        }
+        for rows in np.array_split(np.argsort(words, kind="stable"), PARTS)
+    ]
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
@@ -262,7 +262,12 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "By length (each point a fifth of the sentences)",
             "source length (words)",
             "nats per token, teacher-forced",
-            [entry.line(*numbers["by_length"][model].values()) for model, entry in entries.items()],
+            [
+                entry.line(
+                    [part["words"] for part in numbers["by_length"][model]], *by_end(numbers["by_length"][model])
+                )
+                for model, entry in entries.items()
+            ],
         )
     )
     curves = {model: np.array(numbers["history"][model]) for model in entries}  # (seeds, tenths)

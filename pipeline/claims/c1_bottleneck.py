@@ -36,7 +36,15 @@ import numpy as np
 
 from pipeline.claims import verdict
 from pipeline.claims.bottleneck_jobs import LENGTHS, LONGEST_TRAINED, POSITIONS_AT, copy_run
-from pipeline.claims.inference import difference_of, mean_over, resampled_statistic, slope_of_scores, strongest
+from pipeline.claims.inference import (
+    by_end,
+    difference_of,
+    ends_of,
+    mean_over,
+    resampled_statistic,
+    slope_of_scores,
+    strongest,
+)
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.panels import LegendEntry, Line, LinePanel, Panel
@@ -50,7 +58,6 @@ CLAIM = Claim(
 
 TRAINED = tuple(length for length in LENGTHS if length <= LONGEST_TRAINED)
 THIRDS = ("first", "middle", "last")
-ENDS = ("value", "low", "high")  # of an estimate
 LABELS = {
     "last": LegendEntry("last state", "gru"),
     "mean": LegendEntry("mean of states", "gru_mean"),
@@ -208,21 +215,20 @@ def _first_third_minus(right: np.ndarray, other: str) -> float:
     return float(thirds[THIRDS[0]].mean() - thirds[other].mean())
 
 
-def _curve(runs: list[dict[str, Any]], what: str) -> dict[str, list[float]]:
-    estimates = [mean_over([run[what][str(length)] for run in runs]) for length in LENGTHS]
-    return {end: [getattr(estimate, end) for estimate in estimates] for end in ENDS}
+def _curve(runs: list[dict[str, Any]], what: str) -> list[dict[str, float]]:
+    """At each of `LENGTHS`."""
+    return [ends_of(mean_over([run[what][str(length)] for run in runs])) for length in LENGTHS]
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
     """Exact match and nats per token by length; how far each size reaches; which source positions are lost."""
-    percent = lambda values: [100 * value for value in values]  # noqa: E731
     size = numbers["size"]
     exact, nats = [], []
     for memory, entry in LABELS.items():
         if curve := numbers["exact"].get(memory):
-            exact.append(entry.line(LENGTHS, *(percent(curve[end]) for end in ENDS)))
+            exact.append(entry.line(LENGTHS, *by_end(curve, 100)))
         if curve := numbers["nats_per_token"].get(f"{memory}, {size}, copy"):
-            nats.append(entry.line(LENGTHS, *(curve[end] for end in ENDS)))
+            nats.append(entry.line(LENGTHS, *by_end(curve)))
     reach = [
         LABELS[memory].line(
             [int(size) for size in of_sizes],
@@ -234,7 +240,13 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         if all(of_sizes.values())
     ]
     positions = [
-        Line(label, range(1, POSITIONS_AT + 1), percent(numbers[key]), model=model, dashed=key != "by_position")
+        Line(
+            label,
+            range(1, POSITIONS_AT + 1),
+            [100 * share for share in numbers[key]],
+            model=model,
+            dashed=key != "by_position",
+        )
         for key, label, model in (
             ("by_position_copy", "copying", None),
             ("by_position_reverse", "reversing", None),

@@ -44,7 +44,7 @@ import numpy as np
 
 from pipeline.claims import verdict
 from pipeline.claims.gradient_jobs import COPIED, DISTANCES, LONGEST, LOOK_EVERY, copy_run, recall_run
-from pipeline.claims.inference import difference_of, mean_over, over_seeds
+from pipeline.claims.inference import by_end, difference_of, ends_of, mean_over, over_seeds
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.panels import BarPanel, LegendEntry, Line, LinePanel, MatrixPanel, Panel
@@ -216,7 +216,7 @@ def _numbers(recalled: dict[str, list[dict]], copied: dict[str, list[dict]]) -> 
         "right": {model: [float(np.mean(run["right"])) for run in runs] for model, runs in there.items()},
         "ways": np.mean(ways, axis=0).T.tolist() if ways else [],
         "maps": {model: mean(runs, "map") for model, runs in copied.items()},
-        "nats": {model: [found.value, found.low, found.high] for model, found in nats.items()},
+        "nats": {model: ends_of(found) for model, found in nats.items()},
     }
 
 
@@ -247,7 +247,6 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
     ways = [Line(*way) for way in zip(WAYS, [DISTANCES] * len(WAYS), numbers["ways"], strict=False)]
     nats = {name: numbers["nats"][model] for model, name in COST.items() if model in numbers["nats"]}
-    cost = list(zip(*nats.values(), strict=True)) if nats else [(), (), ()]
     colours = ["gru_attention" if name == COST["gru_attention"] else None for name in nats]
     maps = [
         MatrixPanel(f"g(t, j), copying: {RECALLING[model].label}", g, "source j", "target t", log=True, scale_label="g")
@@ -258,6 +257,12 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         *falls,
         LinePanel(f"Learning to recall over {LONGEST} steps", "training step", "right (%)", learning, marked=90),
         LinePanel("Three ways back in the trained GRU + attention", distance, "mean g", ways, y_log=True),
-        BarPanel(f"GRU + attention, copying {COPIED} symbols", "nats per token", list(nats), *cost, models=colours),
+        BarPanel(
+            f"GRU + attention, copying {COPIED} symbols",
+            "nats per token",
+            list(nats),
+            *by_end(nats.values()),
+            models=colours,
+        ),
         *maps,
     ]

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import by_end, difference_in, mean_over, ratio_score
+from pipeline.claims.inference import by_end, difference_in, ends_of, mean_over, ratio_score
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.provenance_jobs import COLUMNS, PAIRS, Role, provenance, tied_run
 from pipeline.claims.verdict import Claim, Finding
@@ -120,7 +120,7 @@ def _numbers(
 ) -> dict[str, Any]:
     """Of what is trained: by pair, and by what is tied."""
     return {
-        "cosines": {pair: found and found._asdict() for pair, found in cosines.items()},
+        "cosines": {pair: found and ends_of(found) for pair, found in cosines.items()},
         "cosines_untrained": {
             pair: float(np.mean([run["untrained"][pair] for run in runs["none"]])) if runs["none"] else None
             for pair in PAIRS
@@ -129,7 +129,7 @@ def _numbers(
             tied: float(np.mean([_nats(run).value for run in of_tie])) if of_tie else None
             for tied, of_tie in runs.items()
         },
-        "nats_added": {tied: added[tied] and added[tied]._asdict() for tied in TIES if tied != "none"},
+        "nats_added": {tied: added[tied] and ends_of(added[tied]) for tied in TIES if tied != "none"},
     }
 
 

@@ -37,7 +37,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import difference_of, mean_over, resampled_statistic
+from pipeline.claims.inference import by_end, difference_of, ends_of, mean_over, resampled_statistic
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.time_steps_jobs import (
     LENGTHS,
@@ -172,8 +172,7 @@ def _numbers(exact: dict | None, times: dict[str, dict], right: dict[tuple[str, 
         numbers["faster"][device] = [length for length, ours, theirs in pairs if ours < theirs]
     for (model, order), runs in right.items():
         if runs:
-            found = mean_over(runs)
-            numbers["exact"][f"{model}, {order}"] = [found.value, found.low, found.high]
+            numbers["exact"][f"{model}, {order}"] = ends_of(mean_over(runs))
     return numbers
 
 
@@ -216,7 +215,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     }
     shown = [key for key in names if key in numbers["exact"]]
     if shown:
-        ends = zip(*([100 * end for end in numbers["exact"][key]] for key in shown), strict=True)
+        ends = by_end((numbers["exact"][key] for key in shown), 100)
         title = f"Transformer with and without positions, {LONGEST_TRAINED} symbols"
         colours = ["transformer" if key.startswith("transformer") else None for key in shown]
         panels.append(BarPanel(title, "exact (%)", [names[key] for key in shown], *ends, models=colours))

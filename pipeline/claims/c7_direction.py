@@ -37,7 +37,7 @@ from torch import Tensor
 
 from pipeline.claims import verdict
 from pipeline.claims.direction_models import build
-from pipeline.claims.inference import by_end, difference_of, mean_over
+from pipeline.claims.inference import by_end, difference_of, ends_of, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, train
 from pipeline.claims.verdict import Claim, Finding
@@ -231,7 +231,7 @@ def _numbers(
             reads: {encoder: _curve(runs[encoder, reads]) for encoder, r in READERS if r == reads and runs[encoder, r]}
             for reads in ("last", "all", "own")
         },
-        "later": {f"{e}, {reads}": mean_over(later[e, reads])._asdict() for e, reads in READERS if later[e, reads]},
+        "later": {f"{e}, {reads}": ends_of(mean_over(later[e, reads])) for e, reads in READERS if later[e, reads]},
         "last_nats": {f"{e}, {r}": [run["last_nats"] for run in runs[e, r]] for e, r in READERS},
     }
 
