@@ -273,7 +273,7 @@ def curves_figure(
         axis.set_ylim(bottom=0)
     axis.grid(axis="y", alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2 if len(curves) > 3 else 4, fontsize=9, frameon=False)
     axis.set_title(printable(heading), fontsize=11, parse_math=False)
     return figure
 

@@ -81,10 +81,11 @@ def test_curves_show_values_with_their_intervals():
     points = [Point("1–10\nn=7", 50, 40, 60), Point("11–20\nn=1", 30), Point("21+\nn=5", 25)]
     other = [Point(point.place, 10) for point in points]
     curves = [Curve("GRU", "gru", points), Curve("Transformer", "transformer", other)]
-    axis = curves_figure(curves, "words", "right (%)", "title", is_percentage=True, first_beyond=2).axes[0]
+    figure = curves_figure(curves, "words", "right (%)", "title", is_percentage=True, first_beyond=2)
+    (axis,), (legend,) = figure.axes, figure.legends
     assert axis.lines[0].get_ydata().tolist() == [50, 30, 25]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1–10\nn=7", "11–20\nn=1", "21+\nn=5"]
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == [
+    assert [text.get_text() for text in legend.get_texts()] == [
         "lengths seen in training",
         "GRU",
         "Transformer",
