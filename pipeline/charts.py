@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.plots import Curve, dashes_of, model_colour, model_marker
+from pipeline.plots import Curve, dashes_of, model_look
 
 WIDTH, HEIGHT = 440, 290
 # What is left of the drawing around the axes, for ticks and labels.
@@ -138,7 +138,8 @@ def length_chart(
 
 def _looks(model: str) -> tuple[str, str]:
     """The colour of a model's lines, and the path of their markers."""
-    return model_colour(model), _SHAPES[model_marker(model)]
+    colour, marker = model_look(model)
+    return colour, _SHAPES[marker]
 
 
 def _x(share: float) -> float:

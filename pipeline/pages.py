@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline import charts
-from pipeline.plots import MODEL_COLOURS, DrawnMap, model_label
+from pipeline.plots import MODEL_LOOKS, DrawnMap, model_label
 from pipeline.printable import printable
 from pipeline.report import short_commit
 from pipeline.report_claims import ClaimReport
@@ -59,7 +59,7 @@ def report_page(corpora: Sequence[CorpusReport], claims: Sequence[ClaimReport], 
         claims=claims,
         explorers=[{"name": corpus.name, **corpus.explorer} for corpus in corpora],
         seeds=f"Maps are those of {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.",
-        colours=MODEL_COLOURS,
+        colours={name: look.colour for name, look in MODEL_LOOKS.items()},
         words=("the", "dog", "sleeps", "."),
         canvas=(charts.WIDTH, charts.HEIGHT, charts.LEFT, charts.RIGHT, charts.TOP, charts.BOTTOM),
         date=date,

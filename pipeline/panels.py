@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline import plots
 from pipeline.atomic import write_atomically
-from pipeline.plots import model_colour, model_marker, use_fonts_for
+from pipeline.plots import Look, model_colour, model_look, use_fonts_for
 
 _MADE_OF = "Made of"  # in the PNG: the SHA-256 of what it was drawn from
 # For lines that are not one of the models, after the models' own colours.
@@ -28,7 +28,7 @@ _MANY = 4  # entries of a legend; more stand under the panel, where they cover n
 class Line(NamedTuple):
     """Points joined by a line; `low` and `high` are the ends of their intervals, drawn as a band.
 
-    `model` gives the colour and the marker of a model (see `plots.MODEL_COLOURS`); without one, lines get further
+    `model` gives the colour and the marker of a model (see `plots.MODEL_LOOKS`); without one, lines get further
     colours in order, and dots.
     """
 
@@ -150,13 +150,11 @@ def _draw_lines(axis: Axes, panel: LinePanel) -> None:
         axis.axhline(panel.marked, color="0.5", linewidth=1, linestyle=":")
     further = iter(_FURTHER * 4)
     for number, line in enumerate(panel.lines):
-        colour = model_colour(line.model) if line.model else next(further)
+        colour, marker = model_look(line.model) if line.model else Look(next(further), "o")
         edge = 1.6 * _lying_over(panel, number)  # so that a line is seen behind others of the same height
-        looks = {
-            **{"color": colour, "marker": model_marker(line.model) if line.model else "o"},
-            **{"linewidth": 1.8 + edge, "markersize": 4.5 + edge},
-        }
-        axis.plot(line.x, line.y, "--" if line.dashed else "-", label=line.label, **looks)
+        sizes = {"linewidth": 1.8 + edge, "markersize": 4.5 + edge}
+        style = "--" if line.dashed else "-"
+        axis.plot(line.x, line.y, style, color=colour, marker=marker, label=line.label, **sizes)
         if line.low is not None and line.high is not None:
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     if panel.x_log:

@@ -18,15 +18,24 @@ from matplotlib.patches import Patch, Rectangle
 
 from pipeline.printable import printable
 
+
+class Look(NamedTuple):
+    """How a model is drawn: its colour, and the marker of its lines (matplotlib's name), for prints without colour."""
+
+    colour: str
+    marker: str
+
+
 # Okabe & Ito's colours, told apart by every common kind of colour blindness.
-MODEL_COLOURS = {
-    "gru": "#D55E00",
-    "gru_attention": "#0072B2",
-    "transformer": "#009E73",
-    "gru_mean": "#CC79A7",
-    "gru_attention_both": "#E69F00",
-    "gru_uniform": "#56B4E9",  # of the claims: attention with equal weights
+MODEL_LOOKS = {
+    "gru": Look("#D55E00", "s"),
+    "gru_attention": Look("#0072B2", "o"),
+    "transformer": Look("#009E73", "^"),
+    "gru_mean": Look("#CC79A7", "D"),
+    "gru_attention_both": Look("#E69F00", "v"),
+    "gru_uniform": Look("#56B4E9", "P"),  # of the claims: attention with equal weights
 }
+_OTHER_LOOKS = itertools.cycle((Look("#8C8C8C", "X"), Look("#A6761D", ">"), Look("#332288", "<")))
 MODEL_LABELS = {
     "gru": "GRU, no attention",
     "gru_attention": "GRU + attention",
@@ -34,32 +43,20 @@ MODEL_LABELS = {
     "gru_mean": "GRU, mean of states",
     "gru_attention_both": "GRU ⇄ + attention",
 }
-# The markers of their lines, by matplotlib's names: for prints without colour.
-MODEL_MARKERS = {
-    "gru": "s",
-    "gru_attention": "o",
-    "transformer": "^",
-    "gru_mean": "D",
-    "gru_attention_both": "v",
-    "gru_uniform": "P",
-}
-_OTHER_COLOURS = itertools.cycle(("#8C8C8C", "#A6761D", "#332288"))
-_OTHER_MARKERS = itertools.cycle(("X", ">", "<"))
 _DASHES = ((), (6, 3), (2, 3), (8, 3, 2, 3))
 # Words: a longer map shows none that can be read, and the memory that it takes grows with their square.
 LONGEST_MAP = 60
 
 
 @functools.cache
+def model_look(name: str) -> Look:
+    """How a model is drawn in every figure; models of one's own get further looks in the order in which they come."""
+    return MODEL_LOOKS.get(name) or next(_OTHER_LOOKS)
+
+
 def model_colour(name: str) -> str:
-    """The colour of a model in every figure; models of one's own get further ones in the order in which they come."""
-    return MODEL_COLOURS.get(name) or next(_OTHER_COLOURS)
-
-
-@functools.cache
-def model_marker(name: str) -> str:
-    """The same for the marker of its lines."""
-    return MODEL_MARKERS.get(name) or next(_OTHER_MARKERS)
+    """The colour of a model in every figure."""
+    return model_look(name).colour
 
 
 def dashes_of(models: Sequence[str]) -> list[tuple[int, ...]]:
@@ -218,7 +215,7 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """One line of `curves_figure`: `model` decides its colour and marker."""
+    """One line of `curves_figure`: `model` decides its look."""
 
     label: str
     model: str
@@ -250,27 +247,18 @@ def curves_figure(
         axis.set_xlim(-0.5, len(places) - 0.5)
     all_dashes = dashes_of([curve.model for curve in curves])
     for number, ((label, model, points), dashes) in enumerate(zip(curves, all_dashes, strict=True)):
-        colour = model_colour(model)
+        look = model_look(model)
         shift = 0.05 * (number - (len(curves) - 1) / 2)  # so that bars do not hide one another
-        axis.plot(
-            [x + shift for x in range(len(points))],
-            [point.value for point in points],
-            marker=model_marker(model),
-            color=colour,
-            label=label,
-            linewidth=2,
-            linestyle=(0, dashes) if dashes else "-",
-        )
-        for x, point in enumerate(points):
+        style = {"color": look.colour, "marker": look.marker, "linestyle": (0, dashes) if dashes else "-"}
+        at = [x + shift for x in range(len(points))]
+        axis.plot(at, [point.value for point in points], label=label, linewidth=2, **style)
+        for x, point in zip(at, points, strict=True):
             if point.low is not None:
-                axis.vlines(x + shift, point.low, point.high, color=colour, linewidth=1.2, alpha=0.7)
+                axis.vlines(x, point.low, point.high, color=look.colour, linewidth=1.2, alpha=0.7)
     axis.set_xticks(range(len(places)), places, fontsize=8)
     axis.set_xlabel(x_label)
     axis.set_ylabel(y_label)
-    if is_percentage:
-        axis.set_ylim(-3, 103)
-    else:
-        axis.set_ylim(bottom=0)
+    axis.set_ylim(*((-3, 103) if is_percentage else (0, None)))
     axis.grid(axis="y", alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2 if len(curves) > 3 else 4, fontsize=9, frameon=False)

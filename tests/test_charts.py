@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, StepLine, length_chart, loss_chart
-from pipeline.plots import MODEL_COLOURS, Curve, Point
+from pipeline.plots import MODEL_LOOKS, Curve, Point
 
 FLOOR, CEILING = HEIGHT - BOTTOM, TOP
 
@@ -18,7 +18,7 @@ def test_half_of_the_top_is_half_way_up_and_intervals_surround_it():
     assert half.text == "1–10 n=3: 50 [25, 100]"
     assert chart.shaded == (LEFT, pytest.approx((LEFT + WIDTH - RIGHT) / 2))
     assert [tick.text for tick in chart.x_ticks] == [("1–10", "n=3"), ("11–20", "n=4")]
-    assert chart.lines[0].colour == MODEL_COLOURS["gru"]
+    assert chart.lines[0].colour == MODEL_LOOKS["gru"].colour
 
 
 def test_the_largest_value_is_the_top():
@@ -59,7 +59,7 @@ def test_two_runs_of_one_model_have_its_colour_and_other_dashes():
 
 
 def test_models_of_ones_own_are_told_apart_with_colour_and_without():
-    names = (*MODEL_COLOURS, "my own", "my other")
+    names = (*MODEL_LOOKS, "my own", "my other")
     curves = [Curve(name, name, [Point("1", 1.0)]) for name in names]
     lines = length_chart("BLEU", curves, "BLEU").lines
     assert len({line.colour for line in lines}) == len({line.shape for line in lines}) == len(names)

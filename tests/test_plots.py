@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.plots import (
-    MODEL_COLOURS,
-    MODEL_MARKERS,
+    MODEL_LOOKS,
     Curve,
     DrawnMap,
     GoldLinks,
@@ -13,8 +12,7 @@ from pipeline.plots import (
     alignment_figure,
     curves_figure,
     heads_figure,
-    model_colour,
-    model_marker,
+    model_look,
     model_order,
 )
 
@@ -64,17 +62,16 @@ def test_the_words_of_heads_stand_at_the_left_and_at_the_top_only():
 
 
 def test_models_have_their_own_colours_and_the_order_of_the_lesson():
-    assert len(set(MODEL_COLOURS.values())) == len(MODEL_COLOURS)
-    assert len(set(MODEL_MARKERS.values())) == len(MODEL_MARKERS)
-    assert MODEL_MARKERS.keys() == MODEL_COLOURS.keys()
+    for of_models in zip(*MODEL_LOOKS.values(), strict=True):  # colours, markers
+        assert len(set(of_models)) == len(MODEL_LOOKS)
     assert sorted(["transformer", "mine", "gru_attention", "gru"], key=model_order) == [
         "gru",
         "gru_attention",
         "transformer",
         "mine",
     ]
-    assert model_colour("mine") not in MODEL_COLOURS.values()
-    assert model_marker("mine") not in MODEL_MARKERS.values()
+    for own, of_models in zip(model_look("mine"), zip(*MODEL_LOOKS.values(), strict=True), strict=True):
+        assert own not in of_models
 
 
 def test_curves_show_values_with_their_intervals():
