@@ -103,9 +103,9 @@ def _families_for(characters: frozenset[str]) -> tuple[str, ...]:
     missing = {ord(character) for character in characters if not character.isspace()}
     for family in families:
         missing -= _characters(font_manager.findfont(family))
-    # "Last Resort" has a picture of the script's name for every character, which is an empty box by another name.
-    no_font = ("Last Resort", ".LastResort")
-    others = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith(no_font)]
+    # These have a picture of the script's name for every character, which is an empty box by another name.
+    last_resorts = ("Last Resort", ".LastResort")
+    others = [entry for entry in font_manager.fontManager.ttflist if not entry.name.startswith(last_resorts)]
     for entry in sorted(others, key=lambda entry: entry.name) if missing else []:
         try:
             found = missing & _characters(entry.fname)

@@ -231,7 +231,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             nats.append(entry.line(LENGTHS, *by_end(curve)))
     reach = [
         LABELS[memory].line(
-            [int(size) for size in of_sizes],
+            [int(d_model) for d_model in of_sizes],
             [float(np.mean(values)) for values in of_sizes.values()],
             [min(values) for values in of_sizes.values()],
             [max(values) for values in of_sizes.values()],

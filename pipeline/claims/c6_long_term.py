@@ -147,8 +147,8 @@ def _findings_of_task(task: str, runs: OfModels, p: dict[str, Any]) -> list[Find
         return _right(runs[model], "margin", distance)
 
     def lost(model: str) -> Estimate | None:
-        """By the network, which is one; the items of the two distances are others, and pairing them changes nothing on
-        the average."""
+        """How much less often it is right far away than near, network by network. The items are others; that they are
+        paired changes nothing on the average."""
         return change_of(right(model, near), right(model, far))
 
     controls = [

@@ -48,15 +48,14 @@ def change_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]
 
 
 def change_in(ours: Sequence[SumScore], theirs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
-    """Our score minus theirs, network by network: each was trained once and is measured twice, with something changed,
-    so that what its seed does to both is no part of the difference.
+    """Our score minus theirs, network by network; None where either are missing.
+
+    Each network was trained once and is measured twice, with something changed, so that what its seed does to both is
+    no part of the difference.
 
     Args:
         ours: One score per network.
         theirs: Of the same networks in the same order, on the same sentences.
-
-    Returns:
-        None where either are missing.
     """
     if not (ours and theirs):
         return None
