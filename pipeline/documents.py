@@ -58,7 +58,10 @@ def _table(what: str, name: str, folder: Path) -> str:
     if what == "ablation":
         return ablation_table(read_json(folder / name / "ablation.json"))
     if what == "exercises":
-        return exercises((folder.parent / "docs" / name).read_text(encoding="utf-8"))
+        page = folder.parent / "docs" / name
+        if not page.is_file():
+            raise UserError(f"<!-- exercises:{name} -->: {page} is not there")
+        return exercises(page.read_text(encoding="utf-8"))
     if what == "results":
         return scores(published_results(folder / name))
     if what == "made":
@@ -73,7 +76,7 @@ def _table(what: str, name: str, folder: Path) -> str:
 
 
 def exercises(lesson: str) -> str:
-    """The exercises of a lesson, which are its quoted paragraphs that begin so, one after the other."""
+    """The exercises of a lesson, one after the other: its quoted parts that begin with "Exercise 1." or "연습 1."."""
     return "\n\n".join(re.sub("^> ?", "", exercise, flags=re.MULTILINE) for exercise in _EXERCISE.findall(lesson))
 
 

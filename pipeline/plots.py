@@ -261,7 +261,11 @@ def curves_figure(
     axis.set_ylim(*((-3, 103) if is_percentage else (0, None)))
     axis.grid(axis="y", alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2 if len(curves) > 3 else 4, fontsize=9, frameon=False)
+    for columns in (4, 2, 1):  # as many as there is room for
+        legend = figure.legend(loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
     axis.set_title(printable(heading), fontsize=11, parse_math=False)
     return figure
 

@@ -74,6 +74,17 @@ def test_models_have_their_own_colours_and_the_order_of_the_lesson():
         assert own not in of_models
 
 
+@pytest.mark.parametrize(("label", "columns"), [("{}", 4), ("GRU, no attention, seed {}", 2), ("x" * 60 + "{}", 1)])
+def test_the_legend_of_curves_is_as_wide_as_there_is_room_for(label, columns):
+    curves = [Curve(label.format(number), "gru", [Point("1", 1.0)]) for number in range(4)]
+    figure = draw(curves_figure(curves, "words", "BLEU", "title"))
+    (legend,) = figure.legends
+    extent = legend.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.x1
+    assert legend._ncols == columns
+
+
 def test_curves_show_values_with_their_intervals():
     points = [Point("1–10\nn=7", 50, 40, 60), Point("11–20\nn=1", 30), Point("21+\nn=5", 25)]
     other = [Point(point.place, 10) for point in points]

@@ -27,7 +27,7 @@ from pipeline.claims.natural_text import JOINED, LONGEST_TRAINED, PROFILES, Text
 from pipeline.claims.verdict import Finding
 from pipeline.metrics import score_of_counts
 from pipeline.panels import LegendEntry, LinePanel, Panel
-from pipeline.statistics import Estimate, SumScore, estimate
+from pipeline.statistics import SumScore, estimate
 
 MODELS = {
     "last": LegendEntry("GRU, no attention (last state)", "gru"),
@@ -42,6 +42,13 @@ MODELS = {
 WITHOUT_OF = {"C0": ("last", "mean", "uniform"), "C1": ("last", "mean")}  # attention is compared with the best
 LEARNED = 15.0  # BLEU of single captions
 SINGLE, LONGEST = 1, LONGEST_TRAINED
+
+
+class Compared(NamedTuple):
+    """A finding, and the models that it is about."""
+
+    finding: Finding
+    models: tuple[str, str]
 
 
 class Measured:
@@ -68,13 +75,14 @@ class Measured:
         what = f"control, captions: BLEU of {MODELS[model].label}"
         return verdict.above(what, estimate(of_model) if of_model else None, LEARNED)
 
-    def saved(self, ours: str, theirs: str, k: int = SINGLE) -> Estimate | None:
-        """How many nats per token fewer ours has."""
-        return difference_in(self.nats(theirs, k), self.nats(ours, k))
+    def saves(self, what: str, ours: str, theirs: str, k: int = SINGLE) -> Compared:
+        """That ours has fewer nats per token."""
+        saved = difference_in(self.nats(theirs, k), self.nats(ours, k))
+        return Compared(verdict.above(what, saved, 0.0), (ours, theirs))
 
-    def bleu_gain(self, ours: str, theirs: str) -> Estimate | None:
-        """How much more BLEU ours has on single sentences."""
-        return difference_in(self.bleu(ours), self.bleu(theirs))
+    def is_ahead(self, what: str, ours: str, theirs: str, by: float) -> Compared:
+        """That ours has more BLEU on single sentences, by more than `by`."""
+        return Compared(verdict.above(what, difference_in(self.bleu(ours), self.bleu(theirs)), by), (ours, theirs))
 
     def strongest_in_bleu(self, models: Sequence[str]) -> str:
         """The model with the best mean over seeds on single captions; where one is missing, that one."""
@@ -85,39 +93,20 @@ class Measured:
         return strongest({model: self.nats(model, k) for model in models}, lowest=True)
 
 
-class Compared(NamedTuple):
-    """A finding, and the models that it is about."""
-
-    finding: Finding
-    models: tuple[str, str]
-
-
 def order(measured: Measured) -> list[Compared]:
     """Of C0."""
     without = WITHOUT_OF["C0"]
     in_bleu, in_nats = measured.strongest_in_bleu(without), measured.strongest_in_nats(without, SINGLE)
+    ahead = "captions: BLEU, attention minus the strongest without"
+    saved = "captions: nats per token saved by"
     return [
-        _bleu_gain(
-            f"captions: BLEU, attention minus the strongest without: {MODELS[in_bleu].label}",
-            measured,
-            ("all", in_bleu),
-            5.0,
+        measured.is_ahead(f"{ahead}: {MODELS[in_bleu].label}", "all", in_bleu, by=5.0),
+        measured.is_ahead("captions: BLEU, Transformer minus GRU → + attention", "transformer", "all", by=0.0),
+        measured.is_ahead(
+            "captions: BLEU, Transformer, attention minus mean of states", "transformer", "transformer_mean", by=5.0
         ),
-        _bleu_gain("captions: BLEU, Transformer minus GRU → + attention", measured, ("transformer", "all"), 0.0),
-        _bleu_gain(
-            "captions: BLEU, Transformer, attention minus mean of states",
-            measured,
-            ("transformer", "transformer_mean"),
-            5.0,
-        ),
-        _saved(
-            f"captions: nats per token saved by attention, against {MODELS[in_nats].label}", measured, ("all", in_nats)
-        ),
-        _saved(
-            "captions: nats per token saved by the Transformer, against GRU → + attention",
-            measured,
-            ("transformer", "all"),
-        ),
+        measured.saves(f"{saved} attention, against {MODELS[in_nats].label}", "all", in_nats),
+        measured.saves(f"{saved} the Transformer, against GRU → + attention", "transformer", "all"),
     ]
 
 
@@ -127,35 +116,27 @@ def bottleneck(measured: Measured) -> list[Compared]:
     in_bleu, in_nats = measured.strongest_in_bleu(without), measured.strongest_in_nats(without, LONGEST)
     grows = difference_in(measured.growth(in_nats), measured.growth("all"))
     return [
-        _saved(
+        measured.saves(
             f"{LONGEST} captions joined: nats per token saved by attention, against {MODELS[in_nats].label}",
-            measured,
-            ("all", in_nats),
+            "all",
+            in_nats,
             LONGEST,
         ),
         Compared(
             verdict.above(f"nats per token that it saves more on {LONGEST} captions than on single ones", grows, 0.0),
             ("all", in_nats),
         ),
-        _bleu_gain(f"captions: BLEU, attention minus {MODELS[in_bleu].label}", measured, ("all", in_bleu), 1.0),
+        measured.is_ahead(f"captions: BLEU, attention minus {MODELS[in_bleu].label}", "all", in_bleu, by=1.0),
     ]
 
 
 def direction(measured: Measured) -> list[Compared]:
     """Of C7."""
-    of_all = "captions: nats per token saved by reading both ways"
+    saved = "captions: nats per token saved by reading both ways"
     return [
-        _saved(f"{of_all}, GRU + attention", measured, ("bigru", "all")),
-        _saved(f"{of_all}, Transformer", measured, ("transformer", "causal")),
+        measured.saves(f"{saved}, GRU + attention", "bigru", "all"),
+        measured.saves(f"{saved}, Transformer", "transformer", "causal"),
     ]
-
-
-def _saved(what: str, measured: Measured, models: tuple[str, str], k: int = SINGLE) -> Compared:
-    return Compared(verdict.above(what, measured.saved(*models, k), 0.0), models)
-
-
-def _bleu_gain(what: str, measured: Measured, models: tuple[str, str], threshold: float) -> Compared:
-    return Compared(verdict.above(what, measured.bleu_gain(*models), threshold), models)
 
 
 FINDINGS = {"C0": order, "C1": bottleneck, "C7": direction}
