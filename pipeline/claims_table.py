@@ -43,7 +43,10 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
         parts += _findings(content, corrected)
-    return "\n\n".join([*parts, *_how_to_read(contents, family)]) + "\n"
+    profiles = sorted({content["profile"] for content in contents})
+    parts.append(f"### How to read these tables\n\nProfile: {', '.join(profiles)}.")
+    parts.append("\n".join(f"- {entry}" for entry in how_to_read(family)))
+    return "\n\n".join(parts) + "\n"
 
 
 def conditions(content: dict[str, Any]) -> list[str]:
@@ -76,8 +79,8 @@ def _shown(value: Any) -> str:
 
 
 def findings_table(content: dict[str, Any], family: Sequence[dict[str, Any]]) -> str:
-    """Every finding of one claim, and how to read it; `family` as in `claims_table`."""
-    return "\n\n".join([*_findings(content, _corrected(family)), *_how_to_read([content], family)]) + "\n"
+    """Every finding of one claim; `family` as in `claims_table`."""
+    return "\n\n".join(_findings(content, _corrected(family))) + "\n"
 
 
 def _findings(content: dict[str, Any], corrected: dict[tuple[str, str], float]) -> list[str]:
@@ -107,20 +110,24 @@ def _findings(content: dict[str, Any], corrected: dict[tuple[str, str], float]) 
     return parts
 
 
-def _how_to_read(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, Any]]) -> list[str]:
-    profiles = sorted({content["profile"] for content in contents})
+def how_to_read(family: Sequence[dict[str, Any]]) -> list[str]:
+    """What the tables of findings mean, entry by entry; `family` as in `claims_table`."""
+    missed = 100 * (1 - _LEVEL ** (1 / 3))
     return [
-        f"Profile: {', '.join(profiles)}. Bold findings are primary; in brackets: 95 % intervals, which decide. One "
-        "without width: all seeds and items came out alike, which among n items may still miss a share of 3 / n, and "
-        f"among three seeds up to {100 * (1 - _LEVEL ** (1 / 3)):.0f} % of other trainings; of few seeds, one of a "
-        "share may go beyond 0 or 1. Seeds × items: over how many seeds it is (1 for timings), and items of each "
-        "(sentences, pairs, rounds); of two models the fewer seeds; without items where each seed gave one number. The "
-        "controls that a rule speaks of are among the rows that begin so; which, the claim's page says. Exact findings "
-        "follow from how a model is built, those that fail too: but for a bug, no run can change them. "
-        "GRU →: the encoder reads from left to right; GRU ⇄: both ways. g(d): how much the loss depends on the "
-        "vector of the symbol that is asked for, d steps back, per unit of its gradient at the logits. "
-        "p: that a primary finding only just reaches its threshold (of “at least … above …” the second, or the first "
-        f"where the value is below it), corrected (Holm 1979) for all that {_names(family)} have."
+        "**Bold**: primary findings. **In brackets**: 95 % intervals, which decide.",
+        "**An interval without width**: all seeds and items came out alike. Among n items that may still miss a share "
+        f"of 3 / n, and among three seeds up to {missed:.0f} % of other trainings. (Of few seeds, an interval of a "
+        "share may go beyond 0 or 1.)",
+        "**Seeds × items**: over how many seeds a number is (1 for timings), and items of each (sentences, pairs, "
+        "rounds); of two models the fewer seeds; without items where each seed gave one number.",
+        "**Controls** that a rule speaks of are among the rows that begin so; which, the claim's page says.",
+        "**Exact** findings follow from how a model is built, those that fail too: but for a bug, no run can change "
+        "them.",
+        "**GRU →**: the encoder reads from left to right. **GRU ⇄**: both ways.",
+        "**g(d)**: how much the loss depends on the vector of the symbol that is asked for, d steps back, per unit of "
+        "its gradient at the logits.",
+        "**p**: that a primary finding only just reaches its threshold (of “at least … above …” the second, or the "
+        f"first where the value is below it), corrected (Holm 1979) for all that {_names(family)} have.",
     ]
 
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline import charts
+from pipeline.claims_table import how_to_read
 from pipeline.plots import MODEL_LOOKS, DrawnMap, model_label
 from pipeline.printable import printable
 from pipeline.report import short_commit
@@ -53,10 +54,12 @@ def report_page(corpora: Sequence[CorpusReport], claims: Sequence[ClaimReport], 
     Args:
         date: The day the page was made on.
     """
+    tested = [claim.content for claim in claims if claim.content]
     seeds = sorted({model["seed"] for corpus in corpora for model in corpus.explorer["models"]})
     return _TEMPLATES.get_template("report.html").render(
         corpora=corpora,
         claims=claims,
+        how_to_read=how_to_read(tested) if tested else [],
         explorers=[{"name": corpus.name, **corpus.explorer} for corpus in corpora],
         seeds=f"Maps are those of {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.",
         colours={name: look.colour for name, look in MODEL_LOOKS.items()},

@@ -23,7 +23,7 @@ class ClaimReport(NamedTuple):
         more: … and the rest of it.
         content: The JSON that scripts.claims wrote; None where the claim has not been tested.
         findings: Every measurement beside its threshold.
-        notes: What else stands under the table: jobs that failed, how to read it.
+        notes: What else stands under the table: a weak finding, the natural text, jobs that failed.
         figure: A data URI; empty where there is none.
         is_published: Whether the result came with the project instead of being computed here.
     """

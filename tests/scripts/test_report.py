@@ -84,6 +84,11 @@ def test_what_was_not_run_is_said_and_published_claims_stand_in(page):
     assert "Not run yet: make claims" not in page
 
 
+def test_how_to_read_the_findings_stands_once_for_all_claims(page):
+    assert page.count("Every measurement and its threshold") > 1
+    assert page.count("3 / n") == 1
+
+
 def test_scores_and_settings_of_the_runs_are_shown(page):
     assert "70.2" in page
     assert "Same initial weights (abababab): GRU, no attention, GRU + attention, Transformer." in page
