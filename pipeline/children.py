@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import joblib
 
 
-def processors() -> int:
+def num_processors() -> int:
     """As many as this process may use: in a job of a queue, under taskset, or in a container with a quota, fewer than
     the machine has."""
     return joblib.cpu_count()
@@ -20,7 +20,7 @@ def processors() -> int:
 
 def threads_each(threads: int | None, jobs: int, num_commands: int) -> int:
     """How many of `threads` (all processors, if None) each command gets where `jobs` of `num_commands` run at once."""
-    return max(1, (threads or processors()) // min(jobs, num_commands))
+    return max(1, (threads or num_processors()) // min(jobs, num_commands))
 
 
 def with_threads(threads: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pipeline.children import processors
+from pipeline.children import num_processors
 
 # Their releases change kernels, random streams or the order of events.
 _PACKAGES = ("torch", "pytorch-lightning", "numpy", "sentencepiece")
@@ -44,11 +44,16 @@ def commit() -> str | None:
         return None
 
 
+def default_device() -> str:
+    """A GPU with CUDA if there is one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def limit_threads() -> None:
     """Has torch use no more threads than this process may use processors: torch looks at the machine, not at the quota
     of a container. Where the user says how many, so many."""
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(torch.get_num_threads(), processors()))
+        torch.set_num_threads(min(torch.get_num_threads(), num_processors()))
 
 
 def _release(full: str) -> str:

@@ -54,7 +54,7 @@ def _table(what: str, name: str, folder: Path) -> str:
     if (what, name) == ("made", "claims"):
         return claims_made(read_claims(folder / "claims"))
     if (what, name) == ("times", "all"):
-        return times([run for of in sorted(folder.iterdir()) if _is_corpus(of) for run in published_results(of)])
+        return times([read_json(path) for path in sorted(folder.glob("*/*-seed*.json"))])
     if what == "ablation":
         return ablation_table(read_json(folder / name / "ablation.json"))
     if what == "exercises":
@@ -98,7 +98,3 @@ def published_results(folder: Path) -> list[dict[str, Any]]:
 def read_evaluations(results_folder: Path, corpus: str) -> list[dict[str, Any]]:
     """What `make evaluate` left of a corpus and of its other forms (`multi30k`, `multi30k_tok`); may be none."""
     return [read_json(path) for path in sorted(results_folder.glob(f"{corpus}*/evaluation/evaluation.json"))]
-
-
-def _is_corpus(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.glob("*-seed*.json"))

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.curves import scalar_curves
-from pipeline.loaded_runs import LoadedRun, load_together
+from pipeline.loaded_runs import LoadedRun, TrainedRun, load_together
 from pipeline.plots import LONGEST_MAP
 from pipeline.printable import printable
 from pipeline.results import read_translations
-from pipeline.run_folder import TrainedRun
 from pipeline.translator import LONGEST_SOURCE, Translator
 from pipeline.word_maps import WordMap
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from pipeline.circumstances import commit
+from pipeline.circumstances import commit, default_device
 from pipeline.data.corpus import SentencePair
 from pipeline.data.datamodule import TranslationData
 from pipeline.errors import UserError
@@ -110,7 +110,7 @@ def provenance(script: str, device: torch.device | str | None = None) -> dict[st
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
-        "hardware": _hardware(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))),
+        "hardware": _hardware(torch.device(device or default_device())),
     }
 
 

@@ -1,11 +1,9 @@
 """Run folders, `runs/<corpus>/<model>/seed<k>/`: finished runs are reported, unfinished ones go on, none is lost."""
 
-import os
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
@@ -13,7 +11,7 @@ from pipeline.atomic import lock, remove_partial_files
 from pipeline.checkpoint_file import read_checkpoint, refuse_other_weights, settle_checksum
 from pipeline.circumstances import differences
 from pipeline.errors import UserError
-from pipeline.finished_runs import best_checkpoint, finished_runs, read_results
+from pipeline.finished_runs import best_checkpoint, read_results
 from pipeline.settings import deciding, run_settings
 
 # Of a checkpoint, besides what translating needs.
@@ -182,22 +180,6 @@ class RunFolder:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-class TrainedRun(NamedTuple):
-    """A checkpoint and what is known of its training.
-
-    Attributes:
-        checkpoint: The file.
-        folder: The run's folder; None where the checkpoint stands alone.
-        seed: Of the run; 0 where it is not known.
-        data: The settings under `data:` of its config.yaml; empty where there is none.
-    """
-
-    checkpoint: Path
-    folder: Path | None
-    seed: int
-    data: dict[str, Any]
-
-
 def _best_loss(checkpoint: dict[str, Any], path: Path) -> float | None:
     """The lowest validation loss until then, of the checkpoint that stood at `path`; None before the first validation.
 
@@ -209,35 +191,3 @@ def _best_loss(checkpoint: dict[str, Any], path: Path) -> float | None:
         return next(states, {}).get("best")
     except AttributeError as error:
         raise UserError(f"{path} has callbacks that are not those of this project; RETRAIN=1 trains anew") from error
-
-
-def find_runs(paths: Sequence[Path]) -> list[TrainedRun]:
-    """The runs that `paths` name: run folders, checkpoint files, or folders with finished runs anywhere inside.
-
-    Runs that were set aside are found only by their own name.
-
-    Raises:
-        UserError: A path holds no run, or one whose settings are gone or damaged.
-    """
-    runs = []
-    for path in (Path(os.path.abspath(path)) for path in paths):  # the folders above it have to be seen
-        if path.is_file():
-            folder = path.parent.parent
-            runs.append(_trained_run(path, folder if (folder / "config.yaml").is_file() else None))
-        elif best_checkpoint(path).is_file():
-            runs.append(_trained_run(best_checkpoint(path), path))
-        else:
-            inside = finished_runs(path)
-            if not inside:
-                raise UserError(f"{path} holds no finished run and is no checkpoint; train one first: make train")
-            runs += [_trained_run(best_checkpoint(folder), folder) for folder in inside]
-    return runs
-
-
-def _trained_run(checkpoint: Path, folder: Path | None) -> TrainedRun:
-    if folder is None:
-        return TrainedRun(checkpoint, None, 0, {})
-    config = run_settings(folder)
-    if not (isinstance(config.get("seed_everything"), int) and isinstance(config.get("data"), dict)):
-        return TrainedRun(checkpoint, None, 0, {})  # another program's
-    return TrainedRun(checkpoint, folder, config["seed_everything"], config["data"])

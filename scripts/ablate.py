@@ -15,21 +15,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from pipeline.ablation_table import WHOLE, ablation_table
 from pipeline.children import side_by_side
-from pipeline.circumstances import limit_threads
+from pipeline.circumstances import default_device, limit_threads
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
 from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
 from pipeline.json_files import read_json, write_json
+from pipeline.loaded_runs import find_runs
 from pipeline.metrics import signatures
 from pipeline.paths import expanded, is_plain_word
 from pipeline.recipes import CONFIGS, refuse_options_with_another_name, refuse_twice, training_command
 from pipeline.results import provenance
-from pipeline.run_folder import RunFolder, find_runs
+from pipeline.run_folder import RunFolder
 from pipeline.scoring import Search, checked_search
 from pipeline.settings import read_settings
 from pipeline.translator import Translator
@@ -230,8 +229,7 @@ def _settings(path: Path) -> Any:
 
 def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: int) -> dict[str, Any]:
     """Scores of the runs of one model, by the part that each does without."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    translators = {t.part.name: Translator.load(t.folder.best, device) for t in of_model}
+    translators = {t.part.name: Translator.load(t.folder.best, default_device()) for t in of_model}
     validation = EvaluationSet(corpus.val, corpus.is_synthetic, None)
     runs = {name: [Run(translator, seed)] for name, translator in translators.items()}
     return {

@@ -15,10 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from pipeline.atomic import write_text
-from pipeline.circumstances import limit_threads
+from pipeline.circumstances import default_device, limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
 from pipeline.pages import alignment_page
@@ -113,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--saliency", action="store_true", help="gradients instead of attention")
     parser.add_argument("--beam", type=int, default=5, help="hypotheses in the search without --target (default: 5)")
     parser.add_argument("--alpha", type=float, default=1.0, help="of its length penalty (default: 1)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    parser.add_argument("--device", default=default_device(), help="cpu or cuda")
     return parser
 
 

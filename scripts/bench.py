@@ -45,7 +45,7 @@ from pipeline.bench.searching import measure_search
 from pipeline.bench.to_score import train_to_score
 from pipeline.bench.training import measure_training
 from pipeline.bench_table import bench_table, gpu_table, to_score_table
-from pipeline.children import processors, threads_each
+from pipeline.children import num_processors, threads_each
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
@@ -54,7 +54,6 @@ from pipeline.paths import expanded
 from pipeline.recipes import config_files, leaves_no_scores
 from pipeline.results import provenance
 
-MODEL_CONFIGS = {name: f"configs/model/{name}.yaml" for name in MODELS}
 _TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
 
 
@@ -178,8 +177,10 @@ def _processes(options: argparse.Namespace) -> dict[str, Any]:
     shared += ["--data.batch_tokens", str(options.batch_tokens), "--data.cache_dir", options.cache_dir]
     own = {"transformer": _TRANSFORMER_SIZE}
     return {
-        model: measure_commands(config, shared + own.get(model, []), options.steps, options.threads)
-        for model, config in MODEL_CONFIGS.items()
+        model: measure_commands(
+            f"configs/model/{model}.yaml", shared + own.get(model, []), options.steps, options.threads
+        )
+        for model in MODELS
     }
 
 
@@ -190,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", default="toy", help="toy, multi30k, a folder, or owner/name[:config] on the Hub")
     parser.add_argument("--vocab_size", type=int, default=9728, help="rows of the joint vocabulary")
     parser.add_argument("--batch_tokens", type=int, default=4096, help="most target tokens of a batch, with padding")
-    parser.add_argument("--threads", type=int, default=processors(), help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=int, default=num_processors(), help="CPU threads (default: all cores)")
     parser.add_argument("--rounds", type=int, default=5, help="windows per way")
     parser.add_argument("--steps", type=int, default=6, help="optimiser steps per window")
     parser.add_argument("--search_steps", type=int, default=100, help="training steps before search is timed")

@@ -29,8 +29,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pipeline import claim_texts
 from pipeline.atomic import write_text
-from pipeline.children import processors
-from pipeline.circumstances import commit
+from pipeline.children import num_processors
+from pipeline.circumstances import commit, default_device
 from pipeline.claims import natural_text, natural_text_findings, verdict
 from pipeline.claims.jobs import Failure, Job, Results, run_jobs
 from pipeline.claims.natural_text import Text, find_text
@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("claims", nargs="*", default=[], help=f"which: {' '.join(PAGES)}; default: all")
     parser.add_argument("--profile", choices=("quick", "full"), default="quick", help="size of the grids")
-    parser.add_argument("--jobs", type=int, default=processors(), help="how many at once (default: one per core)")
+    parser.add_argument("--jobs", type=int, default=num_processors(), help="how many at once (default: one per core)")
     parser.add_argument("--text", help="natural text for C0, C1 and C7: a Multi30k folder, or multi30k from the Hub")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where trainings run (auto: a GPU if any)"
@@ -170,7 +170,7 @@ def _device(wanted: str) -> str:
     """`auto` made one of cpu and cuda."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU here; leave --device out, or install torch with CUDA")
-    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted if wanted != "auto" else default_device()
 
 
 def main() -> None:

@@ -30,10 +30,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pipeline.atomic import write_text
-from pipeline.circumstances import commit, limit_threads
+from pipeline.circumstances import commit, default_device, limit_threads
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, staging, write_scores
@@ -123,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--val_links", type=Path, help="the same of the validation split, to choose layer, head and step on"
     )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    parser.add_argument("--device", default=default_device(), help="cpu or cuda")
     parser.add_argument(
         "--out",
         type=expanded,

@@ -22,9 +22,8 @@ from pipeline.evaluation.kept import (
 from pipeline.evaluation.scores import Run, refuse_other_networks, refuse_other_tokenizers
 from pipeline.evaluation.sentences import Sentences, longest_source, sentences_of, with_links
 from pipeline.finished_runs import is_set_aside
-from pipeline.loaded_runs import LoadedRun, load_runs
+from pipeline.loaded_runs import LoadedRun, TrainedRun, find_runs, load_runs
 from pipeline.paths import expanded, is_plain_word
-from pipeline.run_folder import TrainedRun, find_runs
 from pipeline.scoring import Search, checked_search
 
 

@@ -12,8 +12,8 @@ from pipeline.circumstances import limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.explorer import explorer_content
 from pipeline.json_files import write_json
+from pipeline.loaded_runs import find_runs
 from pipeline.report_content import explorer_hashes
-from pipeline.run_folder import find_runs
 
 
 def main() -> None:

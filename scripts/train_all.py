@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.children import side_by_side
+from pipeline.circumstances import limit_threads
 from pipeline.data.loading import choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.paths import expanded
@@ -38,6 +39,7 @@ _OWN_OPTIONS = {
 def main() -> None:
     with exit_on_error():
         options = _parser().parse_args()
+        limit_threads()
         train_all(options)
 
 

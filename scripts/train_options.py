@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from pipeline.checkpoint_file import checked_name
+from pipeline.circumstances import default_device
 from pipeline.data.tokenizer import MAX_VOCAB_SIZE
 from pipeline.errors import UserError
 from pipeline.scored_task import VALIDATION_SCORES
@@ -145,7 +146,7 @@ def chosen_accelerator(accelerator: str) -> str:
             f"--trainer.accelerator {accelerator} was asked for, but torch {torch.__version__} finds no GPU with CUDA; "
             "use --trainer.accelerator cpu, or install the CUDA build of torch (README)"
         )
-    return accelerator if accelerator != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    return accelerator if accelerator != "auto" else default_device()
 
 
 def refuse_to_end_unvalidated(trainer: pl.Trainer, num_batches: int) -> None:

@@ -19,15 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from pipeline.alignment import format_pharaoh, strongest_links
-from pipeline.circumstances import limit_threads
+from pipeline.circumstances import default_device, limit_threads
 from pipeline.errors import UserError, exit_on_error
-from pipeline.loaded_runs import load_together
+from pipeline.loaded_runs import find_runs, load_together
 from pipeline.printable import printable
 from pipeline.report import run_labels
-from pipeline.run_folder import find_runs
 from pipeline.scoring import Search, checked_search
 from pipeline.standard_input import Lines, read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translation, Translator
@@ -221,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
         default="refuse",
         help=f"lines of more than {LONGEST_SOURCE} pieces: refuse them (default), or translate them in parts",
     )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    parser.add_argument("--device", default=default_device(), help="cpu or cuda")
     return parser
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 
 from pipeline.data.grammar import ToyGrammar
-from tests.prepared_python import run_module
+from tests.prepared_python import ROOT, run_module
 
-ROOT = Path(__file__).parent.parent
 SMALL = [
     *("--data.vocab_size", "700", "--data.batch_tokens", "128", "--trainer.accelerator", "cpu"),
     *("--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "1", "--trainer.enable_progress_bar", "false"),

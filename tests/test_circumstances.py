@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import torch
 from pipeline import task
 from pipeline.circumstances import circumstances, commit, differences, limit_threads
 from pipeline.results import provenance
+from scripts import ablate, align, compare, evaluate, explorer, train, train_all, translate
 from tests.conftest import make_network
 
 
@@ -76,8 +78,36 @@ def test_no_more_threads_are_used_than_a_container_may(own, quota, used, monkeyp
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("torch.get_num_threads", lambda: own)
     monkeypatch.setattr("torch.set_num_threads", asked.append)
-    monkeypatch.setattr("pipeline.circumstances.processors", lambda: quota)
+    monkeypatch.setattr("pipeline.circumstances.num_processors", lambda: quota)
     limit_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     limit_threads()
     assert asked == [used]
+
+
+class LimitedError(Exception):
+    """The threads were limited, and nothing had failed before."""
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (ablate, ["--corpus", "none"]),
+        (align, ["none", "--sentence", "none"]),
+        (compare, ["none"]),
+        (evaluate, ["none"]),
+        (explorer, ["none"]),
+        (train, ["fit"]),
+        (train_all, ["--corpus", "none"]),
+        (translate, ["none"]),
+    ],
+    ids=lambda part: part.__name__ if inspect.ismodule(part) else "",
+)
+def test_every_command_that_computes_limits_its_threads_first(command, arguments, monkeypatch):
+    def limit():
+        raise LimitedError
+
+    monkeypatch.setattr(command, "limit_threads", limit)
+    monkeypatch.setattr("sys.argv", [command.__name__, *arguments])
+    with pytest.raises(LimitedError):
+        command.main()

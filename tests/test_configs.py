@@ -1,7 +1,6 @@
 """Every shipped combination of configs parses into a run."""
 
 from itertools import product
-from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -16,8 +15,8 @@ from pipeline.models import Seq2Seq
 from pipeline.recipes import config_files, leaves_no_scores, training_command
 from scripts.ablate import read_parts
 from scripts.train import TranslationCLI
+from tests.prepared_python import ROOT
 
-ROOT = Path(__file__).parent.parent
 CORPORA = sorted((ROOT / "configs" / "corpus").glob("*.yaml"))
 MODELS = sorted((ROOT / "configs" / "model").glob("*.yaml"))
 THREE = ("gru", "gru_attention", "transformer")

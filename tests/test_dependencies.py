@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.prepared_python import ROOT
+
 # A module may import those before it; rooms of one level know nothing of each other.
 LEVELS = [
     {"pipeline.printable", "pipeline.atomic", "pipeline.children"},

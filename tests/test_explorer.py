@@ -10,9 +10,9 @@ from pipeline.curves import scalar_curves
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
 from pipeline.explorer import chosen_sentences, explorer_content
-from pipeline.run_folder import find_runs
+from pipeline.loaded_runs import find_runs
 from scripts.explorer import main
-from tests.tiny_runs import finish_run, write_corpus, write_run
+from tests.tiny_runs import finish_run, write_run, write_text_corpus
 
 PAIRS = [
     SentencePair("the dog that sees a cat sleeps .", "der Hund schläft .", (Link(1, 1, True, "word"),)),
@@ -26,7 +26,7 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explorer")
-    write_corpus(folder / "little")
+    write_text_corpus(folder / "little")
     for model, seed in (("transformer", 2), ("gru", 1), ("gru", 3)):
         finish_run(write_run(folder / "runs", folder / "little", model, seed), PAIRS)
     return folder / "runs" / "little"
@@ -77,7 +77,7 @@ def test_lengths_are_chosen_evenly():
 
 def test_runs_on_different_texts_are_not_compared(runs, tmp_path):
     for name in ("one", "other"):
-        write_corpus(tmp_path / name)
+        write_text_corpus(tmp_path / name)
     (tmp_path / "other" / "test.en").write_text("a cat .\n" * 9)
     folders = [write_run(tmp_path / "runs", tmp_path / name, "gru") for name in ("one", "other")]
     with pytest.raises(UserError, match=r"trained on different texts .*: \S+/one/gru/seed1; or \S+/other/gru/seed1$"):

@@ -8,8 +8,9 @@ import torch
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs, read_results
+from pipeline.loaded_runs import TrainedRun, find_runs
 from pipeline.results import read_translations
-from pipeline.run_folder import _NEEDED_TO_GO_ON, RunFolder, TrainedRun, find_runs
+from pipeline.run_folder import _NEEDED_TO_GO_ON, RunFolder
 from pipeline.settings import run_settings, settings_of
 from tests.commands import said_by_a_child
 

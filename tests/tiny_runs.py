@@ -24,7 +24,7 @@ MODELS = {
 }
 
 
-def write_corpus(folder: Path) -> list[SentencePair]:
+def write_text_corpus(folder: Path) -> list[SentencePair]:
     """A corpus of the toy grammar as text files; returns its test pairs, with links."""
     grammar = ToyGrammar(seed=5)
     folder.mkdir(parents=True)

@@ -30,7 +30,7 @@ def run_command(module: str, *arguments: str, threads: int) -> Run:
     """Runs `python -m module …` and waits for it.
 
     Raises:
-        UserError: The command failed.
+        UserError: The command failed; what it said last is on the standard error.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
@@ -51,7 +51,8 @@ def run_command(module: str, *arguments: str, threads: int) -> Run:
         raise
     seconds = time.perf_counter() - start
     if process.returncode:
-        raise UserError(f"python -m {module} {' '.join(arguments)} failed:\n{said[-2000:]}")
+        print(said[-2000:], file=sys.stderr)
+        raise UserError(f"python -m {' '.join([module, *arguments])} failed; the lines above say why")
     per_megabyte = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, in kilobytes elsewhere
     return Run(seconds, int(peak) / per_megabyte)
 

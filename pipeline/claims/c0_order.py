@@ -38,7 +38,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import natural_text_findings, verdict
-from pipeline.claims.inference import by_end, difference_in, ends_of, ratio_score, strongest
+from pipeline.claims.inference import by_end, difference_in, ends_of, ends_over_seeds, ratio_score, strongest
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters, transformer
 from pipeline.claims.natural_text import MODELS_OF
@@ -270,7 +270,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             ],
         )
     )
-    curves = {model: np.array(numbers["history"][model]) for model in entries}  # (seeds, tenths)
+    curves = {model: ends_over_seeds(numbers["history"][model]) for model in entries}
     panels.append(
         LinePanel(
             "In training, sentences drawn anew (band: seeds)",
@@ -278,8 +278,8 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "nats per token",
             [
                 entries[model].line(
-                    [numbers["steps"] * (tenth + 0.5) / curve.shape[1] for tenth in range(curve.shape[1])],
-                    *(end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0))),
+                    [numbers["steps"] * (tenth + 0.5) / len(curve[0]) for tenth in range(len(curve[0]))],
+                    *curve,
                 )
                 for model, curve in curves.items()
             ],

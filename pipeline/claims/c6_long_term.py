@@ -52,7 +52,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import change_of, difference_of, mean_over
+from pipeline.claims.inference import ENDS, change_of, difference_of, ends_over_seeds, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.long_term_jobs import BEFORE, PROBED, distance_run
 from pipeline.claims.verdict import Claim, Finding
@@ -232,8 +232,7 @@ def _curves(runs: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
     """Accuracy (%) and mean margin (nats) by distance: the mean, least and most of the seeds."""
     margins = np.array([list(run["margin"].values()) for run in runs])  # (seeds, distances, items)
     curves = {"accuracy": 100 * (margins > 0).mean(2), "margin": margins.mean(2)}
-    ends = {"value": np.mean, "low": np.min, "high": np.max}
-    return {name: {end: of(by_seed, axis=0).tolist() for end, of in ends.items()} for name, by_seed in curves.items()}
+    return {name: dict(zip(ENDS, ends_over_seeds(by_seed), strict=True)) for name, by_seed in curves.items()}
 
 
 def _probe_rows(cells: list[tuple[str, list[dict[str, Any]]]], p: dict[str, Any]) -> dict[str, dict[str, list[float]]]:

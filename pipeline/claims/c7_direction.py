@@ -37,7 +37,7 @@ from torch import Tensor
 
 from pipeline.claims import verdict
 from pipeline.claims.direction_models import build
-from pipeline.claims.inference import by_end, difference_of, ends_of, mean_over
+from pipeline.claims.inference import ENDS, by_end, difference_of, ends_of, ends_over_seeds, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, train
 from pipeline.claims.verdict import Claim, Finding
@@ -241,9 +241,8 @@ def _pooled(run: dict[str, Any], offsets: tuple[int, ...]) -> list[int]:
 
 
 def _curve(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
-    shares = np.array([[100 * np.mean(run["right"][str(offset)]) for offset in OFFSETS] for run in runs])
-    ends = {"value": shares.mean(0), "low": shares.min(0), "high": shares.max(0)}
-    return {end: values.tolist() for end, values in ends.items()}
+    shares = [[100 * np.mean(run["right"][str(offset)]) for offset in OFFSETS] for run in runs]
+    return dict(zip(ENDS, ends_over_seeds(shares), strict=True))
 
 
 def draw(numbers: dict[str, Any]) -> list[Panel]:
@@ -268,7 +267,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "place of the cue (words to the right of the homonym)",
             "right sense (%)",
             [
-                READERS[encoder, reads].line(OFFSETS, *(curve[end] for end in ("value", "low", "high")))
+                READERS[encoder, reads].line(OFFSETS, *(curve[end] for end in ENDS))
                 for reads in of_reads
                 for encoder, curve in numbers["curves"][reads].items()
             ],

@@ -17,6 +17,7 @@ from pipeline.statistics import (
     variance_over_seeds,
 )
 
+ENDS = ("value", "low", "high")  # of a point in a figure, and of the interval or band around it
 ITEM_DRAWS = 2000  # where the items of a probe task are resampled
 
 
@@ -84,7 +85,12 @@ def ends_of(found: Estimate) -> dict[str, float]:
 def by_end(found: Iterable[Mapping[str, float]], factor: float = 1) -> list[list[float]]:
     """Of several that `ends_of` gave: their values, lower ends and upper ends, `factor` times."""
     found = list(found)
-    return [[factor * ends[end] for ends in found] for end in ("value", "low", "high")]
+    return [[factor * ends[end] for ends in found] for end in ENDS]
+
+
+def ends_over_seeds(runs: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Of one list per seed: at each place the mean, the least and the most, as the `ENDS` of a line with a band."""
+    return [end(runs, axis=0).tolist() for end in (np.mean, np.min, np.max)]
 
 
 def strongest(runs: Mapping[str, Sequence[SumScore]], *, lowest: bool) -> str:

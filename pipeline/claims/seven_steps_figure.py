@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.claims.inference import ENDS, ends_over_seeds
 from pipeline.claims.seven_steps import KEYS, WIDE
 from pipeline.panels import Line, LinePanel, MatrixPanel, Panel
 
 WORDS = ("the", "dog", "sleeps")
-_ENDS = ("value", "low", "high")
 _SCALED, _UNSCALED = "divided by √d_k", "not divided"
 
 
@@ -92,10 +92,8 @@ def _independent_panels(widths: list[int], found: dict[str, list[float]]) -> lis
 def _training_panel(numbers: dict[str, Any]) -> LinePanel:
     lines = []
     for scale, runs in numbers["history"].items():
-        curve = np.array(runs)  # (seeds, parts)
-        steps = [numbers["steps"] * (part + 0.5) / curve.shape[1] for part in range(curve.shape[1])]
-        ends = (end.tolist() for end in (curve.mean(0), curve.min(0), curve.max(0)))
-        lines.append(Line(f"scale: {scale}", steps, *ends))
+        steps = [numbers["steps"] * (part + 0.5) / len(runs[0]) for part in range(len(runs[0]))]
+        lines.append(Line(f"scale: {scale}", steps, *ends_over_seeds(runs)))
     return LinePanel(f"Learning to copy, d_k = {WIDE} (band: seeds)", "training step", "nats per token", lines)
 
 
@@ -105,7 +103,7 @@ def _width_panel(numbers: dict[str, Any]) -> LinePanel:
         Line(
             f"scale: {scale}",
             [int(d_k) for d_k in cells],
-            *([max(0.0, cell[end]) for cell in cells.values()] for end in _ENDS),
+            *([max(0.0, cell[end]) for cell in cells.values()] for end in ENDS),
         )
         for scale, cells in numbers["copied"].items()
     ]
@@ -121,9 +119,7 @@ def _width_panel(numbers: dict[str, Any]) -> LinePanel:
 def _heads_panel(heads: dict[str, Any]) -> LinePanel:
     lines = []
     for when, runs in heads.items():
-        values = np.array(runs)  # (seeds, heads)
-        ends = (end.tolist() for end in (values.mean(0), values.min(0), values.max(0)))
-        lines.append(Line(when, range(1, values.shape[1] + 1), *ends))
+        lines.append(Line(when, range(1, len(runs[0]) + 1), *ends_over_seeds(runs)))
     return LinePanel(
         "Real heads of the encoder (band: seeds); claimed: 1",
         "head, layer by layer",

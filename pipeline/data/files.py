@@ -100,7 +100,7 @@ def _columns(rows: Sequence[object], places: Iterable[str], what_is_not: str) ->
 
 def _read_json(path: Path) -> Table:
     """One object per line or, in a .json file, also a list of objects."""
-    lines = list(_lines(path))
+    lines = read_lines(path)
     numbers = None
     if ".jsonl" not in path.suffixes and "".join(lines).lstrip().startswith("["):
         rows = json.loads("\n".join(lines))
@@ -120,7 +120,7 @@ def _json_of(line: str, path: Path, number: int) -> object:
 def _read_csv(path: Path) -> Table:
     separator = "\t" if ".tsv" in path.name else ","
     # Not pandas: it would turn the sentences "None" and "NA" into missing values.
-    reader = csv.reader((line + "\n" for line in _lines(path)), delimiter=separator, strict=True)
+    reader = csv.reader((line + "\n" for line in read_lines(path)), delimiter=separator, strict=True)
     rows, numbers, number = [], [], 1  # a row may be several lines long
     try:
         for row in reader:
@@ -159,7 +159,7 @@ def _refuse_twice(names: Sequence[str], path: Path) -> None:
 
 def read_text_pair(src_path: Path, tgt_path: Path) -> list[SentencePair]:
     """Line n of one file with line n of the other."""
-    src_lines, tgt_lines = list(_lines(src_path)), list(_lines(tgt_path))
+    src_lines, tgt_lines = read_lines(src_path), read_lines(tgt_path)
     if len(src_lines) != len(tgt_lines):
         raise UserError(
             f"{src_path} has {len(src_lines)} lines but {tgt_path} has {len(tgt_lines)}; "
@@ -227,26 +227,26 @@ def _short(value: object) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 text file, without their ends.
+    """The lines of a UTF-8 text file, gzipped or not, without their ends; split at "\\n" only: U+2028 and its kin are
+    part of a sentence.
 
     Raises:
         UserError: It is not UTF-8, or a broken gzip file.
     """
-    return list(_lines(path))
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Lines of a UTF-8 text file, gzipped or not, split at "\\n" only: U+2028 and its kin are part of a sentence."""
     open_ = gzip.open if path.suffix == ".gz" else open
-    number = 0
+    lines: list[str] = []
     try:
         with open_(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
+            for line in file:
+                text = line.decode("utf-8" if lines else "utf-8-sig")
+                lines.append(text.removesuffix("\n").removesuffix("\r"))
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
+        raise UserError(
+            f"{path}, line {len(lines) + 1}: not UTF-8 ({error.reason}); convert the file to UTF-8"
+        ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is not a complete gzip file: {error}") from error
+    return lines
 
 
 def _find_table(folder: Path, split: str) -> Path | None:

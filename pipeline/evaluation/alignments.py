@@ -53,16 +53,18 @@ def align_models(
         `entropy`, `on_end`, `coverage` (`alignment.Sharpness`).
     """
     words_of = _target_words(test)
-    baselines = {
-        "diagonal": _summary([_diagonal(test)], words_of),
-        "chance": _summary([_chance(test)], words_of),
-        "one link per word": _summary([_best_single(test)], words_of),
+    counts = {
+        "diagonal": [count_links(diagonal_links(*num_words(pair)), pair.links) for pair in test],
+        "chance": [expected_by_chance(*num_words(pair), pair.links) for pair in test],
+        "one link per word": [
+            count_links(best_single_links(num_words(pair)[1], pair.links), pair.links) for pair in test
+        ],
     }
     if train:
         progress("IBM Model 1: alignment")
         learned = Ibm1(train)
-        counts = [count_links(learned.links(pair), pair.links) for pair in test]
-        baselines["IBM 1, diagonal prior"] = _summary([counts], words_of)
+        counts["IBM 1, diagonal prior"] = [count_links(learned.links(pair), pair.links) for pair in test]
+    baselines = {name: _summary([of_pairs], words_of) for name, of_pairs in counts.items()}
     found: dict[str, Any] = {}
     for name, runs in models.items():
         progress(f"{name}: alignment")
@@ -162,15 +164,3 @@ def _target_words(pairs: Sequence[SentencePair]) -> dict[str, int]:
             phenomenon = phenomenon_of.get(position, "unaligned")
             words[phenomenon] = words.get(phenomenon, 0) + 1
     return dict(sorted(words.items(), key=lambda item: -item[1]))
-
-
-def _diagonal(pairs: Sequence[SentencePair]) -> Counts:
-    return [count_links(diagonal_links(*num_words(pair)), pair.links) for pair in pairs]
-
-
-def _chance(pairs: Sequence[SentencePair]) -> Counts:
-    return [expected_by_chance(*num_words(pair), pair.links) for pair in pairs]
-
-
-def _best_single(pairs: Sequence[SentencePair]) -> Counts:
-    return [count_links(best_single_links(num_words(pair)[1], pair.links), pair.links) for pair in pairs]

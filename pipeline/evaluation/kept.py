@@ -4,7 +4,6 @@ So the seeds of a model may be trained on several machines, and none of them has
 """
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from pipeline.alignment import Sharpness
 from pipeline.atomic import lock, write_text
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
-from pipeline.json_files import read_json_lines, write_json_lines
+from pipeline.json_files import read_json, read_json_lines, write_json_lines
 from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 
@@ -132,7 +131,7 @@ def evaluated(folder: Path) -> Evaluated | None:
     if not is_evaluation(folder):
         return None
     try:
-        content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+        content = read_json(folder / EVALUATION)
         models = content["scores"]["models"]
         return Evaluated(
             content["corpus"]["sentences_hash"],
@@ -167,7 +166,7 @@ def longest_trained(folder: Path) -> int | None:
         UserError: The evaluation is broken.
     """
     try:
-        return json.loads((folder / EVALUATION).read_text(encoding="utf-8"))["corpus"]["longest_training_source_words"]
+        return read_json(folder / EVALUATION)["corpus"]["longest_training_source_words"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _lacking(folder, error) from error
 
@@ -179,7 +178,7 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
         UserError: It is of other sentences or another search, or lacks what this version keeps.
     """
     try:
-        content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+        content = read_json(folder / EVALUATION)
         made_of, search_of = content["corpus"]["sentences_hash"], content["search"]
         models = content["scores"]["models"]
         runs = [_read(folder, content, name, n) for name in models for n in range(len(models[name]["seeds"]))]

@@ -32,7 +32,6 @@ def test_everything_is_measured_and_put_into_tables(little, tmp_path, monkeypatc
     monkeypatch.setattr(reference, "MODELS", {"gru": lambda size: GRUSeq2Seq(size, "last", d_embed=8, d_model=12)})
     for module in (bench, bench.sys.modules["pipeline.bench.searching"], bench.sys.modules["pipeline.bench.scaling"]):
         monkeypatch.setattr(module, "MODELS", reference.MODELS)
-    monkeypatch.setattr(bench, "MODEL_CONFIGS", {"gru": "configs/model/gru.yaml"})
     monkeypatch.setattr(bench, "LENGTHS", (8, 16))
     sizes = ["--corpus", str(little), "--vocab_size", "700", "--batch_tokens", "64", "--cache_dir", str(tmp_path / "c")]
     short = ["--rounds", "2", "--steps", "2", "--search_steps", "2", "--threads", "1", "--out", str(tmp_path / "out")]
@@ -234,9 +233,10 @@ def test_reference_models_start_from_the_same_weights_every_time():
     assert torch.equal(one, other)
 
 
-def test_a_command_that_fails_says_what_it_said():
-    with pytest.raises(UserError, match="No module named"):
+def test_a_command_that_fails_says_what_it_said(capsys):
+    with pytest.raises(UserError, match="python -m no_such_module failed; the lines above say why"):
         run_command("no_such_module", threads=1)
+    assert "No module named" in capsys.readouterr().err
 
 
 def test_a_number_out_of_range_is_refused(refuse):

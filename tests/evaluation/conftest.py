@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.data.corpus import SentencePair
 from pipeline.translator import Translator
-from tests.tiny_runs import MODELS, write_corpus, write_run
+from tests.tiny_runs import MODELS, write_run, write_text_corpus
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pairs(folder) -> list[SentencePair]:
     """Test pairs with links."""
-    return write_corpus(folder / "little")
+    return write_text_corpus(folder / "little")
 
 
 @pytest.fixture(scope="module")

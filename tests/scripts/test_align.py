@@ -11,13 +11,13 @@ from pipeline.errors import UserError
 from pipeline.sentence_maps import picture_path
 from scripts.align import _parser, run
 from tests.commands import ROOT
-from tests.tiny_runs import write_corpus, write_run
+from tests.tiny_runs import write_run, write_text_corpus
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("align")
-    write_corpus(folder / "little")
+    write_text_corpus(folder / "little")
     for model in ("gru", "gru_attention"):
         write_run(folder / "runs", folder / "little", model)
     return folder / "runs" / "little"

@@ -22,13 +22,13 @@ from pipeline.evaluation_tables import evaluation_tables
 from pipeline.json_files import read_json_lines, write_json_lines
 from scripts.evaluate import _parser, run
 from scripts.evaluation_plan import given_run, plans
-from tests.tiny_runs import write_corpus, write_run
+from tests.tiny_runs import write_run, write_text_corpus
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate")
-    pairs = write_corpus(folder / "little")
+    pairs = write_text_corpus(folder / "little")
     for model, seed in (("gru", 1), ("gru_attention", 1), ("gru_attention", 2), ("transformer", 1)):
         write_run(folder / "runs", folder / "little", model, seed)
     links = [" ".join(f"{x.src}{'-' if x.is_sure else 'p'}{x.tgt}" for x in pair.links) for pair in pairs]
@@ -196,7 +196,7 @@ def test_runs_of_one_model_stand_side_by_side_by_names_of_their_own(runs, tmp_pa
 
 
 def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
     path = tmp_path / "little" / "test.de"
     path.write_text(path.read_text().replace("der", "das", 1))
@@ -205,7 +205,7 @@ def test_a_corpus_that_changed_since_training_is_refused(runs, tmp_path):
 
 
 def test_one_text_that_was_given_by_two_paths_is_one_corpus(runs, tmp_path):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folders = [write_run(tmp_path / "runs", tmp_path / "little", model) for model in ("gru", "transformer")]
     config = folders[1] / "config.yaml"
     config.write_text(config.read_text().replace(f"{tmp_path}/little", f"{tmp_path}/./little"))
@@ -216,7 +216,7 @@ def test_one_text_that_was_given_by_two_paths_is_one_corpus(runs, tmp_path):
 
 def test_two_texts_by_one_name_are_not_scored_into_one_folder(tmp_path):
     for name in ("a", "b"):
-        write_corpus(tmp_path / name / "little")
+        write_text_corpus(tmp_path / name / "little")
     (tmp_path / "b" / "little" / "val.en").write_text("a cat .\n" * 5)
     for name, model in (("a", "gru"), ("b", "transformer")):
         write_run(tmp_path / "runs", tmp_path / name / "little", model)
@@ -268,13 +268,13 @@ def test_two_evaluations_are_not_mixed_in_one_folder(runs, tmp_path):
 
 
 def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_path):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
     evaluate(folder, "--beam", 1)
     evaluation = folder.parent.parent / "evaluation"
     own = (evaluation / "test" / "evaluation.json").read_bytes()
     for other in (tmp_path / "other", tmp_path / "elsewhere" / "little"):  # another name, and another text of one name
-        write_corpus(other)
+        write_text_corpus(other)
         long = "the cat " * 40 + ".\n"
         (other / "train.en").write_text((other / "train.en").read_text().partition("\n")[2] + long)
         evaluate(folder, "--beam", 1, "--corpus", other)
@@ -286,7 +286,7 @@ def test_scores_on_another_corpus_leave_those_on_the_runs_own_alone(runs, tmp_pa
 
 
 def test_scores_of_a_run_that_was_set_aside_leave_those_of_the_present_one_alone(tmp_path):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru")
     evaluate(folder, "--beam", 1)
     own = folder.parent.parent / "evaluation" / "test" / "evaluation.json"
@@ -298,7 +298,7 @@ def test_scores_of_a_run_that_was_set_aside_leave_those_of_the_present_one_alone
 
 
 def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_path):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folders = [write_run(tmp_path / "runs", tmp_path / "little", "gru", seed) for seed in (1, 2)]
     evaluate(tmp_path / "runs", "--beam", 1, "--concatenate", 2)
     out = folders[0].parent.parent / "evaluation" / "test"
@@ -314,7 +314,7 @@ def test_an_evaluation_of_fewer_runs_does_not_take_the_place_of_one_of_more(tmp_
 
 
 def test_scores_of_links_are_not_lost(runs, tmp_path):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folder = write_run(tmp_path / "runs", tmp_path / "little", "gru_attention")
     evaluate(folder, "--beam", 1, "--links", runs / "gold.txt")
     with pytest.raises(UserError, match=r"has the scores of word links \(--links\) as well"):
@@ -324,7 +324,7 @@ def test_scores_of_links_are_not_lost(runs, tmp_path):
 @pytest.mark.parametrize("num_moved", [0, 1, 5])
 def test_an_evaluation_that_was_killed_while_it_took_its_place_is_gone_on_with(tmp_path, monkeypatch, num_moved):
     """The one before is gone by then, and with it perhaps the only scores of its runs."""
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folder, out = write_run(tmp_path / "runs", tmp_path / "little", "gru"), tmp_path / "out"
     evaluate(folder, "--beam", 1, "--out", out)
     before = {path.name: path.stat().st_ino for path in out.iterdir()}
@@ -350,7 +350,7 @@ def test_an_evaluation_that_was_killed_while_it_took_its_place_is_gone_on_with(t
 
 
 def test_an_evaluation_that_came_since_the_plan_was_made_is_not_lost(tmp_path, monkeypatch):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folders = [write_run(tmp_path / "runs", tmp_path / "little", "gru", seed) for seed in (1, 2)]
 
     def slowly(options):
@@ -401,7 +401,7 @@ def test_a_language_may_have_a_hyphen_in_its_name(tmp_path):
                 "\n".join(f"a sentence {n} ." for n in range(size)) + "\n"
             )
     corpus = load_corpus(str(tmp_path / "text"), "zh-CN", "de", tmp_path)
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     checkpoint = write_run(tmp_path / "runs", tmp_path / "little", "gru") / "checkpoints" / "best.ckpt"
     content = torch.load(checkpoint, weights_only=False)
     content["TranslationData"] |= {"src": "zh-CN", "tgt": "de", "content_hash": corpus.content_hash()}
@@ -411,7 +411,7 @@ def test_a_language_may_have_a_hyphen_in_its_name(tmp_path):
 
 
 def test_a_model_is_scored_in_the_direction_that_it_was_trained_for(tmp_path):
-    write_corpus(tmp_path / "little")
+    write_text_corpus(tmp_path / "little")
     folders = [write_run(tmp_path / "runs", tmp_path / "little", model) for model in ("gru", "transformer")]
     checkpoint = folders[0] / "checkpoints" / "best.ckpt"
     content = torch.load(checkpoint, weights_only=False)
@@ -535,7 +535,7 @@ def test_an_evaluation_that_cannot_be_read_is_not_overwritten(runs, tmp_path):
 
 def test_what_is_wrong_with_one_corpus_is_said_before_another_is_scored(tmp_path, monkeypatch):
     for name in ("a", "b"):
-        write_corpus(tmp_path / name)
+        write_text_corpus(tmp_path / name)
         (tmp_path / name / "val.en").write_text(f"{name} cat .\n" * 5)
         write_run(tmp_path / "runs", tmp_path / name, "gru")
     evaluate(tmp_path / "runs/b", "--beam", 1)

@@ -26,11 +26,10 @@ from pipeline.terminal import map_text
 from pipeline.translator import LONGEST_SOURCE, Translator
 from scripts import align, evaluate, prompt
 from scripts.translate import translate_lines
-from tests.commands import run
+from tests.commands import ROOT, run
 from tests.nasty import BLANK, INVISIBLE, NO_TEXT, SENTENCES, TEN_THOUSAND_WORDS
-from tests.tiny_runs import write_corpus, write_run
+from tests.tiny_runs import write_run, write_text_corpus
 
-ROOT = Path(__file__).parent.parent.parent
 NOTHING = [*INVISIBLE.values(), *BLANK.values()]
 SHOWN = {"Cc", "Cs", "Zl", "Zp"}  # categories that a terminal is never given
 FEW = settings(max_examples=max(5, settings.default.max_examples // 5))  # each of them searches
@@ -39,7 +38,7 @@ FEW = settings(max_examples=max(5, settings.default.max_examples // 5))  # each 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
-    write_corpus(folder / "little")
+    write_text_corpus(folder / "little")
     for model in ("gru", "transformer"):
         write_run(folder / "runs", folder / "little", model)
     return folder / "runs" / "little"

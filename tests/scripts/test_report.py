@@ -25,7 +25,7 @@ from pipeline.report_content import find_corpora, nats_of_runs
 from scripts import explorer, report
 from scripts.report import write_bertviz, write_report
 from tests.commands import ROOT
-from tests.tiny_runs import finish_run, write_corpus, write_run
+from tests.tiny_runs import finish_run, write_run, write_text_corpus
 
 HOSTILE = "</script><img src=x onerror=window.hacked=1> <!-- \u2028 {{ 7 * 7 }} &amp; .".replace("\u2028 ", "")
 KOREAN = "내 개가 잔다 ."
@@ -42,7 +42,7 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this 
 def folder(tmp_path_factory):
     """A folder with runs of three models, as make train leaves them, and the report on them."""
     folder = tmp_path_factory.mktemp("report")
-    write_corpus(folder / "little")
+    write_text_corpus(folder / "little")
     for model in ("gru", "gru_attention", "transformer"):
         finish_run(write_run(folder / "runs", folder / "little", model), PAIRS)
     published = folder / "published"

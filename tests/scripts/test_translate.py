@@ -15,7 +15,7 @@ from pipeline.standard_input import read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translator
 from scripts.translate import load_models, main, translate_lines
 from tests.commands import ROOT, run
-from tests.tiny_runs import write_corpus, write_run
+from tests.tiny_runs import write_run, write_text_corpus
 
 LONG = "the dog sleeps . " * 100
 
@@ -23,7 +23,7 @@ LONG = "the dog sleeps . " * 100
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("translate")
-    write_corpus(folder / "little")
+    write_text_corpus(folder / "little")
     for model in ("gru", "transformer"):
         write_run(folder / "runs", folder / "little", model)
     return folder / "runs" / "little"
