@@ -11,13 +11,21 @@ _LEVEL = 0.05  # of 95 % intervals
 
 
 def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
-    """Claim, verdict, a primary finding that decided it, and why."""
+    """Claim, verdict, how its findings came out, and a primary finding that decided it."""
     rows = []
     for content in contents:
         effect = _effect(content)
         name = f"{content['claim']['name']} {content['claim']['title']}"
-        rows.append([name, f"**{content['verdict']}**", f"{effect['what']}: {_value(effect)}", content["why"]])
-    return markdown_table(["claim", "verdict", "effect [95 % interval]", "why"], rows, num_texts=4)
+        counts = map(str, num_outcomes(content))
+        rows.append([name, f"**{content['verdict']}**", *counts, f"{effect['what']}: {_value(effect)}"])
+    header = ["claim", "verdict", "findings that pass", "fail", "undecided", "effect [95 % interval]"]
+    return markdown_table(header, rows, len(header))
+
+
+def num_outcomes(content: dict[str, Any]) -> list[int]:
+    """How many findings of a claim pass, fail, and are undecided."""
+    found = [finding["outcome"] for finding in content["findings"]]
+    return [found.count(outcome) for outcome in ("passes", "fails", "undecided")]
 
 
 def _effect(content: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +50,8 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
     for content in contents:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
+        why = content["why"]
+        parts.append(f"Verdict: {content['verdict']}. {why[:1].upper()}{why[1:]}.")
         parts += _findings(content, corrected)
     profiles = sorted({content["profile"] for content in contents})
     parts.append(f"### How to read these tables\n\nProfile: {', '.join(profiles)}.")

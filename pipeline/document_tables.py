@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.claims_table import num_outcomes
 from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.measures import free_measure
 from pipeline.plots import model_label
@@ -92,12 +93,10 @@ def _command(command: str, runs: Sequence[tuple[str, dict[str, Any]]]) -> str:
 
 def verdicts(contents: Sequence[dict[str, Any]]) -> str:
     """Each claim, its verdict, and how its findings came out; what decided is in `claims_table`."""
-    outcomes = ("passes", "fails", "undecided")
     rows = []
     for content in contents:
-        found = [finding["outcome"] for finding in content["findings"]]
         claim = content["claim"]
-        counts = [str(found.count(outcome)) for outcome in outcomes]
+        counts = map(str, num_outcomes(content))
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
     header = ["claim", "the article says, in short", "verdict", "findings that pass", "fail", "undecided"]
     return markdown_table(header, rows, len(header))

@@ -353,6 +353,7 @@ def test_the_effect_beside_a_verdict_is_one_that_decided_it():
     shown = lambda verdict: verdicts_table([content | {"verdict": verdict}]).splitlines()[2]  # noqa: E731
     assert "| contrary: 1.5" in shown("fails")
     assert "| a \\|difference\\|: 1.5" in shown("holds")  # not the exact one
+    assert cells(shown("fails"))[2:5] == ["2", "1", "0"]  # pass, fail, undecided
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from pipeline.claim_texts import claim_texts
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError
 from pipeline.evaluation_tables import first_beyond, length_curves, only_of
+from pipeline.json_files import read_json
 from pipeline.pages import _inline
 from pipeline.report_claims import claim_reports
 from pipeline.report_content import find_corpora, nats_of_runs
@@ -82,6 +83,14 @@ def test_what_was_not_run_is_said_and_published_claims_stand_in(page):
     assert "Not run yet: make evaluate" in page
     assert page.count("Published with the project, not computed here") == len(claim_texts())
     assert "Not run yet: make claims" not in page
+
+
+def test_the_table_of_claims_has_what_each_says_and_how_its_findings_came_out(page):
+    (row,) = re.findall(r'<tr><th scope="row"><a href="#C1">.*?</tr>', page, re.DOTALL)
+    found = [finding["outcome"] for finding in read_json(report.PUBLISHED_CLAIMS / "C1.json")["findings"]]
+    counts = [str(found.count(outcome)) for outcome in ("passes", "fails", "undecided")]
+    assert re.findall(r'<td class="number">(\d+)</td>', row) == counts
+    assert "loses early information" in row
 
 
 def test_how_to_read_the_findings_stands_once_for_all_claims(page):
