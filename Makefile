@@ -49,7 +49,7 @@ setup: $(STAMP) ## make .venv and install everything into it
 
 # Where torch comes from: if PYTHON can already import one in range, the virtual environment sees it; else, with an NVIDIA
 # driver, the CUDA build; else the CPU build, by a name that can never bring gigabytes of CUDA along.
-HAS_TORCH := -c 'import sys, torch; sys.exit(not (2, 11) <= tuple(map(int, torch.__version__.split(".")[:2])) < (2, 15))' 2>/dev/null
+HAS_TORCH := -c 'import sys, torch; sys.exit(not (2, 11) <= tuple(map(int, torch.__version__.split(".")[:2])) < (2, 16))' 2>/dev/null
 
 $(STAMP): pyproject.toml requirements.lock
 	@case "$$(uname -sm)" in "Darwin x86_64") echo "error: there is no torch $(TORCH) for Macs with Intel processors (on Apple silicon: this terminal runs under Rosetta; open one that does not)"; exit 1;; esac
