@@ -1,6 +1,5 @@
 import json
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +7,7 @@ import torch
 from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs, read_results
-from pipeline.loaded_runs import TrainedRun, find_runs
+from pipeline.loaded_runs import find_runs
 from pipeline.results import read_translations
 from pipeline.run_folder import _NEEDED_TO_GO_ON, RunFolder
 from pipeline.settings import run_settings, settings_of
@@ -170,26 +169,6 @@ def test_other_callbacks_are_other_settings():
     several = [f"trainer: {{callbacks: [{stop % first}, {stop % second}]}}" for first, second in ((1, 3), (2, 3))]
     assert settings_of(several[0]) != settings_of(several[1])
     assert settings_of(several[0])["trainer.callbacks.2.init_args.patience"] == 3
-
-
-@pytest.mark.parametrize("config", ["", "name: of another program\n"])
-def test_a_checkpoint_beside_the_settings_of_another_program_stands_alone(tmp_path, config):
-    checkpoint = tmp_path / "best" / "best.ckpt"
-    checkpoint.parent.mkdir()
-    checkpoint.touch()
-    (tmp_path / "config.yaml").write_text(config)
-    (run,) = find_runs([checkpoint])
-    assert (run.folder, run.data) == (None, {})
-
-
-@pytest.mark.parametrize(("inside", "given"), [(".", "."), ("checkpoints", ".."), ("checkpoints", "best.ckpt")])
-def test_a_run_is_found_from_inside_its_folder(folder, monkeypatch, inside, given):
-    """Whole paths: what is beside a run is found by the folders above it."""
-    folder.best.touch()
-    (folder.path / "config.yaml").write_text("seed_everything: 3\ndata: {corpus: toy}\n")
-    monkeypatch.chdir(folder.path / inside)
-    (run,) = find_runs([Path(given)])
-    assert run == TrainedRun(folder.best, folder.path, 3, {"corpus": "toy"})
 
 
 def test_other_circumstances_are_refused_or_accepted_with_a_word(folder, capsys):
