@@ -7,6 +7,7 @@ from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.measures import NAMES
 from pipeline.plots import model_label, model_order
 from pipeline.report import OTHER_TOKENS, short_commit
+from pipeline.statistics import ENDS
 
 WHOLE = "whole"  # what the runs with the whole recipe are called
 # Of an ablation's JSON: what models must have had in common to stand in one table.
@@ -81,6 +82,6 @@ def _made(provenance: dict[str, Any]) -> list[str]:
 
 def _change(difference: dict[str, Any], digits: int) -> str:
     """With its interval, which too few sentences have not."""
-    ends = (difference[end] for end in ("value", "low", "high"))
+    ends = (difference[end] for end in ENDS)
     value, *interval = (f"{end:+.{digits}f}".replace("-", "−") for end in ends if end is not None)
     return f"{value} [{', '.join(interval)}]" if interval else value

@@ -1,4 +1,5 @@
-"""What must be the same for a run that goes on to end as if it had never stopped; which code runs; how many threads."""
+"""What must be the same for a run that goes on to end as if it had never stopped; which code runs, where, and with how
+many threads."""
 
 import functools
 import os

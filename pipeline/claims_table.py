@@ -23,9 +23,14 @@ def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
 
 
 def num_outcomes(content: dict[str, Any]) -> list[int]:
-    """How many findings of a claim pass, fail, and are undecided."""
-    found = [finding["outcome"] for finding in content["findings"]]
-    return [found.count(outcome) for outcome in ("passes", "fails", "undecided")]
+    """How many findings of a claim pass, fail, and are undecided, among them those that are missing."""
+    kinds = (("passes",), ("fails",), ("undecided", "missing"))
+    return [sum(finding["outcome"] in kind for finding in content["findings"]) for kind in kinds]
+
+
+def reason(content: dict[str, Any]) -> str:
+    """Why a verdict is what it is, as a sentence."""
+    return f"{content['why'][:1].upper()}{content['why'][1:]}."
 
 
 def _effect(content: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +42,7 @@ def _effect(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, Any]] = ()) -> str:
-    """The table of verdicts, then every finding of every claim.
+    """The table of verdicts; of every claim the reason of its verdict and every finding; and how to read them.
 
     Args:
         contents: Of the claims to be shown.
@@ -50,8 +55,7 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
     for content in contents:
         claim = content["claim"]
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
-        why = content["why"]
-        parts.append(f"Verdict: {content['verdict']}. {why[:1].upper()}{why[1:]}.")
+        parts.append(reason(content))
         parts += _findings(content, corrected)
     profiles = sorted({content["profile"] for content in contents})
     parts.append(f"### How to read these tables\n\nProfile: {', '.join(profiles)}.")
@@ -89,7 +93,7 @@ def _shown(value: Any) -> str:
 
 
 def findings_table(content: dict[str, Any], family: Sequence[dict[str, Any]]) -> str:
-    """Every finding of one claim; `family` as in `claims_table`."""
+    """Every finding of one claim, and what has to be said of it; `family` as in `claims_table`."""
     return "\n\n".join(_findings(content, _corrected(family))) + "\n"
 
 
@@ -124,10 +128,10 @@ def how_to_read(family: Sequence[dict[str, Any]]) -> list[str]:
     """What the tables of findings mean, entry by entry; `family` as in `claims_table`."""
     missed = 100 * (1 - _LEVEL ** (1 / 3))
     return [
-        "**Bold**: primary findings. **In brackets**: 95 % intervals, which decide.",
+        "**Bold**: primary findings, with which the claim stands or falls. **In brackets**: 95 % intervals, which "
+        "decide; of few seeds, that of a share may go beyond 0 or 1.",
         "**An interval without width**: all seeds and items came out alike. Among n items that may still miss a share "
-        f"of 3 / n, and among three seeds up to {missed:.0f} % of other trainings. (Of few seeds, an interval of a "
-        "share may go beyond 0 or 1.)",
+        f"of 3 / n, and among three seeds up to {missed:.0f} % of other trainings.",
         "**Seeds × items**: over how many seeds a number is (1 for timings), and items of each (sentences, pairs, "
         "rounds); of two models the fewer seeds; without items where each seed gave one number.",
         "**Controls** that a rule speaks of are among the rows that begin so; which, the claim's page says.",
@@ -136,8 +140,9 @@ def how_to_read(family: Sequence[dict[str, Any]]) -> list[str]:
         "**GRU →**: the encoder reads from left to right. **GRU ⇄**: both ways.",
         "**g(d)**: how much the loss depends on the vector of the symbol that is asked for, d steps back, per unit of "
         "its gradient at the logits.",
-        "**p**: that a primary finding only just reaches its threshold (of “at least … above …” the second, or the "
-        f"first where the value is below it), corrected (Holm 1979) for all that {_names(family)} have.",
+        "**p**: the p-value of the hypothesis that a primary finding only just reaches its threshold (of “at least … "
+        "above …” the second, or the first where the value is below it), corrected (Holm 1979) for all primary "
+        f"findings that {_names(family)} have.",
     ]
 
 

@@ -7,8 +7,7 @@ from pipeline.markdown_blocks import markdown_table
 from pipeline.measures import NAMES, PER_TOKEN, SHARES, factor, free_measure
 from pipeline.plots import Curve, Point, model_label
 from pipeline.report import OTHER_TOKENS, band_label, drawn_bands, shown_p_value
-
-_ENDS = ("value", "low", "high")
+from pipeline.statistics import ENDS
 
 
 def only_of(content: dict[str, Any], names: set[str]) -> dict[str, Any] | None:
@@ -220,7 +219,7 @@ def _shapes(title: str, of_models: dict[str, Any]) -> list[str]:
 
 def ends(estimate: dict[str, Any], scale: float) -> list[float | None]:
     """The value of an estimate, and where its interval begins and ends, None where it has none."""
-    return [None if estimate[end] is None else scale * estimate[end] for end in _ENDS]
+    return [None if estimate[end] is None else scale * estimate[end] for end in ENDS]
 
 
 def length_curves(bands: Sequence[dict[str, Any]], measure: str) -> list[Curve]:

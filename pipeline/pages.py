@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline import charts
-from pipeline.claims_table import how_to_read, num_outcomes
+from pipeline.claims_table import how_to_read, num_outcomes, reason
 from pipeline.plots import MODEL_LOOKS, DrawnMap, model_label
 from pipeline.printable import printable
 from pipeline.report import short_commit
@@ -41,6 +41,7 @@ _TEMPLATES.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",
 _TEMPLATES.filters["inline"] = _inline
 _TEMPLATES.filters["short_commit"] = short_commit
 _TEMPLATES.filters["num_outcomes"] = num_outcomes
+_TEMPLATES.filters["reason"] = reason
 _TEMPLATES.filters["model_label"] = model_label
 
 

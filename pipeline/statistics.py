@@ -16,6 +16,7 @@ import numpy as np
 from scipy import special
 
 DRAWS = 1000
+ENDS = ("value", "low", "high")  # of an estimate; of a point in a figure, and of the interval or band around it
 ENOUGH_SENTENCES = 20  # for resampling: among a handful, differences are found far too often, and intervals too narrow
 _SEED = 12345
 

@@ -92,6 +92,7 @@ class LimitedError(Exception):
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [
+        # claims, bench and soak set a number of their own.
         (ablate, ["--corpus", "none"]),
         (align, ["none", "--sentence", "none"]),
         (compare, ["none"]),
@@ -103,7 +104,7 @@ class LimitedError(Exception):
     ],
     ids=lambda part: part.__name__ if inspect.ismodule(part) else "",
 )
-def test_every_command_that_computes_limits_its_threads_first(command, arguments, monkeypatch):
+def test_commands_that_use_as_many_threads_as_they_may_limit_them_first(command, arguments, monkeypatch):
     def limit():
         raise LimitedError
 

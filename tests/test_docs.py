@@ -26,6 +26,7 @@ from pipeline.data.files import read_folder
 from pipeline.documents import read_claims, with_tables
 from pipeline.errors import UserError
 from pipeline.evaluation_tables import evaluation_tables
+from pipeline.json_files import read_json
 from pipeline.recipes import config_files
 from scripts.train import TranslationCLI
 from tests.commands import ROOT
@@ -61,6 +62,13 @@ def test_the_tables_of_the_bench_are_what_its_json_says(path):
 def test_the_table_of_the_claims_is_what_their_json_says():
     kept = ROOT / "results" / "claims"
     assert (kept / "claims.md").read_text(encoding="utf-8") == claims_table(read_claims(kept))
+
+
+@pytest.mark.parametrize(("page", "word"), [("README.md", " times"), ("README.ko.md", "배")])
+def test_how_much_less_gradients_vanish_is_what_was_measured(page, word):
+    findings = read_json(ROOT / "results" / "claims" / "C2.json")["findings"]
+    (found,) = (f for f in findings if "after training, with attention over without" in f["what"])
+    assert f"({10 ** found['value']:.1f}{word}" in (ROOT / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

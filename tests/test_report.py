@@ -349,11 +349,12 @@ def test_the_effect_beside_a_verdict_is_one_that_decided_it():
     content = claim("C1", "fails")
     finding = content["findings"][0]
     exact = finding | {"what": "exact", "low": None, "high": None, "p_value": None}
-    content["findings"] = [exact, finding, finding | {"what": "contrary", "outcome": "fails"}]
+    missing = exact | {"what": "missing", "outcome": "missing", "is_primary": False}
+    content["findings"] = [exact, finding, finding | {"what": "contrary", "outcome": "fails"}, missing]
     shown = lambda verdict: verdicts_table([content | {"verdict": verdict}]).splitlines()[2]  # noqa: E731
     assert "| contrary: 1.5" in shown("fails")
     assert "| a \\|difference\\|: 1.5" in shown("holds")  # not the exact one
-    assert cells(shown("fails"))[2:5] == ["2", "1", "0"]  # pass, fail, undecided
+    assert cells(shown("fails"))[2:5] == ["2", "1", "1"]  # pass, fail, undecided
 
 
 @pytest.mark.parametrize(

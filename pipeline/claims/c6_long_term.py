@@ -52,13 +52,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.claims import verdict
-from pipeline.claims.inference import ENDS, change_of, difference_of, ends_over_seeds, mean_over
+from pipeline.claims.inference import change_of, difference_of, ends_over_seeds, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.long_term_jobs import BEFORE, PROBED, distance_run
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.probes import agreement, recall
 from pipeline.panels import LegendEntry, Line, LinePanel, MatrixPanel, Panel
-from pipeline.statistics import Estimate
+from pipeline.statistics import ENDS, Estimate
 
 CLAIM = Claim(
     "C6",

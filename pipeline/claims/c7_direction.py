@@ -37,13 +37,14 @@ from torch import Tensor
 
 from pipeline.claims import verdict
 from pipeline.claims.direction_models import build
-from pipeline.claims.inference import ENDS, by_end, difference_of, ends_of, ends_over_seeds, mean_over
+from pipeline.claims.inference import by_end, difference_of, ends_of, ends_over_seeds, mean_over
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.training import Training, train
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.data.batching import EncodedPair, make_batch
 from pipeline.data.probes import cue
 from pipeline.panels import BarPanel, LegendEntry, LinePanel, MatrixPanel, Panel
+from pipeline.statistics import ENDS
 
 CLAIM = Claim(
     "C7",

@@ -7,6 +7,7 @@ from scipy import stats
 
 from pipeline.statistics import (
     DRAWS,
+    ENDS,
     Estimate,
     SumScore,
     Variance,
@@ -17,7 +18,6 @@ from pipeline.statistics import (
     variance_over_seeds,
 )
 
-ENDS = ("value", "low", "high")  # of a point in a figure, and of the interval or band around it
 ITEM_DRAWS = 2000  # where the items of a probe task are resampled
 
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.claims.inference import ENDS, ends_over_seeds
+from pipeline.claims.inference import ends_over_seeds
 from pipeline.claims.seven_steps import KEYS, WIDE
 from pipeline.panels import Line, LinePanel, MatrixPanel, Panel
+from pipeline.statistics import ENDS
 
 WORDS = ("the", "dog", "sleeps")
 _SCALED, _UNSCALED = "divided by √d_k", "not divided"

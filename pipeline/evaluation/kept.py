@@ -4,6 +4,7 @@ So the seeds of a model may be trained on several machines, and none of them has
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from pipeline.alignment import Sharpness
 from pipeline.atomic import lock, write_text
 from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
-from pipeline.json_files import read_json, read_json_lines, write_json_lines
+from pipeline.json_files import read_json_lines, write_json_lines
 from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 
@@ -131,7 +132,7 @@ def evaluated(folder: Path) -> Evaluated | None:
     if not is_evaluation(folder):
         return None
     try:
-        content = read_json(folder / EVALUATION)
+        content = _content(folder)
         models = content["scores"]["models"]
         return Evaluated(
             content["corpus"]["sentences_hash"],
@@ -144,6 +145,11 @@ def evaluated(folder: Path) -> Evaluated | None:
             f"{folder} has an evaluation that cannot be read ({type(error).__name__}: {error}) and would be lost: "
             "write to another folder (--out), or remove that one"
         ) from error
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """The evaluation in `folder`: not by `read_json`, whose errors say what to do, which here depends on who asks."""
+    return json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
 
 
 def sentences_hash(pairs: Sequence[SentencePair]) -> str:
@@ -166,7 +172,7 @@ def longest_trained(folder: Path) -> int | None:
         UserError: The evaluation is broken.
     """
     try:
-        return read_json(folder / EVALUATION)["corpus"]["longest_training_source_words"]
+        return _content(folder)["corpus"]["longest_training_source_words"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _lacking(folder, error) from error
 
@@ -178,7 +184,7 @@ def read_kept(folder: Path, pairs: Sequence[SentencePair], search: Search) -> li
         UserError: It is of other sentences or another search, or lacks what this version keeps.
     """
     try:
-        content = read_json(folder / EVALUATION)
+        content = _content(folder)
         made_of, search_of = content["corpus"]["sentences_hash"], content["search"]
         models = content["scores"]["models"]
         runs = [_read(folder, content, name, n) for name in models for n in range(len(models[name]["seeds"]))]

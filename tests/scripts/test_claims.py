@@ -206,7 +206,7 @@ def test_the_table_keeps_claims_that_were_tested_before_and_corrects_for_them(tm
     assert "| C9 Test |" in table
     assert "p 0.030" in table
     assert "| C8 Test |" not in said
-    assert "corrected (Holm 1979) for all that C8 and C9 have." in said
+    assert "corrected (Holm 1979) for all primary findings that C8 and C9 have." in said
 
 
 def test_no_jobs_at_once_are_refused(refuse):

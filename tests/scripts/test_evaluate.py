@@ -527,10 +527,11 @@ def test_an_evaluation_that_cannot_be_read_is_not_overwritten(runs, tmp_path):
     shutil.copytree(runs / "runs" / "little" / "gru", tmp_path / "little" / "gru")
     before = tmp_path / "little" / "evaluation" / "test" / "evaluation.json"
     before.parent.mkdir(parents=True)
-    before.write_text('{"corpus": {}}')
-    with pytest.raises(UserError, match=r"evaluation/test has an evaluation that cannot be read \(KeyError"):
-        evaluate(tmp_path / "little", "--beam", 1)
-    assert before.read_text() == '{"corpus": {}}'
+    for text, error in (('{"corpus": {}}', "KeyError"), ("{", "JSONDecodeError")):
+        before.write_text(text)
+        with pytest.raises(UserError, match=rf"evaluation/test has an evaluation that cannot be read \({error}"):
+            evaluate(tmp_path / "little", "--beam", 1)
+        assert before.read_text() == text
 
 
 def test_what_is_wrong_with_one_corpus_is_said_before_another_is_scored(tmp_path, monkeypatch):

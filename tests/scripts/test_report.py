@@ -94,7 +94,7 @@ def test_the_table_of_claims_has_what_each_says_and_how_its_findings_came_out(pa
 
 
 def test_how_to_read_the_findings_stands_once_for_all_claims(page):
-    assert page.count("Every measurement and its threshold") > 1
+    assert page.count("Every finding and its threshold") > 1
     assert page.count("3 / n") == 1
 
 
