@@ -36,6 +36,7 @@ def test_a_source_word_gets_the_sum_and_a_target_word_the_mean_of_its_pieces():
     weights = np.array([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4], [0.0, 1.0, 0.0]])
     merged = merge_to_words(weights, src_word_of=[0, 0, 1], tgt_word_of=[0, 0, 1])
     np.testing.assert_allclose(merged, [[0.45, 0.55], [1.0, 0.0]])
+    np.testing.assert_allclose(merge_to_words(weights[:, :2], [0, 0], [0, 0, 1]), [[0.45], [1.0]])  # a single word
 
 
 def test_rows_still_sum_to_one():
@@ -79,7 +80,7 @@ def test_the_sure_links_alone_have_no_error():
 
 
 def test_each_target_word_counts_under_its_own_phenomenon():
-    counts = count_links({(2, 0), (1, 1), (0, 3)}, GOLD)
+    counts = count_links({(2, 0), (1, 1), (0, 3)}, iter(GOLD))
     assert counts["article"] == AlignmentCounts(1, 1, 0, 1)
     assert counts["adjective"].error_rate == 0
     assert counts["word"] == AlignmentCounts(0, 1, 0, 0)

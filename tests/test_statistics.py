@@ -36,6 +36,7 @@ def test_seeds_that_differ_widen_the_interval():
     three = estimate([mean_of(values + shift) for shift in (-0.5, 0.0, 0.5)])
     assert three.value == pytest.approx(values.mean())
     assert three.sd == pytest.approx(0.5)
+    assert estimate([mean_of(values + shift) for shift in (0.0, 1.0)]).sd == pytest.approx(np.sqrt(0.5))
     assert three.high - three.low > 2 * (one.high - one.low)
 
 
