@@ -112,6 +112,7 @@ def test_pharaoh_format_goes_there_and_back():
     links = parse_pharaoh("0-0 2p1 10-3", "gold, line 1")
     assert [(link.src, link.tgt, link.is_sure) for link in links] == [(0, 0, True), (2, 1, False), (10, 3, True)]
     assert format_pharaoh({(link.src, link.tgt) for link in links}) == "0-0 2-1 10-3"
+    assert format_pharaoh({(2, 0), (0, 1), (0, 0)}) == "0-0 2-0 0-1"  # by target word, then by source word
     assert parse_pharaoh("", "gold, line 2") == ()
 
 
@@ -122,8 +123,9 @@ def test_a_link_that_is_none_is_named_with_its_line(wrong):
 
 
 def test_shape_of_a_map():
-    even = np.array([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])  # three source words and the end
-    shape = sharpness(even)
-    assert shape.entropy == pytest.approx(math.log(4) / 2)
-    assert shape.on_end == pytest.approx(0.125)
-    assert shape.coverage == pytest.approx((1 + 0.25 + 0.25) / 3)
+    weights = np.array([[0.25, 0.25, 0.25, 0.25], [0.5, 0.0, 0.0, 0.5]])  # three source words and the end
+    shape = sharpness(weights)
+    assert shape.entropy == pytest.approx((math.log(4) + math.log(2)) / 2)
+    assert shape.on_end == pytest.approx(0.375)
+    assert shape.coverage == pytest.approx((0.75 + 0.25 + 0.25) / 3)
+    assert sharpness(np.array([[1.0, 0.0, 0.0]] * 2)).coverage == 0.5  # a word that is read twice counts once
