@@ -96,15 +96,30 @@ def test_a_training_of_few_steps_ends_with_none_left(capsys):
     assert capsys.readouterr().out == "gru: step 3 of 3, loss/val 1.000  bleu/val 2.0, 0 s left\n"
 
 
-def test_the_forecast_is_said_once_where_a_step_has_several_batches(capsys):
-    trainer = SimpleNamespace(global_step=0, estimated_stepping_batches=1000, is_global_zero=True)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_forecast_is_right_and_said_once_where_a_step_has_several_batches(monkeypatch, capsys, rank):
+    trainer = SimpleNamespace(
+        global_step=0,
+        estimated_stepping_batches=1000,
+        is_global_zero=rank == 0,
+        max_epochs=1,
+        callback_metrics={"loss/val": 1.0, "bleu/val": 2.0},
+    )
     module = SimpleNamespace(name="gru", is_capturing=False, device=SimpleNamespace(type="cpu"))
+    batch = 0
+    monkeypatch.setattr("time.monotonic", lambda: float(batch))  # a batch takes a second
     progress = RunProgress()
     progress.on_train_start(trainer, module)
     for batch in range(1, 200):
         trainer.global_step = batch // 4
         progress.on_train_batch_end(trainer, module)
-    assert capsys.readouterr().out.count("on this hardware") == 1
+    progress.on_validation_end(trainer, module)
+    said = capsys.readouterr().out
+    if rank:
+        assert said == ""
+        return
+    assert said.count("gru: about 1 h 4 min on this hardware (CPU)") == said.count("on this hardware") == 1
+    assert said.endswith("1 h 3 min left\n")
 
 
 @pytest.mark.parametrize(("epochs", "is_told"), [(1, False), (5, False), (53, True)])
