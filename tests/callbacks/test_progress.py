@@ -30,6 +30,18 @@ def test_a_training_without_an_end_has_a_bar_too(monkeypatch, capsys):
     bar.console.print(bar.make_tasks_table(bar.tasks))
     progress.on_train_end(endless, module)
     assert "7/?" in capsys.readouterr().out
+    assert not bar.live.is_started
+
+
+def test_a_training_that_fails_leaves_no_bar_that_goes_on(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    trainer = SimpleNamespace(global_step=0, estimated_stepping_batches=9, is_global_zero=True)
+    progress = RunProgress()
+    progress.on_train_start(trainer, SimpleNamespace(name="gru"))
+    bar = progress._progress
+    assert bar.live.is_started
+    progress.on_exception(trainer, None, RuntimeError())
+    assert not bar.live.is_started
 
 
 def test_the_time_that_is_left_is_not_told_from_steps_that_are_still_captured(capsys):
