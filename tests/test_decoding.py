@@ -6,7 +6,17 @@ import math
 import pytest
 import torch
 
-from pipeline.decoding import SearchLimits, Symbols, beam_search, best_tokens, greedy, length_penalty
+from pipeline.decoding import (
+    BeamRules,
+    Beams,
+    SearchLimits,
+    Symbols,
+    beam_search,
+    best_tokens,
+    extend,
+    greedy,
+    length_penalty,
+)
 from pipeline.models import DecoderOutput
 from pipeline.objective import token_nats
 from tests.conftest import VOCAB_SIZE, make_network
@@ -221,6 +231,17 @@ def test_search_stops_as_soon_as_nothing_can_overtake():
     src, mask = torch.tensor([[9]]), torch.ones(1, 1, dtype=torch.bool)
     found = beam_search(network, src, mask, SYMBOLS, SearchLimits(0, 60), beam=3, alpha=0.6)
     assert found.ids.size(2) == 1
+
+
+@pytest.mark.parametrize(("live", "is_done"), [(-4.9, False), (-5.0, True), (-5.1, True)])
+def test_a_source_is_done_when_the_best_that_lives_cannot_score_more_at_the_length_limit(live, is_done):
+    """A hypothesis of seven tokens has ended with log p −2, so with −2 / 2; what lives has at most log p / 5."""
+    ids = torch.tensor([[[4, 4, 4, 4, 4, 4, EOS], [5] * 7]])
+    finished, parent = torch.tensor([[True, False]]), torch.zeros(1, 2, dtype=torch.long)
+    beams = Beams(ids, torch.tensor([[-2.0, live]]), finished, torch.tensor([False]), parent)
+    best, tokens = torch.tensor([[[0.0, -1.0], [0.0, -50.0]]]), torch.tensor([[[4, 5], [5, 4]]])
+    rules = BeamRules(SYMBOLS, torch.tensor([25]), alpha=1.0, num_best=1)
+    assert extend(beams, best, tokens, rules).done.tolist() == [is_done]
 
 
 def test_the_length_penalty_is_that_of_the_paper():
