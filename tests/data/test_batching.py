@@ -101,6 +101,16 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone(pairs):
     assert one.order_hash() == two.order_hash() != other.order_hash()
 
 
+def test_short_and_long_batches_come_in_another_random_order_in_each_epoch(pairs):
+    """In order of length, every epoch would end on the longest sentences."""
+    lengths = np.array([len(pair.tgt) for pair in pairs])
+    batches = TokenBudgetBatches(pairs, BUDGET, seed=7)
+    longest = [[lengths[rows].max() for rows in batches.plan(epoch)] for epoch in range(20)]
+    assert len({tuple(of_epoch) for of_epoch in longest}) == 20
+    firsts = [of_epoch[0] for of_epoch in longest]
+    assert min(firsts) < np.median(longest[0]) < max(firsts)
+
+
 def test_without_a_seed_the_order_stays(pairs):
     batches = TokenBudgetBatches(pairs, BUDGET, seed=None)
     assert rows_of(batches) == rows_of(batches)
