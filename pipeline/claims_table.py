@@ -7,6 +7,9 @@ from pipeline.claims.inference import holm
 from pipeline.markdown_blocks import markdown_table
 from pipeline.report import short_commit, shown_p_value
 
+SAYS_COLUMN = "the article says, in short"  # heads a column of tables of verdicts, and of no other
+# The columns of a table of verdicts, and the outcomes of findings that are counted in each.
+OUTCOMES = {"findings that pass": ("passes",), "fail": ("fails",), "undecided": ("undecided", "missing")}
 _LEVEL = 0.05  # of 95 % intervals
 
 
@@ -18,14 +21,13 @@ def verdicts_table(contents: Sequence[dict[str, Any]]) -> str:
         name = f"{content['claim']['name']} {content['claim']['title']}"
         counts = map(str, num_outcomes(content))
         rows.append([name, f"**{content['verdict']}**", *counts, f"{effect['what']}: {_value(effect)}"])
-    header = ["claim", "verdict", "findings that pass", "fail", "undecided", "effect [95 % interval]"]
+    header = ["claim", "verdict", *OUTCOMES, "effect [95 % interval]"]
     return markdown_table(header, rows, len(header))
 
 
 def num_outcomes(content: dict[str, Any]) -> list[int]:
-    """How many findings of a claim pass, fail, and are undecided, among them those that are missing."""
-    kinds = (("passes",), ("fails",), ("undecided", "missing"))
-    return [sum(finding["outcome"] in kind for finding in content["findings"]) for kind in kinds]
+    """How many findings of a claim stand in each column of `OUTCOMES`."""
+    return [sum(finding["outcome"] in counted for finding in content["findings"]) for counted in OUTCOMES.values()]
 
 
 def reason(content: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.claims_table import num_outcomes
+from pipeline.claims_table import OUTCOMES, SAYS_COLUMN, num_outcomes
 from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.measures import free_measure
 from pipeline.plots import model_label
@@ -98,7 +98,7 @@ def verdicts(contents: Sequence[dict[str, Any]]) -> str:
         claim = content["claim"]
         counts = map(str, num_outcomes(content))
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
-    header = ["claim", "the article says, in short", "verdict", "findings that pass", "fail", "undecided"]
+    header = ["claim", SAYS_COLUMN, "verdict", *OUTCOMES]
     return markdown_table(header, rows, len(header))
 
 

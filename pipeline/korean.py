@@ -1,9 +1,9 @@
 """Generated tables in Korean: what stands in the cells and sentences of the English ones, put into Korean."""
 
+from pipeline.claims_table import SAYS_COLUMN
 from pipeline.document_tables import MEANS, NO_GPU
 from pipeline.markdown_blocks import markdown_table, table_of
 
-_OF_CLAIMS = "the article says, in short"  # heads a column of the table of verdicts, and of no other
 # A cell that is one of these, or one of these in bold.
 CELLS = {
     "model": "모델",
@@ -31,7 +31,7 @@ CELLS = {
     "text": "말뭉치",
     "how": "방법",
     "claim": "주장",
-    _OF_CLAIMS: "주장의 요지",
+    SAYS_COLUMN: "주장의 요지",
     "verdict": "판정",
     "findings that pass": "통과한 검증 항목",
     "fail": "실패",
@@ -87,7 +87,7 @@ def in_korean(text: str) -> str:
 
 def _table(table: str) -> str:
     header, is_number, rows = table_of(table)
-    row_of = _verdict if _OF_CLAIMS in header else _row
+    row_of = _verdict if SAYS_COLUMN in header else _row
     return markdown_table(_row(header), [row_of(row) for row in rows], is_number.count(False))
 
 

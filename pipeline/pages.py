@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline import charts
-from pipeline.claims_table import how_to_read, num_outcomes, reason
+from pipeline.claims_table import OUTCOMES, SAYS_COLUMN, how_to_read, num_outcomes, reason
 from pipeline.plots import MODEL_LOOKS, DrawnMap, model_label
 from pipeline.printable import printable
 from pipeline.report import short_commit
@@ -61,6 +61,8 @@ def report_page(corpora: Sequence[CorpusReport], claims: Sequence[ClaimReport], 
     return _TEMPLATES.get_template("report.html").render(
         corpora=corpora,
         claims=claims,
+        says_column=SAYS_COLUMN,
+        outcomes=list(OUTCOMES),
         how_to_read=how_to_read(tested) if tested else [],
         explorers=[{"name": corpus.name, **corpus.explorer} for corpus in corpora],
         seeds=f"Maps are those of {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.",

@@ -54,8 +54,6 @@ from pipeline.paths import expanded
 from pipeline.recipes import config_files, leaves_no_scores
 from pipeline.results import provenance
 
-_TRANSFORMER_SIZE = ["--model.network.init_args.num_layers", "4"]
-
 
 def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Everything that bench.json holds; `keep` gets what there is after each part."""
@@ -175,7 +173,7 @@ def _processes(options: argparse.Namespace) -> dict[str, Any]:
     """Of each model, how long a command of training takes to its first step, and how much memory it needs."""
     shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
     shared += ["--data.batch_tokens", str(options.batch_tokens), "--data.cache_dir", options.cache_dir]
-    own = {"transformer": _TRANSFORMER_SIZE}
+    own = {"transformer": ["--model.network.init_args.num_layers", "4"]}  # as in `TRANSFORMER_SIZES`
     return {
         model: measure_commands(
             f"configs/model/{model}.yaml", shared + own.get(model, []), options.steps, options.threads
