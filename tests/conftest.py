@@ -50,7 +50,8 @@ class WithoutMatrix(GRUSeq2Seq):
 
     output_matrix = None
 
-    def decode(self, tgt, memory, state=None, *, need_alignment=False):
+    def decode(self, tgt, memory, state=None, *, need_alignment=False, need_logits=True):
+        assert need_logits  # there is no other way to them
         return super().decode(tgt, memory, state, need_alignment=need_alignment)._replace(output=None)
 
 

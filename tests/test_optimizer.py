@@ -1,10 +1,23 @@
-"""The learning rate over a training."""
+"""Steps of the optimiser, and the learning rate over a training."""
 
 import math
 
 import pytest
+import torch
+from torch import nn
 
-from pipeline.optimizer import lr_factor
+from pipeline.optimizer import lr_factor, make_optimizer
+
+
+def test_weights_decay_by_themselves_and_not_through_the_gradient():
+    """AdamW: the first step is `lr`, whatever the gradient; the decay, lr · weight_decay · weight, comes on top."""
+    weight = nn.Parameter(torch.tensor([2.0]))
+    weight.grad = torch.zeros(1)
+    make_optimizer([weight], lr=0.5, weight_decay=0.1).step()
+    assert weight.item() == pytest.approx(2 - 0.5 * 0.1 * 2)
+    weight.grad = torch.ones(1)
+    make_optimizer([weight], lr=0.5, weight_decay=0.0).step()
+    assert weight.item() == pytest.approx(1.9 - 0.5)
 
 
 def test_the_rate_rises_over_the_warmup_and_then_falls_to_nothing():

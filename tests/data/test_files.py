@@ -41,9 +41,7 @@ def text(*lines: str) -> bytes:
 def test_a_local_table_is_read_without_asking_the_network_for_anything(tmp_path, monkeypatch, ending):
     """`datasets.load_dataset` reports every use to the Hub, and waits seconds for it where there is no network."""
     path = tmp_path / f"train.{ending}"
-    path.write_bytes({"csv": table(ROWS, ","), "tsv": table(ROWS, "\t")}.get(ending, jsonl(ROWS)))
-    if ending == "parquet":
-        datasets.Dataset.from_dict({"en": [s for s, _ in ROWS], "de": [t for _, t in ROWS]}).to_parquet(path)
+    write_table(path)
     asked = []
 
     def look_up(host, *_, **__):
@@ -55,13 +53,23 @@ def test_a_local_table_is_read_without_asking_the_network_for_anything(tmp_path,
     assert asked == []
 
 
-@pytest.mark.parametrize("gz", ["", ".gz"])
-@pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "tsv"])
-def test_every_table_format_gives_the_same_pairs(tmp_path, ending, gz):
+def write_table(path) -> None:
+    """`ROWS`, in the format that the name says."""
+    ending = path.name.removesuffix(".gz").rpartition(".")[2]
+    if ending == "parquet":
+        datasets.Dataset.from_dict({"en": [s for s, _ in ROWS], "de": [t for _, t in ROWS]}).to_parquet(path)
+        return
     content = {"csv": table(ROWS, ","), "tsv": table(ROWS, "\t")}.get(ending, jsonl(ROWS))
-    path = tmp_path / f"train.{ending}{gz}"
-    path.write_bytes(gzip.compress(content) if gz else content)
-    assert files.read_table(path, "en", "de") == PAIRS
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+@pytest.mark.parametrize(
+    "ending", ["jsonl", "jsonl.gz", "json", "json.gz", "csv", "csv.gz", "tsv", "tsv.gz", "parquet"]
+)
+def test_every_table_format_gives_the_same_pairs(tmp_path, ending):
+    for split in ("train", "val", "test"):
+        write_table(tmp_path / f"{split}.{ending}")
+    assert files.read_folder(tmp_path, "en", "de") == dict.fromkeys(("train", "val", "test"), PAIRS)
 
 
 def test_the_keys_of_a_translation_column_are_languages(tmp_path):
@@ -76,6 +84,13 @@ def test_a_table_may_have_other_columns_and_other_names(tmp_path):
     path = tmp_path / "train.csv"
     path.write_bytes(text("id,question,answer", "1,how ?,so ."))
     assert files.read_table(path, "question", "answer") == [SentencePair("how ?", "so .")]
+
+
+def test_a_header_may_have_cells_without_a_name_and_a_column_that_is_called_translation(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_bytes(text("text,translation,,", "how ?,so .,,"))
+    assert files.read_table(path, "text", "translation") == [SentencePair("how ?", "so .")]
+
 
 
 @pytest.mark.parametrize(("src_gz", "tgt_gz"), [(False, False), (True, False), (True, True)])
@@ -280,6 +295,7 @@ def test_a_broken_gzip_file_is_named(tmp_path, damage):
         ("train.jsonl", b""),
         ("train.csv", b""),
         ("train.csv", b'en,de\none,eins\n"two,zwei\n'),
+        ("train.csv", b"en,de\none, two,eins\n"),
         ("train.parquet", b"no parquet at all"),
     ],
 )

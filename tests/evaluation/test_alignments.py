@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment import AlignmentCounts, Sharpness, sharpness
+from pipeline.alignment import AlignmentCounts, Link, Sharpness, sharpness
 from pipeline.data.corpus import SentencePair
 from pipeline.evaluation import alignments
 from pipeline.evaluation.alignments import _summary, align_models, mean_shape, shapes_of_models
+from pipeline.evaluation.ibm1 import Ibm1
 from pipeline.evaluation.maps import (
     MapChoice,
     WordWeights,
@@ -46,6 +47,10 @@ def test_maps_are_those_that_the_translator_draws(translators, pairs):
             mean = np.concatenate([m.weights for m in drawn if m.kind == "cross"]).mean(0)
             first = next(iter(maps.values()))
             np.testing.assert_allclose(first, mean[:-1], atol=1e-5)
+    for cross in (m for m in drawn if m.kind == "cross"):  # of the Transformer, the last sentence: head by head
+        for head, weights in enumerate(cross.weights, 1):
+            name = f"{cross.name.removeprefix('cross-attention, ')}, head {head}"
+            np.testing.assert_allclose(maps[MapChoice(name, "predicting")], weights[:-1], atol=1e-5)
 
 
 def test_one_vector_has_nothing_to_align_but_its_saliency(translators, pairs):
@@ -60,9 +65,13 @@ def test_a_sentence_whose_words_the_tokenizer_splits_otherwise_is_left_out(trans
 
 
 def perfect(pairs):
-    """Maps that follow the gold links where each word is predicted, and say nothing where it is the input."""
+    """Maps that follow the gold links where each word is predicted, and say nothing where it is the input.
+
+    EOS has the largest weight of all; it is no word, so no link is read from it.
+    """
     for index, pair in enumerate(pairs):
         weights = np.full((len(pair.tgt.split()), len(pair.src.split()) + 1), 0.001)
+        weights[:, -1] = 9.0
         for link in pair.links:
             weights[link.tgt, link.src] = 1.0 + link.is_sure
         yield index, {MapChoice("a", "input"): weights[::-1], MapChoice("a", "predicting"): weights}
@@ -94,6 +103,18 @@ def test_models_stand_beside_baselines_and_untrained_models(translators, pairs):
     assert found["baselines"]["one link per word"]["error_rate"]["value"] < 0.05
     words = sum(values["n"] for values in attention["per_phenomenon"].values())
     assert words == sum(len(pair.tgt.split()) for pair in pairs[4:])
+
+
+def test_the_baselines_are_what_they_are_called(monkeypatch):
+    pair = SentencePair("a b", "x y", (Link(0, 0, is_sure=False, phenomenon="w"), Link(0, 1, True, "w")))
+    trained_on = []
+    monkeypatch.setattr(alignments, "Ibm1", lambda train: trained_on.append(train) or Ibm1(train))
+    baselines = align_models({}, [pair._replace(src="c")], (), [pair])["baselines"]
+    found = {name: (of["error_rate"]["value"], of["precision"], of["recall"]) for name, of in baselines.items()}
+    assert found["diagonal"] == (pytest.approx(2 / 3), 0.5, 0)
+    assert found["chance"] == (0.5, 0.5, 0.5)
+    assert found["one link per word"] == (0, 1, 1)
+    assert trained_on == [[pair._replace(src="c")]]
 
 
 def test_without_validation_links_the_mean_is_read(translators, pairs):

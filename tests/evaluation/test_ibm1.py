@@ -1,5 +1,6 @@
 """IBM Model 1: by hand, on a made-up dictionary, and on the toy corpus."""
 
+import math
 import random
 
 import pytest
@@ -29,6 +30,7 @@ def test_prior_rows_sum_to_one_and_are_largest_near_the_diagonal():
     assert prior.sum(1) == pytest.approx(1)
     assert prior[1, 1:].argmax() == 2
     assert prior[:, 0] == pytest.approx(0.08)
+    assert _prior(2, 2)[0, 1] / _prior(2, 2)[0, 2] == pytest.approx(math.exp(4 / 2))
 
 
 def test_words_that_go_together_are_linked_whatever_their_order():
@@ -68,3 +70,7 @@ def test_it_learns_from_the_first_pairs_that_fit_and_from_none_that_is_long(monk
 
 def test_where_nothing_can_be_learned_places_decide():
     assert Ibm1([]).links(SentencePair("one two", "eins zwei")) == {(0, 0), (1, 1)}
+
+
+def test_a_word_that_none_made_most_likely_has_no_link():
+    assert Ibm1([]).links(SentencePair("one " * 60, "eins")) == set()  # of sixty words the nearest has 0.06, none 0.08
