@@ -10,7 +10,6 @@ from pipeline.errors import UserError
 # Settings that say where a run is computed and how it is shown, not what it computes.
 _NOT_OF_THE_RUN = (
     "ckpt_path",
-    "weights_only",
     "retrain",
     "inexact",
     "score_test",
@@ -18,6 +17,7 @@ _NOT_OF_THE_RUN = (
     "runs_dir",
     "data.cache_dir",
     "data.corpus",  # compared by its text
+    "data.eval_batch_tokens",  # changes no score but for rounding
     "trainer.logger",
     "trainer.plugins",
     "trainer.accelerator",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.ablation_table import WHOLE, ablation_table
-from pipeline.children import side_by_side
+from pipeline.children import ended_by_signal, side_by_side
 from pipeline.circumstances import default_device, limit_threads
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
@@ -193,7 +193,8 @@ def _train(wanted: Sequence[Training], jobs: int) -> None:
             training = wanted[place]
             if status:
                 print(f"{shlex.join(training.command)}\n{said}", file=sys.stderr)
-                raise UserError("a training failed; the same command goes on from what is done")
+                how = "failed" if status > 0 else ended_by_signal(status, "then fewer --jobs")
+                raise UserError(f"a training {how}; the same command goes on from what is done")
             print(f"{training.model}, {training.part.without}: trained", flush=True)
 
 

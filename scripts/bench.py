@@ -39,7 +39,7 @@ from pipeline.bench.comparison import compare
 from pipeline.bench.gpu import PAIRS, FewPairs, measure_gpu
 from pipeline.bench.peers import find_toolkits
 from pipeline.bench.process import measure_commands
-from pipeline.bench.reference import MODELS, share_of_padding
+from pipeline.bench.reference import MODELS, TRANSFORMER_SIZES, share_of_padding
 from pipeline.bench.scaling import LENGTHS, by_corpus_size, by_length
 from pipeline.bench.searching import measure_search
 from pipeline.bench.to_score import train_to_score
@@ -53,6 +53,12 @@ from pipeline.json_files import write_json
 from pipeline.paths import expanded
 from pipeline.recipes import config_files, leaves_no_scores
 from pipeline.results import provenance
+
+# What a measurement takes no notice of.
+_UNREAD = {
+    "to_score": ("vocab_size", "batch_tokens", "rounds", "steps", "search_steps"),
+    "gpu": ("threads", "steps", "search_steps"),
+}
 
 
 def measure(options: argparse.Namespace, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -173,7 +179,7 @@ def _processes(options: argparse.Namespace) -> dict[str, Any]:
     """Of each model, how long a command of training takes to its first step, and how much memory it needs."""
     shared = ["--data.corpus", options.corpus, "--data.vocab_size", str(options.vocab_size)]
     shared += ["--data.batch_tokens", str(options.batch_tokens), "--data.cache_dir", options.cache_dir]
-    own = {"transformer": ["--model.network.init_args.num_layers", "4"]}  # as in `TRANSFORMER_SIZES`
+    own = {"transformer": ["--model.network.init_args.num_layers", str(TRANSFORMER_SIZES["num_layers"])]}
     return {
         model: measure_commands(
             f"configs/model/{model}.yaml", shared + own.get(model, []), options.steps, options.threads
@@ -228,6 +234,9 @@ def main() -> None:
             options.recipe or options.seed is not None or options.jobs > 1 or options.runs_dir or options.arguments
         ):
             raise UserError("--recipe, --seed, --jobs, --runs_dir and what follows -- are of --to_score only")
+        for name in _UNREAD.get(wanted[0], ()) if wanted else ():
+            if getattr(options, name) != _parser().get_default(name):
+                raise UserError(f"--{wanted[0]} does not read --{name}; leave it out")
         if options.gpu:
             if not torch.cuda.is_available():
                 raise UserError(f"torch {torch.__version__} finds no GPU; leave out --gpu")

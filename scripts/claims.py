@@ -71,7 +71,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)  # before the hours of training, after which it might not be possible
     results, failures = _run_with_progress(jobs, cache, workers, device)
     for failure in failures:
-        _report(failure)
+        print(f"failed: {failure.job}\n{failure.error}", file=sys.stderr)
     contents = [_judge(page, results, failures, profile, text, device) for page in pages]
     for page, content in zip(pages, contents, strict=True):
         _write(page, content, out)
@@ -96,10 +96,6 @@ def _run_with_progress(jobs: Sequence[Job], cache: Path, workers: int, device: s
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("jobs", total=len(dict.fromkeys(jobs)))
         return run_jobs(jobs, cache, workers, on_done=lambda job: progress.advance(task), device=device)
-
-
-def _report(failure: Failure) -> None:
-    print(f"failed: {failure.job}\n{failure.error}", file=sys.stderr)
 
 
 def _judge(
@@ -160,9 +156,10 @@ def _parser() -> argparse.ArgumentParser:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where trainings run (auto: a GPU if any)"
     )
     parser.add_argument(
-        "--cache", type=expanded, default=Path("runs/claims/cache"), help="where finished jobs are kept"
+        "--runs_dir", type=expanded, default=Path("runs"), help="where claims/ is, with all below (default: runs)"
     )
-    parser.add_argument("--out", type=expanded, help="where results are written (default: runs/claims/PROFILE)")
+    parser.add_argument("--cache", type=expanded, help="where finished jobs are kept (default: RUNS_DIR/claims/cache)")
+    parser.add_argument("--out", type=expanded, help="where results are written (default: RUNS_DIR/claims/PROFILE)")
     return parser
 
 
@@ -178,11 +175,12 @@ def main() -> None:
         options = _parser().parse_args()
         if options.jobs < 1:
             raise UserError(f"--jobs is {options.jobs}; it must be at least 1")
-        out = options.out or Path("runs/claims") / options.profile
+        folder = options.runs_dir / "claims"
+        cache, out = options.cache or folder / "cache", options.out or folder / options.profile
         text = find_text(options.text, options.profile) if options.text else None
         names = options.claims or list(PAGES)
         try:
-            contents = run(names, options.profile, options.jobs, options.cache, out, text, _device(options.device))
+            contents = run(names, options.profile, options.jobs, cache, out, text, _device(options.device))
         except KeyboardInterrupt:
             print("interrupted; the same command goes on from here", file=sys.stderr)
             raise

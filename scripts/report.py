@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pipeline.atomic import write_text
 from pipeline.bertviz import bertviz_arguments
+from pipeline.children import ended_by_signal
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import read_json, write_json
 from pipeline.pages import report_page
@@ -72,8 +73,10 @@ def _is_up_to_date(corpus: CorpusRuns) -> bool:
 
 
 def _compute_maps(folder: Path) -> None:
-    if subprocess.run([sys.executable, "-m", "scripts.explorer", str(folder)]).returncode:
-        raise UserError(f"the maps of {folder} could not be computed; the lines above say why")
+    status = subprocess.run([sys.executable, "-m", "scripts.explorer", str(folder)]).returncode
+    if status:
+        why = "the lines above say why" if status > 0 else ended_by_signal(status, "then on a machine with more")
+        raise UserError(f"the maps of {folder} could not be computed; {why}")
 
 
 def _page(out: str) -> Path:

@@ -181,10 +181,13 @@ class TranslationCLI(LightningCLI):
             own["accelerator"] = self._accelerator
         try:
             return super().instantiate_trainer(**{**kwargs, **own})
-        except (TypeError, ImportError) as error:  # of devices that are no number; of a plugin that lacks its library
+        # Of devices that are no number; of a plugin that lacks its library; of a job of SLURM with other tasks.
+        except (TypeError, ImportError, RuntimeError) as error:
             raise UserError(f"the configuration does not make a trainer: {error}") from error
 
     def before_fit(self) -> None:
+        # Lightning takes it from the environment, where several trainings of one process each may be tasks of a job.
+        rank_zero_only.rank = self.trainer.global_rank
         refuse_other_strategies(self.trainer)
         # Whatever is wrong with the corpus is found here, before anything is written.
         self.datamodule.setup()
@@ -256,12 +259,12 @@ class TranslationCLI(LightningCLI):
 
 
 def main() -> None:
-    # Lightning's advice on data loaders does not apply: there are none (see TokenBudgetBatches).
+    # Lightning's advice does not apply: there are no data loaders (see TokenBudgetBatches), for instance.
     for logger in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     warnings.filterwarnings(
         "ignore",
-        message=".*(does not have many workers|is not resumable|LeafSpec|smaller than the logging interval|"
+        message=".*(is not resumable|LeafSpec|smaller than the logging interval|"
         "`training_step` returned `None`|You have overridden `transfer_batch_to_device`|"
         "AccumulateGrad node's stream).*",  # of several GPUs, where Lightning makes the model on another stream
     )
@@ -279,14 +282,14 @@ def main() -> None:
                 advice = "; free some space and run the same command, which goes on from the last checkpoint"
             who = f"process {rank_zero_only.rank}: " if rank_zero_only.rank else ""
             raise UserError(f"{who}{error}{advice}") from error
+        except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
+            sys.exit(128 + signal.SIGTERM)
         except SystemExit as error:  # Lightning's way on Ctrl-C, with status 1 and a word that is not shown
             if not isinstance(error.__context__, KeyboardInterrupt):
                 raise
             anew = any(argument.startswith("--retrain") for argument in sys.argv)
             print(f"stopped; the same command{' without RETRAIN' if anew else ''} goes on", file=sys.stderr)
             sys.exit(130)
-        except SIGTERMException:  # Lightning's own exit status for it is 0, as if all were done
-            sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

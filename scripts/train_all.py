@@ -6,13 +6,12 @@ the other, or with --jobs side by side.
 
 import argparse
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.children import side_by_side
+from pipeline.children import ended_by_signal, side_by_side
 from pipeline.circumstances import limit_threads
 from pipeline.data.loading import choose_corpus, corpus_name
 from pipeline.errors import UserError, exit_on_error
@@ -106,13 +105,8 @@ def _exit_if_failed(status: int, command: Sequence[str]) -> None:
         UserError: It was ended by a signal, and so could not say why.
     """
     if status < 0:
-        why = ""
-        if status == -signal.SIGKILL:
-            why = " (as the system does where memory runs out: then fewer JOBS, or --data.batch_tokens with RETRAIN=1)"
-        raise UserError(
-            f"{shlex.join(command[1:])} was ended by {signal.Signals(-status).name}{why}; the same command goes on "
-            "from its last checkpoint"
-        )
+        how = ended_by_signal(status, "then fewer JOBS, or --data.batch_tokens with RETRAIN=1")
+        raise UserError(f"{shlex.join(command[1:])} {how}; the same command goes on from its last checkpoint")
     if status:
         sys.exit(status)
 

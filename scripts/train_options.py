@@ -60,6 +60,13 @@ def refuse_what_is_not_done(config: Namespace) -> None:
             "--ckpt_path is not taken: a run goes on from its own folder by itself. "
             "Give the command that started it again"
         )
+    if config.weights_only is not None:
+        raise UserError("--weights_only is not taken: a run goes on with all that its checkpoint holds")
+    if trainer.max_time is not None:
+        raise UserError(
+            "--trainer.max_time is not taken: no run could be repeated; give --trainer.max_epochs, or stop the run "
+            "whenever you like: the same command goes on"
+        )
     if trainer.logger not in (None, True):
         raise UserError("--trainer.logger is not taken: a run logs to TensorBoard, in its own folder")
     if trainer.default_root_dir is not None:

@@ -3,14 +3,17 @@
 import json
 import re
 import shutil
+import signal
 import sys
 import time
 from functools import cache, partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
@@ -358,6 +361,8 @@ def test_a_training_without_maps_is_deterministic_and_does_not_pay_for_overwriti
     ("option", "said"),
     [
         ("--trainer.gradient_clip_algorithm=value", "gradients are clipped by norm"),
+        ("--trainer.max_time=00:00:10:00", "no run could be repeated; give --trainer.max_epochs"),
+        ("--weights_only=true", "--weights_only is not taken"),
         ("--trainer.limit_train_batches=1", "for a short training use --trainer.max_steps"),
         ("--trainer.limit_train_batches=0.5", "for a short training use --trainer.max_steps"),
         ("--trainer.overfit_batches=1", "for few sentences a smaller corpus"),
@@ -439,6 +444,23 @@ def test_ctrl_c_ends_as_in_every_other_command_and_says_what_to_do(options, advi
         train.main()
     assert ended.value.code == 130
     assert advice in capsys.readouterr().err
+
+
+def test_a_training_that_a_queue_ends_does_not_look_as_if_it_had_succeeded(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train"])
+    monkeypatch.setattr(train, "TranslationCLI", Mock(side_effect=SIGTERMException))
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == 128 + signal.SIGTERM
+
+
+def test_several_trainings_that_are_tasks_of_one_job_each_leave_all_that_a_run_has(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    said = fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1").stdout
+    run_folder = tmp_path / "runs/little/gru/seed1"
+    assert "loss/val" in scalar_curves(run_folder, ["loss/val"])
+    assert (run_folder / "results.json").is_file()
+    assert "nats/token" in said
 
 
 def test_no_models_is_an_error(tmp_path, refuse):

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
+from pipeline.checkpoint_file import checksum_file, read_checkpoint, write_checkpoint
 from pipeline.errors import UserError
 
 # Several processes agree on whether it is time to save: this often between two checkpoints, as agreeing waits for all.
@@ -32,6 +32,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         return read_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        super().remove_checkpoint(path)
+        checksum_file(Path(path)).unlink(missing_ok=True)
 
 
 class Checkpoints(Callback):

@@ -15,17 +15,19 @@ class MemoryAdvice(Callback):
 
     def __init__(self) -> None:
         self._batch = ""
-        self._settings = "--data.batch_tokens, --data.max_len"
+        self._advice = _train_anew_with("--data.batch_tokens, --data.max_len")
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         self._batch = _described(batch)
-        self._settings = f"--data.batch_tokens (now {trainer.datamodule.batch_tokens}), --data.max_len"
+        self._advice = _train_anew_with(f"--data.batch_tokens (now {trainer.datamodule.batch_tokens}), --data.max_len")
 
     def on_validation_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, *_: Any) -> None:
         self._batch = _described(batch)
-        self._settings = f"--data.eval_batch_tokens (now {trainer.datamodule.eval_batch_tokens})"
+        self._advice = (
+            f"lower --data.eval_batch_tokens (now {trainer.datamodule.eval_batch_tokens}), and the command goes on"
+        )
 
     on_test_batch_start = on_validation_batch_start
 
@@ -33,9 +35,12 @@ class MemoryAdvice(Callback):
         if _is_out_of_memory(exception):
             raise UserError(
                 f"out of memory at step {trainer.global_step}{self._batch}; the last good checkpoint is kept. If "
-                "another program held the memory, give the same command again, which goes on. Else lower "
-                f"{self._settings} or the model's sizes; the run must then start anew, with RETRAIN=1"
+                f"another program held the memory, give the same command again, which goes on. Else {self._advice}"
             ) from exception
+
+
+def _train_anew_with(settings: str) -> str:
+    return f"lower {settings} or the model's sizes; the run must then start anew, with RETRAIN=1"
 
 
 def _described(batch: Batch) -> str:

@@ -25,7 +25,7 @@ def hub_answers() -> bool:
 
     The Hub's own client would try for half a minute where connections are refused, and for six where they are dropped.
     """
-    if any(os.environ.get(switch, "").upper() in ("1", "TRUE", "YES", "ON") for switch in _OFFLINE):
+    if _switch_that_is_set():
         return False
     answered = threading.Event()
 
@@ -45,6 +45,20 @@ def hub_answers() -> bool:
     attempt.start()
     attempt.join(TIMEOUT)
     return answered.is_set()
+
+
+def why_silent() -> tuple[str, str]:
+    """Why the Hub does not answer, in words, and what to do so that it does."""
+    switch = _switch_that_is_set()
+    if switch:
+        return f"the Hugging Face Hub is not asked, since {switch} is set", "unset it"
+    return f"the Hugging Face Hub does not answer within {TIMEOUT:g} seconds", "connect"
+
+
+def _switch_that_is_set() -> str | None:
+    """The variable by which the Hub is switched off, if one is."""
+    on = ("1", "TRUE", "YES", "ON")
+    return next((switch for switch in _OFFLINE if os.environ.get(switch, "").upper() in on), None)
 
 
 def cached_revisions(name: str) -> set[str]:
@@ -73,15 +87,16 @@ def read_hub(name: str, src: str, tgt: str, revision: str | None = None) -> dict
     dataset, _, configuration = name.partition(":")
     if not hub_answers():
         cached = cached_revisions(dataset)
+        why, remedy = why_silent()
         if not cached:
             raise UserError(
-                f"the Hugging Face Hub does not answer and {name} is not cached; connect, or give a local folder with "
-                "train.jsonl, val.jsonl, test.jsonl (make train CORPUS=path/to/folder), or use CORPUS=toy"
+                f"{why}, and {name} is not cached; {remedy}, or give a local folder with train.jsonl, val.jsonl, "
+                "test.jsonl (make train CORPUS=path/to/folder), or use CORPUS=toy"
             )
         if revision is not None and cached != {revision}:
             raise UserError(
-                f"the Hugging Face Hub does not answer, and cached of {name} is {' and '.join(sorted(cached))}, not "
-                f"{revision} alone; connect, or leave out --data.revision to take what is cached"
+                f"{why}, and cached of {name} is {' and '.join(sorted(cached))}, not {revision} alone; {remedy}, or "
+                "leave out --data.revision to take what is cached"
             )
         # Both have read the environment already when they were imported.
         huggingface_hub.constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True

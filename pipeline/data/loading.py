@@ -9,7 +9,7 @@ from pipeline.data import corpus as corpus_module
 from pipeline.data import grammar, inflection, lexicon, phrases, toy
 from pipeline.data.corpus import SPLITS, Corpus, Link, SentencePair
 from pipeline.data.files import read_folder
-from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, TIMEOUT, cached_revisions, hub_answers, read_hub
+from pipeline.data.hub import MULTI30K, MULTI30K_CONTENT, cached_revisions, hub_answers, read_hub, why_silent
 from pipeline.errors import UserError
 from pipeline.json_files import read_json, write_json
 from pipeline.paths import expanded
@@ -75,10 +75,10 @@ def choose_corpus() -> tuple[str, str]:
         return "multi30k", f"Multi30k is in the local Hugging Face cache; {_FOR_THE_TOY}"
     if hub_answers():
         return "multi30k", f"the Hugging Face Hub answers; {_FOR_THE_TOY}"
+    why, remedy = why_silent()
     return "toy", (
-        f"the Hugging Face Hub does not answer within {TIMEOUT:g} seconds and Multi30k is not cached, so this trains "
-        "on the built-in toy corpus; for Multi30k connect and run again, or give a folder that holds it: "
-        "make train CORPUS=path/to/multi30k"
+        f"{why}, and Multi30k is not cached, so this trains on the built-in toy corpus; for Multi30k {remedy} and run "
+        "again, or give a folder that holds it: make train CORPUS=path/to/multi30k"
     )
 
 

@@ -171,6 +171,8 @@ def test_one_make_train_is_timed_until_each_model_has_its_score(little, tmp_path
         (["--to_score", "gru=20", "--corpus", "auto"], "needs a corpus by its name"),
         (["--to_score", "gru=20", "--", "--score_test", "false"], "scores on its test set"),
         (["--jobs", "2"], "are of --to_score only"),
+        (["--to_score", "gru=20", "--batch_tokens", "8192"], "--to_score does not read --batch_tokens"),
+        (["--gpu", "--steps", "3"], "--gpu does not read --steps"),
     ],
 )
 def test_a_score_that_cannot_be_timed_is_refused_at_once(arguments, expected, tmp_path, refuse):

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.callbacks import Checkpoints, checkpoints
+from pipeline.callbacks import AtomicCheckpointIO, Checkpoints, checkpoints
 from pipeline.errors import UserError
 
 
@@ -19,6 +19,14 @@ NO_VALIDATION = {
     "check_val_every_n_epoch": 1,
     "accumulate_grad_batches": 1,
 }
+
+
+def test_what_lightning_removes_leaves_nothing(tmp_path):
+    files = AtomicCheckpointIO()
+    files.save_checkpoint({"weights": 1}, tmp_path / "epoch=1.ckpt")
+    assert len(list(tmp_path.iterdir())) == 2  # with its checksum
+    files.remove_checkpoint(tmp_path / "epoch=1.ckpt")
+    assert list(tmp_path.iterdir()) == []
 
 
 def no_room(path) -> None:

@@ -92,7 +92,6 @@ def test_a_header_may_have_cells_without_a_name_and_a_column_that_is_called_tran
     assert files.read_table(path, "text", "translation") == [SentencePair("how ?", "so .")]
 
 
-
 @pytest.mark.parametrize(("src_gz", "tgt_gz"), [(False, False), (True, False), (True, True)])
 def test_line_n_translates_line_n_gzipped_or_not(tmp_path, src_gz, tgt_gz):
     paths = []

@@ -128,7 +128,11 @@ def test_we_wait_once_for_a_host_that_drops_connections_however_many_addresses_i
 
 def test_out_of_reach_and_not_cached_the_message_offers_a_folder_and_the_toy_corpus(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("it tried all the same"))
-    with pytest.raises(UserError, match=r"does not answer and owner/name is not cached.*CORPUS=path.*CORPUS=toy"):
+    said = r"does not answer within .*, and owner/name is not cached; connect, .*CORPUS=path.*CORPUS=toy"
+    with pytest.raises(UserError, match=said):
+        hub.read_hub("owner/name", "en", "de")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"not asked, since HF_HUB_OFFLINE is set, and .* is not cached; unset it, or"):
         hub.read_hub("owner/name", "en", "de")
 
 
