@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.claims.inference import holm
 from pipeline.markdown_blocks import markdown_table
-from pipeline.report import short_commit, shown_p_value
+from pipeline.report import made_at, short_commit, shown_p_value
 
 SAYS_COLUMN = "the article says, in short"  # heads a column of tables of verdicts, and of no other
 # The columns of a table of verdicts, and the outcomes of findings that are counted in each.
@@ -60,7 +60,10 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         parts.append(reason(content))
         parts += _findings(content, corrected)
     profiles = sorted({content["profile"] for content in contents})
-    parts.append(f"### How to read these tables\n\nProfile: {', '.join(profiles)}.")
+    dates = sorted({content["date"] for content in contents})
+    parts.append(
+        f"### How to read these tables\n\nProfile {', '.join(profiles)}, {', '.join(dates)}, {made_at(contents)}."
+    )
     parts.append("\n".join(f"- {entry}" for entry in how_to_read(family)))
     return "\n\n".join(parts) + "\n"
 

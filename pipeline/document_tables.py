@@ -7,7 +7,16 @@ from pipeline.claims_table import OUTCOMES, SAYS_COLUMN, num_outcomes
 from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.measures import free_measure
 from pipeline.plots import model_label
-from pipeline.report import in_order, length_table, means_over_seeds, results_table, run_labels, short_commit
+from pipeline.report import (
+    in_order,
+    length_table,
+    machine,
+    made_at,
+    means_over_seeds,
+    results_table,
+    run_labels,
+    short_commit,
+)
 
 THE_THREE = ("gru", "gru_attention", "transformer")
 NO_GPU = "None of these runs is of a GPU."
@@ -26,8 +35,8 @@ def scores(results: Sequence[dict[str, Any]]) -> str:
             results_table(means, with_minutes=False),
             f"{what}, by source length:",
             length_table(means, free_measure(is_synthetic=synthetic)),
-            f"Test set, greedy search; {_seeds(results)}{note}, commit {', '.join(_commits(results))}, "
-            f"{'; '.join(_machines(results))}. `nats/token` is teacher-forced, per target token.",
+            f"Test set, greedy search; {_seeds(results)}{note}, {made_at(results)}. "
+            "`nats/token` is teacher-forced, per target token.",
         ]
     )
 
@@ -37,7 +46,7 @@ def times(results: Sequence[dict[str, Any]]) -> str:
     results = [result for result in results if result["model"] in THE_THREE]
     places: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for result in sorted(results, key=lambda result: not result["corpus"]["is_synthetic"]):
-        places.setdefault((result["corpus"]["name"], _machine(result["hardware"])), []).append(result)
+        places.setdefault((result["corpus"]["name"], machine(result["hardware"])), []).append(result)
     rows = []
     for place, runs in places.items():
         least, most = (of(run["epochs"] for run in runs) for of in (min, max))
@@ -60,8 +69,8 @@ def runs_made(results: Sequence[dict[str, Any]]) -> str:
         [
             label,
             str(result["seed"]),
-            _commit(result),
-            _machine(result["hardware"]),
+            _commits_of(result),
+            machine(result["hardware"]),
             f"{_minutes(result['seconds'])} min",
             f"`{result['corpus']['content_hash'][:10]}`",
         ]
@@ -99,7 +108,8 @@ def verdicts(contents: Sequence[dict[str, Any]]) -> str:
         counts = map(str, num_outcomes(content))
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
     header = ["claim", SAYS_COLUMN, "verdict", *OUTCOMES]
-    return markdown_table(header, rows, len(header))
+    profiles = " and ".join(sorted({content["profile"] for content in contents}))
+    return f"{markdown_table(header, rows, len(header))}\n\nProfile {profiles}, {made_at(contents)}."
 
 
 def claims_made(contents: Sequence[dict[str, Any]]) -> str:
@@ -109,9 +119,9 @@ def claims_made(contents: Sequence[dict[str, Any]]) -> str:
             content["claim"]["name"],
             f"`{content['command']}`",
             content["profile"],
-            _commit(content),
+            _commits_of(content),
             content["date"],
-            _machine(content["hardware"]),
+            machine(content["hardware"]),
         ]
         for content in contents
     ]
@@ -124,25 +134,9 @@ def _seeds(results: Sequence[dict[str, Any]]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
-def _commit(content: dict[str, Any]) -> str:
-    """The commit of the code, and of earlier code with which a run began."""
-    return ", ".join(_commits_of(content))
-
-
-def _commits_of(content: dict[str, Any]) -> list[str]:
-    return [f"`{short_commit(commit)}`" for commit in (*content.get("earlier_commits", ()), content["commit"])]
-
-
-def _commits(contents: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted({commit for content in contents for commit in _commits_of(content)})
-
-
-def _machine(hardware: dict[str, Any]) -> str:
-    return hardware["gpu"] or f"{hardware['processor']}, {hardware['threads']} thread(s)"
-
-
-def _machines(results: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted({_machine(result["hardware"]) for result in results})
+def _commits_of(content: dict[str, Any]) -> str:
+    """The commit of the code, after those of earlier code with which a run began."""
+    return ", ".join(f"`{short_commit(commit)}`" for commit in (*content.get("earlier_commits", ()), content["commit"]))
 
 
 def _minutes(seconds: float) -> str:

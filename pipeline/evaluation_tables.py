@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.markdown_blocks import markdown_table
 from pipeline.measures import NAMES, PER_TOKEN, SHARES, factor, free_measure
 from pipeline.plots import Curve, Point, model_label
-from pipeline.report import OTHER_TOKENS, band_label, drawn_bands, shown_p_value
+from pipeline.report import OTHER_TOKENS, band_label, drawn_bands, made_at, shown_p_value
 from pipeline.statistics import ENDS
 
 
@@ -80,6 +80,18 @@ def evaluation_tables(content: dict[str, Any]) -> str:
         title = "The mean attention of all layers and heads; nothing is known of right links."
         parts += _shapes(title, content["attention"])
     return "\n\n".join(parts) + "\n"
+
+
+def evaluations_in(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """An evaluation, and each earlier one from which it has scores of one run or several; old ones have none."""
+    made = [content, *content.get("earlier", [])]
+    return list({(one["command"], one["date"], one["commit"]): one for one in reversed(made)}.values())[::-1]
+
+
+def tables_and_origin(content: dict[str, Any]) -> str:
+    """`evaluation_tables`, and what they were made by."""
+    made = [f"- `{one['command']}`: {one['date']}, {made_at([one])}" for one in evaluations_in(content)]
+    return f"{evaluation_tables(content)}\nTranslated and scored by:\n\n" + "\n".join(made) + "\n"
 
 
 def search_name(search: dict[str, Any]) -> str:
@@ -184,7 +196,10 @@ def _how_maps_were_chosen(attentions: dict[str, Any]) -> str:
     if not attentions:
         return ""
     if all(values["on_validation"] for values in attentions.values()):
-        return " Layer, head and step were chosen on validation."
+        return (
+            " Layer, head and step were chosen on validation: “predicting” is the step that predicts the word, “input” "
+            "the next one, whose input it is."
+        )
     return (
         " The mean of all layers and heads is read, at the step that predicts the word: there is nothing to choose by."
     )

@@ -70,6 +70,8 @@ SENTENCES = {
     "Test set, greedy search; seed ": "평가 데이터, 그리디 탐색. 시드 ",
     "Test set, greedy search; seeds ": "평가 데이터, 그리디 탐색. 시드 ",
     "`nats/token` is teacher-forced, per target token.": "`nats/토큰`은 교사 강요(teacher forcing) 손실입니다.",
+    "Translated and scored at commit ": "번역하고 채점한 커밋: ",
+    "Profile ": "프로필 ",
     ", commit ": ", 커밋 ",
     " thread(s)": "스레드",
     ": beam ": ": 빔 ",

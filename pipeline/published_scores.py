@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pipeline.evaluation_tables import evaluations_in
 from pipeline.markdown_blocks import markdown_table
 from pipeline.plots import model_label
-from pipeline.report import mean_and_sd, means_over_seeds
+from pipeline.report import made_at, mean_and_sd, means_over_seeds
 
 _OURS = "this project: "
 
@@ -44,7 +45,9 @@ def published_scores(
 def evaluated_scores(evaluations: Sequence[dict[str, Any]]) -> str:
     """One table: what `make evaluate` found by beam search, with its 95 % interval, on each form of a text."""
     rows = [[row.model, row.score, row.metric, row.corpus, row.how] for row in _evaluated(evaluations)]
-    return markdown_table(["model", "BLEU", "metric", "text", "how"], rows, num_texts=5)
+    table = markdown_table(["model", "BLEU", "metric", "text", "how"], rows, num_texts=5)
+    made = [one for evaluation in evaluations for one in evaluations_in(evaluation)]
+    return f"{table}\n\nTranslated and scored at {made_at(made)}."
 
 
 class _Evaluated(NamedTuple):

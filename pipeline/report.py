@@ -109,6 +109,23 @@ def short_commit(commit: str | None) -> str:
     return digits[:10] + mark
 
 
+def commits(contents: Sequence[dict[str, Any]]) -> list[str]:
+    """The commits of the code that made these results, and of earlier code with which a run began, as Markdown."""
+    found = {commit for made in contents for commit in (*made.get("earlier_commits", ()), made["commit"])}
+    return sorted(f"`{short_commit(commit)}`" for commit in found)
+
+
+def machine(hardware: dict[str, Any]) -> str:
+    """What computed: the GPU or, where there was none, the processor and the threads."""
+    return hardware["gpu"] or f"{hardware['processor']}, {hardware['threads']} thread(s)"
+
+
+def made_at(contents: Sequence[dict[str, Any]]) -> str:
+    """ "commit `0123456789`, a processor, 2 thread(s)": all commits and machines that results are of."""
+    machines = sorted({machine(made["hardware"]) for made in contents})
+    return f"commit {', '.join(commits(contents))}, {'; '.join(machines)}"
+
+
 def in_order(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Runs in the order of the lesson, then by seed."""
     return sorted(results, key=lambda result: (model_order(result["model"]), result["seed"]))

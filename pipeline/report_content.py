@@ -160,17 +160,11 @@ def corpus_report(corpus: CorpusRuns) -> CorpusReport:
         scores=_scores(results, evaluation),
         lengths=_lengths(results, evaluation, free_measure(is_synthetic=synthetic)),
         tables=blocks_of(evaluation_tables.evaluation_tables(evaluation)) if evaluation else [],
-        evaluations=_evaluations(evaluation) if evaluation else [],
+        evaluations=evaluation_tables.evaluations_in(evaluation) if evaluation else [],
         note=note,
         results=results,
         explorer=_labelled(explorer),
     )
-
-
-def _evaluations(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
-    """An evaluation, and each earlier one from which it has scores of one run or several; old ones have none."""
-    made = [evaluation, *evaluation.get("earlier", [])]
-    return list({(one["command"], one["date"], one["commit"]): one for one in reversed(made)}.values())[::-1]
 
 
 def nats_of_runs(evaluation: dict[str, Any]) -> dict[tuple[str, int], float]:

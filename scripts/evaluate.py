@@ -35,7 +35,7 @@ from pipeline.circumstances import commit, default_device, limit_threads
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, staging, write_scores
-from pipeline.evaluation_tables import evaluation_tables, first_beyond, length_curves, search_name
+from pipeline.evaluation_tables import first_beyond, length_curves, search_name, tables_and_origin
 from pipeline.json_files import write_json
 from pipeline.measures import SHARES, free_measure
 from pipeline.paths import expanded
@@ -51,7 +51,7 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
         refuse_to_lose(plan, options)  # once more: another evaluation may have come there since the plan was made
         content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
         content |= provenance("scripts.evaluate", options.device)
-        tables = evaluation_tables(content)
+        tables = tables_and_origin(content)
         for name, of_runs in scored.items():
             for run in of_runs:
                 write_scores(staged, name, run.seed, run.scores)

@@ -25,7 +25,7 @@ from pipeline.data.corpus import SentencePair
 from pipeline.data.files import read_folder
 from pipeline.documents import read_claims, with_tables
 from pipeline.errors import UserError
-from pipeline.evaluation_tables import evaluation_tables
+from pipeline.evaluation_tables import tables_and_origin
 from pipeline.json_files import read_json
 from pipeline.recipes import config_files
 from scripts.train import TranslationCLI
@@ -50,7 +50,7 @@ def test_every_table_is_what_the_published_json_says(page):
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/evaluation/tables.md")), ids=str)
 def test_the_tables_of_an_evaluation_are_what_its_json_says(path):
     content = json.loads(path.with_name("evaluation.json").read_text(encoding="utf-8"))
-    assert path.read_text(encoding="utf-8") == evaluation_tables(content)
+    assert path.read_text(encoding="utf-8") == tables_and_origin(content)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results" / "bench").glob("bench*.md")), ids=str)

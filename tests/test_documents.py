@@ -128,6 +128,7 @@ def test_verdicts_count_findings_by_their_outcome():
     outcomes = ["passes", "passes", "passes", "undecided", "undecided", "fails"]
     table = verdicts([content | {"findings": [finding | {"outcome": outcome} for outcome in outcomes]}])
     assert cells(table.splitlines()[2])[3:] == ["3", "1", "2"]
+    assert table.splitlines()[-1] == "Profile quick, commit `0123456789`, a processor, 1 thread(s)."
 
 
 def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluation_adds_its_own():
@@ -137,7 +138,10 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
         "corpus": {"name": "tok"},
         "search": {"beam": 5, "alpha": 1.4},
         "scores": {"models": {"gru": {"seeds": [1, 2], "bleu": estimate | {"value": 1.0}, "bleu_tok": estimate}}},
+        **{"command": "evaluate", "date": "2020-02-29", "commit": "b" * 40},
+        "hardware": {"gpu": None, "processor": "a processor", "threads": 1},
     }
+    evaluation["earlier"] = [evaluation | {"commit": "a" * 40, "hardware": {"gpu": "a GPU"}}]
     runs = [run("transformer", 60, seed=2), run("gru", 60), run("transformer", 60, seed=1)]
     runs[0]["test"] = runs[0]["test"] | {"bleu": 93.24}
     table = published_scores(others | {"systems": []}, runs, [evaluation])
@@ -149,8 +153,10 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     assert rows[2][1:4] == ["", "**41.2 ± 0.7 [40.0, 42.5]**", "B-tok"]
     assert rows[2][4] == "`make evaluate`: beam 5, α = 1.4, mean ± sd of 2 seeds"
     assert table.endswith("- **13a**: cased\n- **B-tok**: tokenised")
-    ours = [cells(line) for line in evaluated_scores([evaluation]).splitlines()[2:]]
-    assert ours == [["GRU, no attention", "41.2 ± 0.7 [40.0, 42.5]", "B-tok", "tok", rows[2][4]]]
+    ours, _, origin = evaluated_scores([evaluation]).splitlines()[2:]
+    assert cells(ours) == ["GRU, no attention", "41.2 ± 0.7 [40.0, 42.5]", "B-tok", "tok", rows[2][4]]
+    assert origin == "Translated and scored at commit `aaaaaaaaaa`, `bbbbbbbbbb`, a GPU; a processor, 1 thread(s)."
+
 
 
 def test_a_score_of_a_handful_of_sentences_stands_without_an_interval():

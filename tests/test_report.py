@@ -329,6 +329,9 @@ def claim(name: str, verdict: str) -> dict:
         "findings": [finding | numbers],
         "profile": "quick",
         "missing_jobs": [],
+        "date": "2020-02-29",
+        "commit": "0123456789abcdef",
+        "hardware": {"gpu": None, "processor": "a processor", "threads": 1},
     }
 
 
@@ -343,6 +346,7 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
     assert "**holds in part**" in lines[2]
     assert "a \\|difference\\|: 1.5 [1, 2]" in lines[2]
     assert "1.5 [1, 2], p 0.020" in "".join(lines)
+    assert "Profile quick, 2020-02-29, commit `0123456789`, a processor, 1 thread(s)." in lines
 
 
 def test_the_effect_beside_a_verdict_is_one_that_decided_it():

@@ -18,7 +18,7 @@ from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import STAGED, settle, staging
 from pipeline.evaluation.kept import evaluated as evaluated_of
-from pipeline.evaluation_tables import evaluation_tables
+from pipeline.evaluation_tables import evaluation_tables, tables_and_origin
 from pipeline.json_files import read_json_lines, write_json_lines
 from scripts.evaluate import _parser, run
 from scripts.evaluation_plan import given_run, plans
@@ -66,7 +66,7 @@ def test_b_tok_is_what_sacrebleu_prints_for_the_written_hypotheses(runs, evaluat
 
 def test_tables_figures_and_provenance_are_written(runs, evaluated):
     out = runs / "runs" / "little" / "evaluation" / "test"
-    assert (out / "tables.md").read_text() == evaluation_tables(evaluated)
+    assert (out / "tables.md").read_text() == tables_and_origin(evaluated)
     assert {path.name for path in out.glob("*.png")} == {
         "length_nats_per_token.png",
         "length_nats_per_token_joined2.png",
