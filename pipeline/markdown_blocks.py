@@ -37,7 +37,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_tex
     are numbers, at the right. A bar in a cell, as of |x|, does not end it."""
     header, *rows = ([cell.replace("|", "\\|") for cell in row] for row in (header, *rows))
     columns = list(zip(header, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(2, *map(len, column)) for column in columns]  # of the rule, "-:" is the shortest
 
     def line(cells: Sequence[str]) -> str:
         padded = [

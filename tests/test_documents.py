@@ -158,7 +158,6 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     assert origin == "Translated and scored at commit `aaaaaaaaaa`, `bbbbbbbbbb`, a GPU; a processor, 1 thread(s)."
 
 
-
 def test_a_score_of_a_handful_of_sentences_stands_without_an_interval():
     others = {"tests": {"a": "A"}, "results_test": "a", "metrics": {"13a": "cased"}, "systems": []}
     values = {"seeds": [1], "bleu": {"value": 41.25, "low": None, "high": None, "per_seed": [41.25]}}

@@ -109,6 +109,10 @@ def test_rows_that_differ_in_their_first_cell_only_are_one_row():
     assert joined_rows(rows) == [["C1; C3", "a", "x"], ["C2", "b", "x"], ["C4", "a", "y"]]
 
 
+def test_a_column_of_single_digits_is_a_column_of_numbers_in_markdown():
+    assert markdown_table(["a", "n"], [["x", "1"]]).splitlines()[1] == "| -- | -: |"
+
+
 def test_a_markdown_table_is_aligned():
     lines = markdown_table(["a", "long"], [["x", "1"]]).splitlines()
     assert len({len(line) for line in lines}) == 1
@@ -359,6 +363,8 @@ def test_the_effect_beside_a_verdict_is_one_that_decided_it():
     assert "| contrary: 1.5" in shown("fails")
     assert "| a \\|difference\\|: 1.5" in shown("holds")  # not the exact one
     assert cells(shown("fails"))[2:5] == ["2", "1", "1"]  # pass, fail, undecided
+    content["findings"].append(finding | {"what": "not sure", "outcome": "undecided"})
+    assert "| not sure: 1.5" in shown("undecided")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.claims import natural_text
-from pipeline.claims.jobs import _ROOT, _SHARED, Job, _code_hash, job, run_jobs
+from pipeline.claims.jobs import _ROOT, _SHARED, Done, Job, Results, _code_hash, job, run_jobs
 from pipeline.errors import UserError
 from scripts.claims import PAGES, page_of
 from tests.test_dependencies import imports_of
@@ -45,6 +45,12 @@ def fails(number: int) -> dict:
 
 def calls(log) -> list[str]:
     return sorted(log.read_text().split()) if log.exists() else []
+
+
+def test_a_job_that_several_findings_read_took_its_time_once():
+    one, two = (job(double, number=number) for number in (1, 2))
+    results = Results({one: Done({}, "cpu", 1.0), two: Done({}, "cuda", 2.0)})
+    assert results.effort([one, two, two]) == {"jobs": 2, "seconds": 3.0, "trained_on": ["cpu", "cuda"]}
 
 
 def test_what_is_kept_is_not_run_again(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import scripts.claims
-from pipeline.claims import natural_text_findings
+from pipeline.claims import natural_text, natural_text_findings
 from pipeline.claims.inference import p_value_of
 from pipeline.claims.jobs import Results
 from pipeline.claims.natural_text import Text
@@ -151,13 +151,17 @@ def test_the_p_value_of_equivalence_is_that_of_the_nearer_end():
 
 @pytest.mark.parametrize("name", scripts.claims.PAGES)
 def test_published_verdicts_are_by_the_criteria_of_the_code(name, monkeypatch):
-    """A threshold that is changed is seen here, whatever its tests of made-up results allow."""
+    """A threshold or a size that is changed is seen here, whatever its tests of made-up results allow."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # C5 was published from a CPU
     content = json.loads((ROOT / f"results/claims/{name}.json").read_text(encoding="utf-8"))
     findings, _ = scripts.claims.page_of(name).judge(Results({}), content["profile"])
     if content.get("natural_text"):
         of_text, _ = natural_text_findings.judge(name, Results({}), content["profile"], Text("", "", ""))
         findings = [*findings, *of_text]
+        of_profile = natural_text.PROFILES[content["profile"]]
+        assert {**content["natural_text"], **json.loads(json.dumps(of_profile))} == content["natural_text"]
+    settings = scripts.claims.page_of(name).PROFILES[content["profile"]]
+    assert content["settings"] == json.loads(json.dumps(dict(settings)))
     published = [Finding(**of_one) for of_one in content["findings"]]
     assert [(f.rule, f.is_primary) for f in findings] == [(f.rule, f.is_primary) for f in published]
     assert judge(published).verdict == content["verdict"]

@@ -153,15 +153,27 @@ def test_any_two_files_can_be_scored(runs, tmp_path):
         (["{of_seed_1}", "--corpus", "{runs}", "--out", "x", "--links", "y"], "earlier evaluations hold no word links"),
         (["{runs}/little/gru", "--links", "{short}"], "has 1 lines for 9 sentences"),
         (["{runs}/little/gru", "--links", "{outside}"], r"line 1: link 99-0 is outside a pair of"),
+        (["{runs}/little/gru", "--links", "{outside_tgt}"], r"line 1: link 0-99 is outside a pair of"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_scored(runs, of_seed_1, tmp_path, arguments, message):
     (tmp_path / "short").write_text("0-0\n")
     (tmp_path / "outside").write_text("99-0\n" + "\n" * 8)
+    (tmp_path / "outside_tgt").write_text("0-99\n" + "\n" * 8)
     names = {"runs": runs / "runs", "of_seed_1": of_seed_1}
-    names |= {"short": tmp_path / "short", "outside": tmp_path / "outside"}
+    names |= {name: tmp_path / name for name in ("short", "outside", "outside_tgt")}
     with pytest.raises(UserError, match=message):
         evaluate(*[argument.format(**names) for argument in arguments])
+
+
+def test_links_of_validation_choose_the_map_that_is_read(runs, tmp_path):
+    (tmp_path / "val").write_text("0-0\n" * 5)
+    links = ["--links", runs / "gold.txt", "--val_links", tmp_path / "val"]
+    evaluate(runs / "runs/little/transformer", "--beam", 1, *links, "--out", tmp_path / "out")
+    attention = json.loads((tmp_path / "out/evaluation.json").read_text())["alignment"]["models"]["transformer"]
+    chosen = attention["attention"]["on_validation"]
+    assert len(chosen) == 2 * (1 + 2 * (1 + 2))  # in both readings the mean of all, and of two layers mean and heads
+    assert "Layer, head and step were chosen on validation" in (tmp_path / "out/tables.md").read_text()
 
 
 def test_the_same_run_given_twice_is_refused(runs):
@@ -389,8 +401,9 @@ def test_scores_of_other_sentences_are_not_lost(runs, tmp_path, monkeypatch):
     checkpoint = runs / "runs" / "little" / "gru" / "seed1"
     evaluate(checkpoint, "--beam", 1, "--src", "a/test.en", "--ref", "a/test.de")
     evaluate(checkpoint, "--beam", 1, "--src", "a/test.en", "--ref", "a/test.de")  # the same sentences
-    with pytest.raises(UserError, match=r"runs/evaluation/test has scores of other sentences; write to another folder"):
-        evaluate(checkpoint, "--beam", 1, "--src", "b/test.en", "--ref", "b/test.de")
+    for src in "ba":  # by other references too
+        with pytest.raises(UserError, match=r"runs/evaluation/test has scores of other sentences; write to another"):
+            evaluate(checkpoint, "--beam", 1, "--src", f"{src}/test.en", "--ref", "b/test.de")
 
 
 def test_a_language_may_have_a_hyphen_in_its_name(tmp_path):
@@ -558,7 +571,7 @@ def test_earlier_scores_alone_are_put_together_where_their_corpus_is_said(runs, 
         assert both[part] == at_once[part]
 
 
-@pytest.mark.parametrize("broken", ["gone", "short", "old"])
+@pytest.mark.parametrize("broken", ["gone", "short", "reordered", "old"])
 def test_earlier_scores_that_are_not_whole_are_refused(runs, of_seed_1, tmp_path, broken):
     folder = tmp_path / "earlier"
     shutil.copytree(of_seed_1, folder)
@@ -567,6 +580,9 @@ def test_earlier_scores_that_are_not_whole_are_refused(runs, of_seed_1, tmp_path
         scores.unlink()
     elif broken == "short":
         scores.write_text(scores.read_text().partition("\n")[2])
+    elif broken == "reordered":
+        for path in (scores, scores.with_suffix(".hyp")):
+            path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
     else:
         content = json.loads((folder / "evaluation.json").read_text())
         del content["earlier"]
