@@ -1,5 +1,11 @@
 """Sentences that break programs: what each is must be plain from its name."""
 
+import re
+
+from hypothesis import strategies as st
+
+from pipeline.errors import UserError
+
 # Sentences with something in them to read.
 SENTENCES = {
     "escape sequence": "\x1b[31mred\x1b[0m \x1b]0;title\x07",
@@ -42,3 +48,19 @@ BLANK = {"empty": "", "spaces": "  ", "tab": "\t", "no-break space": "\xa0", "li
 NO_TEXT = {"NUL": "a\0b", "half a surrogate pair": "a \ud800"}
 
 TEN_THOUSAND_WORDS = "the dog . " * 3_334
+
+READABLE = [*SENTENCES.values(), *INVISIBLE.values(), TEN_THOUSAND_WORDS]
+TEXT = st.one_of(st.text(max_size=30), st.sampled_from([*READABLE[:-1], *BLANK.values()]))
+# A line may hold anything but what ends it, and the mark that would be one of the file.
+LINES = TEXT.map(lambda text: text.replace("\n", "").rstrip("\r").removeprefix("\ufeff")).filter(
+    lambda text: not re.search("[\ud800-\udfff]", text)
+)
+
+
+def refusal_of(call) -> str:
+    """What `call()` says when it refuses; "" where it does not."""
+    try:
+        call()
+    except UserError as error:
+        return str(error)
+    return ""

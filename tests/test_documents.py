@@ -14,7 +14,7 @@ from pipeline.plots import MODEL_LABELS
 from pipeline.published_scores import evaluated_scores, published_scores
 from tests.commands import ROOT
 from tests.documents import cells
-from tests.test_report import claim, results
+from tests.published import claim, results
 
 
 def run(model: str, seconds: float, gpu: str | None = None, **more) -> dict:

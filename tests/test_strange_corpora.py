@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import fit
 from tests.nasty import INVISIBLE, SENTENCES
-from tests.test_pipeline import fit
 
 
 def write_copies(folder: Path, sentences: list[str]) -> Path:

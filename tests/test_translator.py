@@ -11,28 +11,7 @@ from pipeline.errors import UserError
 from pipeline.models import TransformerSeq2Seq
 from pipeline.scoring import Search
 from pipeline.translator import Translation, Translator
-
-SENTENCES = ["the dog sleeps .", "der Hund schläft ."]
-SIZES = {"vocab_size": 320, "d_model": 8, "d_ff": 10, "num_heads": 2}
-
-
-def checkpoint(**changes) -> dict:
-    torch.manual_seed(0)
-    network = TransformerSeq2Seq(**SIZES)
-    content = {
-        "hyper_parameters": {
-            "name": "mine",
-            "network": {"class_path": "pipeline.models.TransformerSeq2Seq", "init_args": SIZES},
-        },
-        "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
-        "TranslationData": {
-            "tokenizer": Tokenizer.train(SENTENCES, 320).proto,
-            "src": "en",
-            "tgt": "de",
-            "content_hash": "0",
-        },
-    }
-    return content | changes
+from tests.tiny_runs import SENTENCES, SIZES, checkpoint
 
 
 def test_a_checkpoint_translates_without_anything_else(tmp_path):

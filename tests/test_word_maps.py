@@ -8,7 +8,7 @@ from pipeline.data.batching import make_batch
 from pipeline.data.tokenizer import EOS
 from pipeline.translator import Translator
 from pipeline.word_maps import WordMap, mean_cross_map
-from tests.test_translator import checkpoint
+from tests.tiny_runs import checkpoint
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,6 +23,29 @@ MODELS = {
     "gru_attention": (GRUSeq2Seq, {"memory": "all", "d_embed": 6, "d_model": 8}),
     "transformer": (TransformerSeq2Seq, {"d_model": 8, "d_ff": 12, "num_heads": 2}),
 }
+# Of `checkpoint`.
+SENTENCES = ["the dog sleeps .", "der Hund schläft ."]
+SIZES = {"vocab_size": 320, "d_model": 8, "d_ff": 10, "num_heads": 2}
+
+
+def checkpoint(**changes) -> dict:
+    """What a checkpoint of a Transformer holds, with random weights, and with `changes`."""
+    torch.manual_seed(0)
+    network = TransformerSeq2Seq(**SIZES)
+    content = {
+        "hyper_parameters": {
+            "name": "mine",
+            "network": {"class_path": "pipeline.models.TransformerSeq2Seq", "init_args": SIZES},
+        },
+        "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
+        "TranslationData": {
+            "tokenizer": Tokenizer.train(SENTENCES, 320).proto,
+            "src": "en",
+            "tgt": "de",
+            "content_hash": "0",
+        },
+    }
+    return content | changes
 
 
 def write_text_corpus(folder: Path) -> list[SentencePair]:
@@ -40,7 +64,7 @@ def write_text_corpus(folder: Path) -> list[SentencePair]:
 def write_run(runs: Path, corpus: Path, model: str, seed: int = 1, **other_sizes: int) -> Path:
     """A run folder with a checkpoint of random weights; returns it."""
     loaded = load_corpus(str(corpus), "en", "de", runs / "cache")
-    text = [sentence for pair in loaded.train for sentence in (pair.src, pair.tgt)]
+    text = tuple(sentence for pair in loaded.train for sentence in (pair.src, pair.tgt))
     network_class, sizes = MODELS[model]
     init_args = {"vocab_size": VOCAB_SIZE, **sizes, **other_sizes}
     torch.manual_seed(seed)
@@ -55,7 +79,7 @@ def write_run(runs: Path, corpus: Path, model: str, seed: int = 1, **other_sizes
             },
             "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
             "TranslationData": {
-                "tokenizer": Tokenizer.train(text, VOCAB_SIZE).proto,
+                "tokenizer": _tokenizer_of(text),
                 "src": "en",
                 "tgt": "de",
                 "content_hash": loaded.content_hash(),
@@ -67,6 +91,12 @@ def write_run(runs: Path, corpus: Path, model: str, seed: int = 1, **other_sizes
     (folder / "config.yaml").write_text(yaml.safe_dump({"seed_everything": seed, "data": data}), encoding="utf-8")
     (folder / "results.json").write_text(json.dumps({"model": model}), encoding="utf-8")
     return folder
+
+
+@cache
+def _tokenizer_of(text: tuple[str, ...]) -> bytes:
+    """Most runs of the tests are of one text."""
+    return Tokenizer.train(text, VOCAB_SIZE).proto
 
 
 def finish_run(folder: Path, pairs: Sequence[SentencePair]) -> None:

@@ -33,6 +33,16 @@ def results_of(jobs: Iterable[Job], answer: Callable[[str, dict[str, Any]], dict
     return Results({job: Done(result, "cpu", 1.0) for job, result in found.items() if result is not None})
 
 
+def answer_without(setting: str, value: Any, answer: Callable[[str, dict[str, Any]], dict[str, Any] | None]):
+    """The same answer, but what has that setting could not be trained."""
+    return lambda name, options: None if options[setting] == value else answer(name, options)
+
+
+def shrunk(job: Job, **sizes: Any) -> Job:
+    """The job with these sizes in the place of its own; of those that it has no such setting of, nothing."""
+    return job._replace(settings=tuple((name, sizes.get(name, value)) for name, value in job.settings))
+
+
 def ran(job: Job) -> dict[str, Any]:
     """What a job really gives, without the cache."""
     module, _, name = job.function.partition(":")

@@ -6,7 +6,7 @@ import pytest
 from pipeline.claims import c0_order as page
 from pipeline.claims.inference import strongest
 from pipeline.metrics import sacrebleu_score
-from tests.claims.synthetic import assert_no_test_sentence_is_trained_on, ran, verdict_of
+from tests.claims.synthetic import answer_without, assert_no_test_sentence_is_trained_on, ran, shrunk, verdict_of
 
 REFERENCES = [" ".join(f"w{(7 * n + place) % 90}" for place in range(8)) for n in range(60)]
 
@@ -32,11 +32,6 @@ def answer(**errors):
     return of
 
 
-def answer_without(model, of):
-    """The same, but one model could not be trained."""
-    return lambda name, options: None if options["model"] == model else of(name, options)
-
-
 NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5, "bigru": 0.2, "transformer_mean": 0.5}
 
 
@@ -51,7 +46,7 @@ NONE = {"last": 0.5, "mean": 0.6, "uniform": 0.5, "bigru": 0.2, "transformer_mea
         (answer(**NONE | {"uniform": 0.1}, all=0.3, transformer=0.05), "fails"),
         (answer(**NONE, all=0.2, transformer=0.2), "undecided"),
         (lambda name, options: None, "undecided"),
-        (answer_without("uniform", answer(**NONE, all=0.2, transformer=0.05)), "undecided"),
+        (answer_without("model", "uniform", answer(**NONE, all=0.2, transformer=0.05)), "undecided"),
         (
             lambda name, options: (
                 None if options["seed"] == 2 else answer(**NONE, all=0.2, transformer=0.0)(name, options)
@@ -89,8 +84,7 @@ def test_models_of_other_sizes_are_refused(monkeypatch):
 
 
 def small(job):
-    sizes = {"steps": 2, "sentences": 4, "d_model": 8, "longest": 8}
-    return job._replace(settings=tuple((key, sizes.get(key, value)) for key, value in job.settings))
+    return shrunk(job, steps=2, sentences=4, d_model=8, longest=8)
 
 
 @pytest.mark.parametrize("model", ["uniform", "bigru", "transformer"])

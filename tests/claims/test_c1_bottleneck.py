@@ -7,7 +7,7 @@ import torch
 from pipeline.claims import bottleneck_jobs
 from pipeline.claims import c1_bottleneck as page
 from pipeline.data.probes import copying
-from tests.claims.synthetic import Oracle, ran, verdict_of
+from tests.claims.synthetic import Oracle, answer_without, ran, shrunk, verdict_of
 
 
 def answer(reach_last, reach_all, early=0.0, middle=0.0, uniform=60, pairs=40):
@@ -38,11 +38,6 @@ def grows(size):
 
 def everything(size):
     return 60
-
-
-def answer_without(setting, value, of):
-    """The same, but what has that setting could not be trained."""
-    return lambda name, options: None if options[setting] == value else of(name, options)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +75,7 @@ def test_reach_is_that_of_the_pairs_that_are_right():
 
 
 def test_a_run_gives_what_the_page_reads():
-    job = page.jobs("quick")[0]
-    small = job._replace(settings=tuple((k, {"steps": 2, "pairs": 3, "d_model": 8}.get(k, v)) for k, v in job.settings))
-    result = ran(small)
+    result = ran(shrunk(page.jobs("quick")[0], steps=2, pairs=3, d_model=8))
     for what in ("exact", "nats_per_token"):
         assert {length: len(of_pairs) for length, of_pairs in result[what].items()} == dict.fromkeys(
             map(str, page.LENGTHS), 3

@@ -10,7 +10,7 @@ from pipeline.claims import gradient_models as models
 from pipeline.data.batching import make_batch
 from pipeline.data.probes import first_token
 from pipeline.models import GRUSeq2Seq
-from tests.claims.synthetic import ran, verdict_of
+from tests.claims.synthetic import ran, shrunk, verdict_of
 
 SMALL = {"steps": 3, "pairs": 3, "d_model": 8}
 # log10 g per step of distance, and the steps after which everything is right, of each kind of model.
@@ -148,7 +148,7 @@ def test_open_gates_keep_more_of_the_past(batch):
 @pytest.mark.parametrize("model", ["tanh", "gru_attention", "transformer"])
 def test_a_recall_run_gives_what_the_page_reads(model):
     job = next(job for job in page.jobs("quick") if job.options.get("model") == model)
-    result = ran(job._replace(settings=tuple((k, SMALL.get(k, v)) for k, v in job.settings)))
+    result = ran(shrunk(job, **SMALL))
     assert set(result["before"]) == set(result["after"]) == {str(d) for d in page.DISTANCES}
     assert {page.NEAR, page.FAR, page.LONGEST} <= set(result["after"])
     assert np.shape(result["before"]["1"]) == (3,)
@@ -159,6 +159,6 @@ def test_a_recall_run_gives_what_the_page_reads(model):
 
 def test_a_copy_run_gives_what_the_page_reads():
     job = next(job for job in page.jobs("quick") if job.function.endswith("copy_run"))
-    result = ran(job._replace(settings=tuple((k, SMALL.get(k, v)) for k, v in job.settings)))
+    result = ran(shrunk(job, **SMALL))
     assert np.shape(result["nats"]) == (3,)
     assert np.shape(result["map"]) == (gradient_jobs.MAPPED, gradient_jobs.MAPPED)

@@ -8,7 +8,7 @@ from torch import nn
 from pipeline.claims import c5_time_steps as page
 from pipeline.claims import time_steps_jobs
 from pipeline.claims import time_steps_models as models
-from tests.claims.synthetic import ran, results_of, verdict_of
+from tests.claims.synthetic import ran, results_of, shrunk, verdict_of
 
 
 @pytest.fixture(autouse=True)
@@ -141,13 +141,8 @@ def test_times_of_another_machine_are_no_answer_for_this_one(monkeypatch):
 def test_runs_give_what_the_page_reads(monkeypatch):
     monkeypatch.setattr(time_steps_jobs, "LENGTHS", (8, 16))
     monkeypatch.setattr(time_steps_jobs, "WRITTEN", (2, 4))
-    small = {"d_model": 8, "rounds": 2, "steps": 2, "pairs": 3}
-    wanted = {job.function: job for job in page.jobs("quick")}
-    shrunk = {
-        name: job._replace(settings=tuple((k, small.get(k, v)) for k, v in job.settings))
-        for name, job in wanted.items()
-    }
-    found = {name.rpartition(":")[2]: ran(job) for name, job in shrunk.items() if "exact" not in name}
+    small = {job.function: shrunk(job, d_model=8, rounds=2, steps=2, pairs=3) for job in page.jobs("quick")}
+    found = {name.rpartition(":")[2]: ran(job) for name, job in small.items() if "exact" not in name}
     assert all(np.shape(found["time_run"]["encode"][model]) == (2, 2) for model in page.ENCODING)
     assert all(np.min(found["time_run"]["write"][model]) > 0 for model in page.WRITING)
     assert len(found["order_run"]["exact"]) == 3

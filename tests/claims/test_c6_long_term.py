@@ -11,7 +11,7 @@ from pipeline.claims.long_term_models import build, layer_states, read_off
 from pipeline.claims.matched_models import num_parameters
 from pipeline.data.batching import make_batch
 from pipeline.data.probes import agreement, recall
-from tests.claims.synthetic import Oracle, ran, results_of, verdict_of
+from tests.claims.synthetic import Oracle, ran, results_of, shrunk, verdict_of
 
 LAYERS = {"transformer": 3}  # with the token vectors; a GRU has 2
 
@@ -169,8 +169,7 @@ def test_the_full_profile_is_judged_and_drawn_with_all_its_heads():
 
 def small(task, model):
     job = next(j for j in page.jobs("quick") if (j.options["task"], j.options["model"]) == (task, model))
-    sizes = {"d_model": 16, "layers": 1, "heads": min(2, job.options["heads"]), "steps": 2, "items": 4}
-    return job._replace(settings=tuple((name, sizes.get(name, value)) for name, value in job.settings))
+    return shrunk(job, d_model=16, layers=1, heads=min(2, job.options["heads"]), steps=2, items=4)
 
 
 @pytest.mark.parametrize("task", page.TASKS)

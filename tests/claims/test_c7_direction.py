@@ -7,7 +7,7 @@ import torch
 from pipeline.claims import c7_direction as page
 from pipeline.claims.matched_models import num_parameters
 from pipeline.data.probes import cue
-from tests.claims.synthetic import Oracle, ran, verdict_of
+from tests.claims.synthetic import Oracle, ran, shrunk, verdict_of
 
 SMALL = {"d_model": 16, "layers": 1, "heads": 2, "weights": 1, "steps": 2, "items": 3}
 
@@ -72,8 +72,7 @@ def test_a_state_depends_on_later_words_exactly_where_its_network_is_wired_so(st
 @pytest.mark.parametrize(("encoder", "reads"), page.READERS)
 def test_a_run_gives_what_the_page_reads(encoder, reads):
     job = next(j for j in page.jobs("quick") if (j.options.get("encoder"), j.options.get("reads")) == (encoder, reads))
-    small = job._replace(settings=tuple((name, SMALL.get(name, value)) for name, value in job.settings))
-    result = ran(small)
+    result = ran(shrunk(job, **SMALL))
     assert set(result["right"]) == {str(offset) for offset in page.OFFSETS}
     assert all(len(right) == SMALL["items"] for right in result["right"].values())
 

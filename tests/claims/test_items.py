@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.claims import c1_bottleneck, c2_gradient_paths, c5_time_steps, c6_long_term, c7_direction, c8_seven_steps
 from pipeline.data.batching import make_batch
-from tests.claims.synthetic import ran
+from tests.claims.synthetic import ran, shrunk
 
 SMALL = {"steps": 1, "pairs": 3, "items": 3, "d_model": 16, "d_k": 4, "heads": 2}
 
@@ -41,7 +41,7 @@ def test_another_model_with_another_seed_is_tested_on_the_same_items(page, funct
     monkeypatch.setattr(module, "make_batch", watched)  # training makes its batches in a module of its own
     for job in (jobs[0], jobs[-1]):
         tested.append([])
-        ran(job._replace(settings=tuple((name, SMALL.get(name, value)) for name, value in job.settings)))
+        ran(shrunk(job, **SMALL))
     assert jobs[0].options["seed"] != jobs[-1].options["seed"]
     assert len(tested[0]) >= SMALL["items"]
     assert tested[0] == tested[1]

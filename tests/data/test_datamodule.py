@@ -96,6 +96,19 @@ def test_a_pair_of_exactly_the_greatest_length_stays_whichever_side_is_the_longe
     assert sum(len(batch.index) for batch in module.train_dataloader()) == len(rows) - 2
 
 
+def test_the_sentences_of_a_batch_are_numbered_as_in_the_file_in_every_epoch(data):
+    """Also after one that is left out; whoever looks for what made a loss not finite reads these numbers."""
+    rows = [*counting(7, 1, 2, 6, 3), *[("one", "eins"), ("two", "zwei")] * 20]
+    module = data(rows, max_len=8, batch_tokens=16)
+    assert counting(7)[0][1] not in texts(module, module.train_dataloader())
+    for _ in range(2):
+        for batch in module.train_dataloader():
+            module.on_batch_consumed()
+            numbers = module.consumed_sentences()
+            assert len(numbers) == len(batch.index)
+            assert texts(module, [batch]) == sorted(module.corpus.train[number - 1].tgt for number in numbers)
+
+
 def test_no_training_pair_within_the_length_is_the_user_s_error(data):
     with pytest.raises(UserError, match=r"within 2 pieces; raise --data\.max_len"):
         data(counting(5, 6), max_len=2)

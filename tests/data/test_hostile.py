@@ -17,14 +17,8 @@ from pipeline.data.corpus import SentencePair
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.printable import printable
-from tests.nasty import BLANK, INVISIBLE, NO_TEXT, SENTENCES, TEN_THOUSAND_WORDS
+from tests.nasty import LINES, NO_TEXT, TEXT, refusal_of
 
-READABLE = [*SENTENCES.values(), *INVISIBLE.values(), TEN_THOUSAND_WORDS]
-TEXT = st.one_of(st.text(max_size=30), st.sampled_from([*READABLE[:-1], *BLANK.values()]))
-# A line may hold anything but what ends it, and the mark that would be one of the file.
-LINES = TEXT.map(lambda text: text.replace("\n", "").rstrip("\r").removeprefix("\ufeff")).filter(
-    lambda text: not re.search("[\ud800-\udfff]", text)
-)
 CELLS = st.one_of(TEXT, st.text(st.characters(), max_size=5), st.sampled_from([*NO_TEXT.values()]))
 
 
@@ -45,15 +39,6 @@ def check(read, expected: list[SentencePair] | int, place: str) -> None:
         return
     with pytest.raises(UserError, match="no sentences|no column" if expected == 0 else place):
         read()
-
-
-def refusal_of(call) -> str:
-    """What `call()` says when it refuses; "" where it does not."""
-    try:
-        call()
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 # Pairs stay together

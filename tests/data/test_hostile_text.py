@@ -13,8 +13,7 @@ from pipeline.data.batching import EncodedPair, TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from pipeline.errors import UserError
-from tests.data.test_hostile import LINES, READABLE, refusal_of
-from tests.nasty import BLANK, INVISIBLE, SENTENCES, TEN_THOUSAND_WORDS
+from tests.nasty import BLANK, INVISIBLE, LINES, READABLE, SENTENCES, TEN_THOUSAND_WORDS, refusal_of
 
 
 @pytest.fixture(scope="module")

@@ -89,11 +89,13 @@ def test_settings_under_a_figure_are_short():
         "seeds": {"one way": [1, 2, 3, 4], "both": [1]},
         "copy_steps": 400,
         "widths": [16, 256],
+        "distances": [1, 2, 5, 10],
         "rates": [0.1, 1, 2],
     }
     made = {"commit": None, "hardware": {"processor": "x86_64", "gpu": "H200"}}
     assert conditions({"profile": "quick", "settings": settings, "natural_text": text, **made}) == [
-        "quick profile: seeds (one way 1–4, both 1), copy_steps 400, widths 16/256, rates 0.1/1/2. "
+        "quick profile: seeds (one way 1–4, both 1), copy_steps 400, widths 16/256, distances 1/2/5/10, "
+        "rates 0.1/1/2. "
         "Commit unknown, H200.",
         "On captions: steps 8, seeds 4–6.",
     ]
