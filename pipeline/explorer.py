@@ -14,7 +14,7 @@ from pipeline.curves import scalar_curves
 from pipeline.loaded_runs import LoadedRun, TrainedRun, load_together
 from pipeline.plots import LONGEST_MAP
 from pipeline.printable import printable
-from pipeline.results import read_translations
+from pipeline.translations import read_translations
 from pipeline.translator import LONGEST_SOURCE, Translator
 from pipeline.word_maps import WordMap
 

@@ -1,14 +1,32 @@
-"""The map of one sentence, from weights to a picture: of attention, or of saliency."""
+"""Maps of single sentences, from weights to a picture, of attention or of saliency; and which sentences are shown."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.atomic import write_atomically
+from pipeline.data.corpus import SentencePair
 from pipeline.errors import UserError
 from pipeline.paths import expanded
-from pipeline.plots import DrawnMap, alignment_figure
+from pipeline.plots import LONGEST_MAP, DrawnMap, alignment_figure
 from pipeline.translator import Translation, Translator
 from pipeline.word_maps import SALIENCY, WordMap, mean_cross_map
+
+# The lengths, in source words, that the shown sentences come nearest to.
+SHOWN_LENGTHS = (6, 10, 16)
+
+
+def shown_sentences(pairs: list[SentencePair]) -> list[SentencePair]:
+    """The first sentences whose lengths come nearest to `SHOWN_LENGTHS`; the same for every model and step.
+
+    Those longer than `LONGEST_MAP` are left out.
+    """
+    short = [pair for pair in pairs if max(len(pair.src.split()), len(pair.tgt.split())) <= LONGEST_MAP]
+    chosen: list[SentencePair] = []
+    for length in SHOWN_LENGTHS:
+        rest = [pair for pair in short if not any(pair is other for other in chosen)]
+        if rest:
+            chosen.append(min(rest, key=lambda pair: abs(len(pair.src.split()) - length)))
+    return chosen
 
 
 def sentence_map(translator: Translator, translation: Translation, *, of_saliency: bool) -> WordMap:

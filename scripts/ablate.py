@@ -26,8 +26,8 @@ from pipeline.json_files import read_json, write_json
 from pipeline.loaded_runs import find_runs
 from pipeline.metrics import signatures
 from pipeline.paths import expanded, is_plain_word
+from pipeline.provenance import provenance
 from pipeline.recipes import CONFIGS, refuse_options_with_another_name, refuse_twice, training_command
-from pipeline.results import provenance
 from pipeline.run_folder import RunFolder
 from pipeline.scoring import Search, checked_search
 from pipeline.settings import read_settings

@@ -51,8 +51,8 @@ from pipeline.data.loading import corpus_name
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
 from pipeline.paths import expanded
+from pipeline.provenance import provenance
 from pipeline.recipes import config_files, leaves_no_scores
-from pipeline.results import provenance
 
 # What a measurement takes no notice of.
 _UNREAD = {

@@ -40,7 +40,7 @@ from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
 from pipeline.panels import save_panels
 from pipeline.paths import expanded
-from pipeline.results import provenance
+from pipeline.provenance import provenance
 
 INTERVALS = "over items: bootstrap; over seeds: their variance, with Student's tails (pipeline/statistics.py)"
 PAGES = {path.stem.partition("_")[0].upper(): path.stem for path in claim_texts.pages()}  # "C1" → "c1_bottleneck"

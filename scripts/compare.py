@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.atomic import write_atomically
-from pipeline.callbacks.pictures import shown_sentences
 from pipeline.circumstances import limit_threads
 from pipeline.data.corpus import Link, SentencePair
 from pipeline.errors import UserError, exit_on_error
@@ -21,8 +20,8 @@ from pipeline.measures import free_measure
 from pipeline.paths import expanded
 from pipeline.plots import GoldLinks, alignment_figure, curves_figure
 from pipeline.report import curves_by_length, in_order, length_table, results_table, run_labels, what_is_equal
-from pipeline.results import read_translations
-from pipeline.sentence_maps import drawn_map
+from pipeline.sentence_maps import drawn_map, shown_sentences
+from pipeline.translations import read_translations
 from pipeline.translator import Translator
 from pipeline.word_maps import mean_cross_map
 

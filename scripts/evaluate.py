@@ -40,7 +40,7 @@ from pipeline.json_files import write_json
 from pipeline.measures import SHARES, free_measure
 from pipeline.paths import expanded
 from pipeline.plots import curves_figure
-from pipeline.results import provenance
+from pipeline.provenance import provenance
 from scripts.evaluation_plan import Plan, given_run, plans, refuse_to_lose
 
 

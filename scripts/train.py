@@ -34,10 +34,11 @@ from pipeline.finished_runs import read_results
 from pipeline.json_files import write_json
 from pipeline.paths import expanded
 from pipeline.report import results_table
-from pipeline.results import Effort, run_results, weights_hash, write_translations
+from pipeline.results import Effort, run_results, weights_hash
 from pipeline.run_folder import RunFolder
 from pipeline.settings import settings_of
 from pipeline.task import TranslationTask
+from pipeline.translations import write_translations
 from scripts.train_options import (
     chosen_accelerator,
     refuse_another_place,
@@ -240,14 +241,11 @@ class TranslationCLI(LightningCLI):
         if not trainer.is_global_zero:
             return
         results = run_results(
-            model=task.name,
-            seed=task.seed,
-            data=self.datamodule,
-            network=task.network,
+            task,
+            self.datamodule,
             initial_weights_hash=self.initial_weights_hash,
             effort=effort,
             best_step=best_step,
-            scores=task.scores,
             val_nats_per_token=val_nats_per_token,
             commits=commits,
             device=trainer.strategy.root_device,

@@ -7,7 +7,7 @@ import torch
 
 from pipeline import task
 from pipeline.circumstances import circumstances, commit, differences, limit_threads
-from pipeline.results import provenance
+from pipeline.provenance import provenance
 from scripts import ablate, align, compare, evaluate, explorer, train, train_all, translate
 from tests.conftest import make_network
 

@@ -26,8 +26,8 @@ from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.scores import score_pairs
 from pipeline.metrics import SentenceScore, by_length, corpus_score, teacher_forced, translated
-from pipeline.results import read_translations
 from pipeline.scoring import GREEDY
+from pipeline.translations import read_translations
 from pipeline.translator import Translator
 from scripts import ablate, bench, compare, train, train_all
 from scripts.train_options import chosen_accelerator

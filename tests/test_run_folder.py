@@ -8,9 +8,9 @@ from pipeline.checkpoint_file import write_checkpoint
 from pipeline.errors import UserError
 from pipeline.finished_runs import finished_runs, read_results
 from pipeline.loaded_runs import find_runs
-from pipeline.results import read_translations
 from pipeline.run_folder import _NEEDED_TO_GO_ON, RunFolder
 from pipeline.settings import run_settings, settings_of
+from pipeline.translations import read_translations
 from tests.commands import said_by_a_child
 
 RESULTS = ("model", "seed", "parameters", "steps", "target_tokens_seen", "seconds", "nats_per_token", "test")

@@ -15,7 +15,7 @@ from pipeline.data.loading import load_corpus
 from pipeline.data.tokenizer import Tokenizer
 from pipeline.metrics import SentenceScore
 from pipeline.models import GRUSeq2Seq, TransformerSeq2Seq
-from pipeline.results import write_translations
+from pipeline.translations import write_translations
 
 VOCAB_SIZE = 500
 MODELS = {

@@ -7,13 +7,10 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from pipeline.data.batching import encode_pairs
-from pipeline.data.corpus import SentencePair
-from pipeline.plots import LONGEST_MAP, alignment_figure, heads_figure, model_label
-from pipeline.sentence_maps import drawn_map
+from pipeline.plots import alignment_figure, heads_figure, model_label
+from pipeline.sentence_maps import drawn_map, shown_sentences
 from pipeline.word_maps import mean_cross_map, word_maps
 
-# The lengths, in source words, that the shown sentences come nearest to.
-SHOWN_LENGTHS = (6, 10, 16)
 NUM_SAMPLES = 10  # translations in the table
 # The validations, from 1, whose maps are drawn: these and every so many.
 DRAWN_VALIDATIONS = (1, 2, 4, 8)
@@ -84,20 +81,6 @@ class SampleTranslations(Callback):
             pair = pairs[score.index]
             rows.append("| " + " | ".join(_cell(text) for text in (pair.src, pair.tgt, score.hypothesis)) + " |")
         writer.add_text("samples", "\n".join(rows), trainer.global_step)
-
-
-def shown_sentences(pairs: list[SentencePair]) -> list[SentencePair]:
-    """The first sentences whose lengths come nearest to `SHOWN_LENGTHS`; the same for every model and step.
-
-    Those longer than `LONGEST_MAP` are left out.
-    """
-    short = [pair for pair in pairs if max(len(pair.src.split()), len(pair.tgt.split())) <= LONGEST_MAP]
-    chosen: list[SentencePair] = []
-    for length in SHOWN_LENGTHS:
-        rest = [pair for pair in short if not any(pair is other for other in chosen)]
-        if rest:
-            chosen.append(min(rest, key=lambda pair: abs(len(pair.src.split()) - length)))
-    return chosen
 
 
 def tensorboard_writer(trainer: pl.Trainer):

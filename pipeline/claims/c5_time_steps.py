@@ -49,7 +49,7 @@ from pipeline.claims.time_steps_jobs import (
 )
 from pipeline.claims.verdict import Claim, Finding
 from pipeline.panels import BarPanel, LegendEntry, Line, LinePanel, Panel
-from pipeline.results import processor
+from pipeline.provenance import processor
 from pipeline.statistics import Estimate
 
 CLAIM = Claim(

@@ -1,10 +1,10 @@
 from types import SimpleNamespace
 
 from pipeline.callbacks import SampleTranslations, pictures
-from pipeline.callbacks.pictures import SHOWN_LENGTHS, shown_sentences
 from pipeline.data.corpus import SentencePair
 from pipeline.metrics import SentenceScore
 from pipeline.plots import LONGEST_MAP
+from pipeline.sentence_maps import SHOWN_LENGTHS, shown_sentences
 
 
 def pair(num_words: int) -> SentencePair:
