@@ -21,7 +21,8 @@ from pipeline.circumstances import default_device, limit_threads
 from pipeline.data.corpus import Corpus
 from pipeline.data.loading import corpus_name, load_corpus
 from pipeline.errors import UserError, exit_on_error
-from pipeline.evaluation.scores import EvaluationSet, Run, compare_models, score_models
+from pipeline.evaluation.scores import Run, compare_models, score_models
+from pipeline.evaluation.sentences import sentences_of
 from pipeline.json_files import read_json, write_json
 from pipeline.loaded_runs import find_runs
 from pipeline.metrics import signatures
@@ -231,11 +232,11 @@ def _settings(path: Path) -> Any:
 def _scored(of_model: Sequence[Training], corpus: Corpus, search: Search, seed: int) -> dict[str, Any]:
     """Scores of the runs of one model, by the part that each does without."""
     translators = {t.part.name: Translator.load(t.folder.best, default_device()) for t in of_model}
-    validation = EvaluationSet(corpus.val, corpus.is_synthetic, None)
+    validation = sentences_of(corpus, "val", None)
     runs = {name: [Run(translator, seed)] for name, translator in translators.items()}
     return {
         "best_step": {t.part.name: t.folder.best_step_and_loss()[0] for t in of_model},
-        "scores": compare_models(score_models(runs, corpus.val, search), validation),
+        "scores": compare_models(score_models(runs, validation.test, search), validation),
     }
 
 

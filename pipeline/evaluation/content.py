@@ -8,7 +8,6 @@ from pipeline.data.corpus import SentencePair
 from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
 from pipeline.evaluation.kept import KeptRun, sentences_hash
 from pipeline.evaluation.scores import (
-    EvaluationSet,
     Run,
     ScoredRun,
     compare_models,
@@ -51,9 +50,8 @@ def evaluate_models(
         Estimates and differences are those of `statistics`.
     """
     models = {name: models[name] for name in sorted(models, key=model_order)}
-    test = EvaluationSet(sentences.test, sentences.is_synthetic, sentences.longest_trained)
-    scored = _together(score_models(models, test.pairs, search, progress), kept)
-    scores = compare_models(scored, test)
+    scored = _together(score_models(models, sentences.test, search, progress), kept)
+    scores = compare_models(scored, sentences)
     measures = next(iter(scores["models"].values()))
     networks = {(run.model, run.seed): run.network for run in kept}
     networks |= {(name, run.seed): run.network for name, runs in models.items() for run in runs}
@@ -69,7 +67,7 @@ def evaluate_models(
         "scores": scores,
     }
     if concatenate > 1:
-        content["concatenated"] = _concatenated(models, test, search, concatenate, progress)
+        content["concatenated"] = _concatenated(models, sentences, search, concatenate, progress)
     if sentences.has_links:
         content["alignment"] = align_models(models, sentences.train, sentences.val, sentences.test, progress)
     else:
@@ -92,17 +90,17 @@ def _corpus_content(sentences: Sentences) -> dict[str, Any]:
 
 
 def _concatenated(
-    models: dict[str, list[Run]], test: EvaluationSet, search: Search, most: int, progress: Callable[[str], None]
+    models: dict[str, list[Run]], sentences: Sentences, search: Search, most: int, progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """The scores on k sentences joined, for each k from 2 to `most` that there are sentences enough for."""
     return [
         {
             "k": k,
             "n": len(joined),
-            "scores": compare_models(score_models(models, joined, search, progress), test._replace(pairs=joined)),
+            "scores": compare_models(score_models(models, joined, search, progress), sentences._replace(test=joined)),
         }
         for k in range(2, most + 1)
-        if (joined := concatenated(test.pairs, k))
+        if (joined := concatenated(sentences.test, k))
     ]
 
 

@@ -14,6 +14,7 @@ from pipeline.data.batching import encode_pairs
 from pipeline.data.corpus import BANDS_AND_BEYOND, SentencePair
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import KeptRun
+from pipeline.evaluation.sentences import Sentences
 from pipeline.measures import PER_TOKEN
 from pipeline.metrics import SentenceScore, perplexity, sum_scores
 from pipeline.scoring import Search, score_batch, search_batches
@@ -35,20 +36,6 @@ class Run(NamedTuple):
         """Its `class_path` and `init_args`, as JSON has them: a tuple is a list."""
         origin = self.translator.origin
         return json.loads(json.dumps({"class_path": origin.class_path, "init_args": origin.init_args}))
-
-
-class EvaluationSet(NamedTuple):
-    """What models are scored on.
-
-    Attributes:
-        pairs: The sentences.
-        is_synthetic: True where exact match is a fair score.
-        longest_trained: Words of the longest training source: beyond it models must extrapolate. None if unknown.
-    """
-
-    pairs: Sequence[SentencePair]
-    is_synthetic: bool
-    longest_trained: int | None
 
 
 def score_pairs(translator: Translator, pairs: Sequence[SentencePair], search: Search) -> list[SentenceScore]:
@@ -103,15 +90,11 @@ def refuse_other_tokenizers(
         for tokenizer in of_tokenizer.values():
             tokens.append([len(pair.tgt) + 1 for pair in encode_pairs(pairs, tokenizer)])  # with EOS
         if any(of_one != tokens[0] for of_one in tokens):
-            raise _other_tokenizers(name, [run.seed for run in (*runs, *before)])
-
-
-def _other_tokenizers(name: str, seeds: Sequence[int]) -> UserError:
-    named = ", ".join(map(str, seeds))
-    return UserError(
-        f"the runs of {name} (seeds {named}) have different tokenizers, so that a mean of them says nothing; "
-        "evaluate those of one recipe at a time, or each by a name of its own: other=RUN"
-    )
+            seeds = ", ".join(str(run.seed) for run in (*runs, *before))
+            raise UserError(
+                f"the runs of {name} (seeds {seeds}) have different tokenizers, so that a mean of them says nothing; "
+                "evaluate those of one recipe at a time, or each by a name of its own: other=RUN"
+            )
 
 
 def score_models(
@@ -129,8 +112,9 @@ def score_models(
     return scored
 
 
-def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> dict[str, Any]:
-    """Every score of `models` with its interval, and every two of them compared, for the JSON.
+def compare_models(models: dict[str, list[ScoredRun]], sentences: Sentences) -> dict[str, Any]:
+    """Every score of `models` on `sentences` with its interval, and every two of them compared, for the JSON. The runs
+    of one model have the same tokens (`refuse_other_tokenizers`).
 
     Returns:
         `models`: for each model, `seeds`, and each measure as `statistics.Estimate` with `per_seed`, the values of its
@@ -139,14 +123,12 @@ def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> d
         the estimates of each model, null where n is 0. `differences`: for every two models, `ours` minus `theirs` as
         `statistics.Difference` of each measure; of a measure per token, null where the two have different tokens. Of
         fewer than `statistics.ENOUGH_SENTENCES`, `low`, `high` and `p_value` are null.
-
-    Raises:
-        UserError: Runs of one model have different tokens.
     """
-    tokens = {name: _tokens_of(name, runs) for name, runs in models.items()}
-    references = [pair.tgt for pair in test.pairs]
+    # How many tokens each sentence has for a model: another tokenizer shows in them.
+    tokens = {name: [score.tokens for score in runs[0].scores] for name, runs in models.items()}
+    references = [pair.tgt for pair in sentences.test]
     measures = {
-        name: [sum_scores(run.scores, references, is_synthetic=test.is_synthetic) for run in runs]
+        name: [sum_scores(run.scores, references, is_synthetic=sentences.is_synthetic) for run in runs]
         for name, runs in models.items()
     }
     content = {
@@ -154,7 +136,7 @@ def compare_models(models: dict[str, list[ScoredRun]], test: EvaluationSet) -> d
             name: {"seeds": [run.seed for run in runs], **_estimates(measures[name], per_seed=True)}
             for name, runs in models.items()
         },
-        "by_length": _by_length(measures, test),
+        "by_length": _by_length(measures, sentences),
         "differences": _differences(measures, tokens),
     }
     for values in content["models"].values():
@@ -173,14 +155,6 @@ def _estimates(runs: list[dict[str, SumScore]], *, per_seed: bool = False) -> di
     return found
 
 
-def _tokens_of(name: str, runs: Sequence[ScoredRun]) -> list[int]:
-    """How many tokens each sentence has for a model: another tokenizer shows in them."""
-    of_runs = [[score.tokens for score in run.scores] for run in runs]
-    if any(tokens != of_runs[0] for tokens in of_runs):
-        raise _other_tokenizers(name, [run.seed for run in runs])
-    return of_runs[0]
-
-
 def _differences(measures: dict[str, list[dict[str, SumScore]]], tokens: dict[str, list[int]]) -> list[dict[str, Any]]:
     """Every model against every one before it."""
     differences = []
@@ -196,10 +170,10 @@ def _differences(measures: dict[str, list[dict[str, SumScore]]], tokens: dict[st
     return differences
 
 
-def _by_length(measures: dict[str, list[dict[str, SumScore]]], test: EvaluationSet) -> list[dict[str, Any]]:
-    lengths = np.array([len(pair.src.split()) for pair in test.pairs])
+def _by_length(measures: dict[str, list[dict[str, SumScore]]], sentences: Sentences) -> list[dict[str, Any]]:
+    lengths = np.array([len(pair.src.split()) for pair in sentences.test])
     bands = []
-    for low, high, beyond in bands_of(int(lengths.max()), test.longest_trained):
+    for low, high, beyond in bands_of(int(lengths.max()), sentences.longest_trained):
         rows = (lengths >= low) & (lengths <= (high or np.inf))
         of_models = {}
         for name, runs in measures.items():
