@@ -106,7 +106,7 @@ fuzz: $(STAMP) ## look for input that breaks something: new random text, some mi
 	@MPLBACKEND=agg HYPOTHESIS_PROFILE=fuzz EXAMPLES='$(EXAMPLES)' $(BIN)/python -m pytest -n 2 tests/*hostile*.py tests/*/*hostile*.py
 
 soak: $(STAMP) ## kill trainings again and again and see that nothing is lost (some twenty minutes)
-	@$(BIN)/python -m scripts.soak $(ARGS)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(STAMP) ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

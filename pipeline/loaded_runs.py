@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pipeline.errors import UserError
 from pipeline.finished_runs import best_checkpoint, finished_runs
 from pipeline.plots import model_order
+from pipeline.report import run_labels
 from pipeline.settings import run_settings
 from pipeline.translator import Translator
 
@@ -80,6 +81,24 @@ def load_together(runs: Sequence[TrainedRun], device: str = "cpu") -> list[Loade
             f"away: {groups}"
         )
     return sorted(loaded, key=lambda one: (model_order(one.translator.name), one.run.seed))
+
+
+class LabelledModel(NamedTuple):
+    """A translator and what it is called among the others: its model's name, with its seed and place where needed."""
+
+    translator: Translator
+    label: str
+
+
+def load_labelled(paths: Sequence[Path], device: str) -> list[LabelledModel]:
+    """The models of `paths` (see `find_runs`), in the order of the lesson.
+
+    Raises:
+        UserError: There are none, or they were trained on different texts.
+    """
+    loaded = load_together(find_runs(paths), device)
+    labels = run_labels([{"model": one.name, "seed": run.seed, "run": run.checkpoint} for run, one in loaded])
+    return [LabelledModel(translator, label) for (_, translator), label in zip(loaded, labels, strict=True)]
 
 
 def _trained_run(checkpoint: Path, folder: Path | None) -> TrainedRun:

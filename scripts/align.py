@@ -19,6 +19,7 @@ from pipeline.atomic import write_text
 from pipeline.circumstances import default_device, limit_threads
 from pipeline.errors import UserError, exit_on_error
 from pipeline.json_files import write_json
+from pipeline.loaded_runs import LabelledModel, load_labelled
 from pipeline.pages import alignment_page
 from pipeline.paths import expanded
 from pipeline.scoring import Search, checked_search
@@ -26,14 +27,13 @@ from pipeline.sentence_maps import drawn_map, picture_path, save_picture, senten
 from pipeline.terminal import map_text
 from pipeline.translator import LONGEST_SOURCE, Translation, Translator
 from pipeline.word_maps import WordMap
-from scripts.translate import Model, load_models
 
 
 def run(options: argparse.Namespace) -> None:
     """Draws the maps that the options ask for."""
     search = checked_search(options.beam, options.alpha)
     out = options.out and picture_path(options.out)
-    mapped = [_mapped(model, search, options) for model in load_models(options.runs, options.device)]
+    mapped = [_mapped(model, search, options) for model in load_labelled(options.runs, options.device)]
     if out is None:
         print("\n\n".join(map_text(drawn_map(one.model.label, one.shown)) for one in mapped))
     else:
@@ -44,12 +44,12 @@ def run(options: argparse.Namespace) -> None:
 class Mapped(NamedTuple):
     """A model's translation of the sentence, or the one that is given, and the map that is shown of it."""
 
-    model: Model
+    model: LabelledModel
     translation: Translation
     shown: WordMap
 
 
-def _mapped(model: Model, search: Search, options: argparse.Namespace) -> Mapped:
+def _mapped(model: LabelledModel, search: Search, options: argparse.Namespace) -> Mapped:
     translator = model.translator
     for name, text in (("--sentence", options.sentence), ("--target", options.target)):
         if text is not None:

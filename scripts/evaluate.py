@@ -35,13 +35,13 @@ from pipeline.circumstances import commit, default_device, limit_threads
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, staging, write_scores
+from pipeline.evaluation.plan import Plan, given_run, plans, refuse_to_lose
 from pipeline.evaluation_tables import first_beyond, length_curves, search_name, tables_and_origin
 from pipeline.json_files import write_json
 from pipeline.measures import SHARES, free_measure
 from pipeline.paths import expanded
 from pipeline.plots import curves_figure
 from pipeline.provenance import provenance
-from scripts.evaluation_plan import Plan, given_run, plans, refuse_to_lose
 
 
 def evaluate(plan: Plan, options: argparse.Namespace) -> None:

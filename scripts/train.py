@@ -38,8 +38,7 @@ from pipeline.results import Effort, run_results, weights_hash
 from pipeline.run_folder import RunFolder
 from pipeline.settings import settings_of
 from pipeline.task import TranslationTask
-from pipeline.translations import write_translations
-from scripts.train_options import (
+from pipeline.train_options import (
     chosen_accelerator,
     refuse_another_place,
     refuse_other_monitors,
@@ -49,6 +48,7 @@ from scripts.train_options import (
     refuse_what_is_not_done,
     stop_at_validations,
 )
+from pipeline.translations import write_translations
 
 
 class TranslationCLI(LightningCLI):

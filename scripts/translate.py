@@ -17,40 +17,21 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.alignment import format_pharaoh, strongest_links
 from pipeline.circumstances import default_device, limit_threads
 from pipeline.errors import UserError, exit_on_error
-from pipeline.loaded_runs import find_runs, load_together
+from pipeline.loaded_runs import LabelledModel, load_labelled
 from pipeline.printable import printable
-from pipeline.report import run_labels
+from pipeline.prompt import prompt
 from pipeline.scoring import Search, checked_search
 from pipeline.standard_input import Lines, read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translation, Translator
 from pipeline.word_maps import mean_cross_map
-from scripts.prompt import prompt
 
 
-class Model(NamedTuple):
-    """A translator and what it is called among the others: its model's name, with its seed and place where needed."""
-
-    translator: Translator
-    label: str
-
-
-def load_models(paths: Sequence[Path], device: str) -> list[Model]:
-    """The models of `paths` (see `find_runs`), in the order of the lesson.
-
-    Raises:
-        UserError: There are none, or they were trained on different texts.
-    """
-    loaded = load_together(find_runs(paths), device)
-    labels = run_labels([{"model": one.name, "seed": run.seed, "run": run.checkpoint} for run, one in loaded])
-    return [Model(translator, label) for (_, translator), label in zip(loaded, labels, strict=True)]
-
-
-def translate_filter(models: Sequence[Model], search: Search, options: argparse.Namespace) -> None:
+def translate_filter(models: Sequence[LabelledModel], search: Search, options: argparse.Namespace) -> None:
     """Reads standard input and writes standard output, as it comes."""
     for chunk in read_lines_as_they_come(sys.stdin.fileno()):
         chunk = _checked(chunk, models, options.long)
@@ -61,7 +42,7 @@ def translate_filter(models: Sequence[Model], search: Search, options: argparse.
             raise chunk.error
 
 
-def _checked(chunk: Lines, models: Sequence[Model], long: str) -> Lines:
+def _checked(chunk: Lines, models: Sequence[LabelledModel], long: str) -> Lines:
     """The lines up to the first that cannot be translated: it is too long, or one word of it is too long to split."""
     for place, line in enumerate(chunk.lines):
         try:
@@ -81,7 +62,9 @@ def _refuse_too_long(translator: Translator, line: str, long: str) -> None:
         raise UserError(f"{length} pieces, but at most {LONGEST_SOURCE} are taken; --long split translates it in parts")
 
 
-def _translated(chunk: Lines, models: Sequence[Model], search: Search, options: argparse.Namespace) -> list[str]:
+def _translated(
+    chunk: Lines, models: Sequence[LabelledModel], search: Search, options: argparse.Namespace
+) -> list[str]:
     found = [translate_lines(model.translator, chunk.lines, search, options.long) for model in models]
     written: list[str] = []
     for place, (line, *of_models) in enumerate(zip(chunk.lines, *found, strict=True)):
@@ -140,7 +123,7 @@ def _joined(parts: list[list[Translation]]) -> list[Translation]:
     ]
 
 
-def _with_links(model: Model, translations: list[Translation], line: str, number: int) -> str:
+def _with_links(model: LabelledModel, translations: list[Translation], line: str, number: int) -> str:
     """The translation and the links of its words; without links where the tokenizer has other words than the line, or
     the model reads one vector."""
     if not translations:
@@ -174,7 +157,9 @@ def _json_line(content: dict[str, Any]) -> str:
     return "".join(letter if printable(letter) == letter else f"\\u{ord(letter):04x}" for letter in text)
 
 
-def _as_json(number: int, line: str, models: Sequence[Model], of_models: Sequence[list[Translation]]) -> dict[str, Any]:
+def _as_json(
+    number: int, line: str, models: Sequence[LabelledModel], of_models: Sequence[list[Translation]]
+) -> dict[str, Any]:
     return {
         "line": number,
         "source": line,
@@ -185,7 +170,7 @@ def _as_json(number: int, line: str, models: Sequence[Model], of_models: Sequenc
     }
 
 
-def _translation_json(model: Model, translation: Translation) -> dict[str, Any]:
+def _translation_json(model: LabelledModel, translation: Translation) -> dict[str, Any]:
     """`alignment` has a row per target word and its end, a column per source word and its end; null for one vector."""
     mean = mean_cross_map(model.translator.word_maps_of(translation))
     return {
@@ -228,7 +213,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("there is no standard input; give lines from a file or a pipe")
     search = checked_search(options.beam, options.alpha, options.nbest, fast=options.fast)
     _refuse_options(options)
-    models = load_models(options.runs, options.device)
+    models = load_labelled(options.runs, options.device)
     if sys.stdin.isatty():
         prompt({model.label: model.translator for model in models}, search)
     else:

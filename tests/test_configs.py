@@ -9,11 +9,11 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import SaveConfigCallback
 
 from pipeline import recipes
+from pipeline.ablation import read_parts
 from pipeline.callbacks import Checkpoints
 from pipeline.errors import UserError
 from pipeline.models import Seq2Seq
 from pipeline.recipes import config_files, leaves_no_scores, training_command
-from scripts.ablate import read_parts
 from scripts.train import TranslationCLI
 from tests.prepared_python import ROOT
 

@@ -132,7 +132,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step_and_sentences(cor
     assert all(weights.isfinite().all() for weights in kept["state_dict"].values())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="scripts.soak needs /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="tests.soak needs /proc")
 def test_trainings_that_are_killed_again_and_again_end_as_if_nobody_had_touched_them():
-    said = run("--kills", "5", "--models", "gru_attention", "--processes", "1", module="scripts.soak")
+    said = run("--kills", "5", "--models", "gru_attention", "--processes", "1", module="tests.soak")
     assert "5 kills; weights, optimisers, losses, curves, translations and files are identical" in said.stdout

@@ -27,10 +27,10 @@ from pipeline.errors import UserError
 from pipeline.evaluation.scores import score_pairs
 from pipeline.metrics import SentenceScore, by_length, corpus_score, teacher_forced, translated
 from pipeline.scoring import GREEDY
+from pipeline.train_options import chosen_accelerator
 from pipeline.translations import read_translations
 from pipeline.translator import Translator
 from scripts import ablate, bench, compare, train, train_all
-from scripts.train_options import chosen_accelerator
 from tests.commands import (
     FAILING,
     GRU_SIZES,

@@ -11,10 +11,12 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from pipeline import recipes
+from pipeline import ablation, recipes
+from pipeline.ablation import Ablation, Training
 from pipeline.ablation_table import WHOLE
 from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder
+from pipeline.scoring import GREEDY
 from scripts import ablate
 from tests.commands import FAILING, ROOT, SLOW, run, write_corpus
 
@@ -43,7 +45,7 @@ def configs(tmp_path, monkeypatch) -> Path:
     for model in ("gru", "gru_attention"):
         (folder / "little" / f"{model}.yaml").write_text(yaml.safe_dump(SIZES))
     (folder / "little" / "ablation.yaml").write_text(yaml.safe_dump(PARTS, sort_keys=False))
-    for module in (recipes, ablate):
+    for module in (recipes, ablation):
         monkeypatch.setattr(module, "CONFIGS", folder)
     monkeypatch.chdir(ROOT)
     return folder
@@ -151,7 +153,7 @@ def test_scores_that_came_while_it_trained_are_not_written_over(tmp_path, config
         out.write_text('{"corpus": {"name": "little"}, "models": {"transformer": {}}, "parts": {}}')
 
     monkeypatch.setattr(ablate, "_train", train)
-    monkeypatch.setattr(ablate, "_content", lambda *_: {})
+    monkeypatch.setattr(Ablation, "content", lambda *_: {})
     assert "has transformer as well" in refuse(ablate.main, *arguments(tmp_path))
     assert "transformer" in out.read_text()
 
@@ -174,8 +176,8 @@ def test_a_training_that_fails_is_shown(tmp_path, configs, quick_start, refuse):
 
 
 def test_a_training_that_fails_ends_those_beside_it(tmp_path, configs, monkeypatch, refuse):
-    wanted = [ablate.Training("gru", None, command, None) for command in (SLOW, FAILING)]
-    monkeypatch.setattr(ablate, "trainings", lambda options: wanted)
+    trainings = [Training("gru", None, command, None) for command in (SLOW, FAILING)]
+    monkeypatch.setattr(Ablation, "trainings", lambda *_: trainings)
     started = time.monotonic()
     assert "it failed" in refuse(ablate.main, *arguments(tmp_path, "--jobs=2"))
     assert time.monotonic() - started < 60
@@ -224,8 +226,8 @@ def test_a_wrong_option_is_an_error_before_anything_is_trained(tmp_path, configs
 
 
 def test_a_part_is_left_out_whatever_is_given_for_all(tmp_path, configs):
-    options = ablate._parser().parse_args(arguments(tmp_path, "--", "--model.label_smoothing=0.3"))
-    commands = {training.part.name: training.command for training in ablate.trainings(options)}
+    of_gru = Ablation("little", "little", ["gru"], 1, 1, GREEDY, ["--model.label_smoothing=0.3"])
+    commands = {training.part.name: training.command for training in of_gru.trainings(tmp_path)}
     last = {part: [a for a in c if a.startswith("--model.label_smoothing=")][-1] for part, c in commands.items()}
     assert last["smoothing"] == "--model.label_smoothing=0.0"
     assert last["pieces"] == last[WHOLE] == "--model.label_smoothing=0.3"

@@ -18,10 +18,10 @@ from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.evaluation.kept import STAGED, settle, staging
 from pipeline.evaluation.kept import evaluated as evaluated_of
+from pipeline.evaluation.plan import given_run, plans
 from pipeline.evaluation_tables import evaluation_tables, tables_and_origin
 from pipeline.json_files import read_json_lines, write_json_lines
 from scripts.evaluate import _parser, run
-from scripts.evaluation_plan import given_run, plans
 from tests.tiny_runs import write_run, write_text_corpus
 
 

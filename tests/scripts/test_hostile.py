@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import prompt
 from pipeline.data.corpus import SentencePair
 from pipeline.data.tokenizer import EOS
 from pipeline.errors import UserError
@@ -24,7 +25,7 @@ from pipeline.printable import printable
 from pipeline.scoring import Search
 from pipeline.terminal import map_text
 from pipeline.translator import LONGEST_SOURCE, Translator
-from scripts import align, evaluate, prompt
+from scripts import align, evaluate
 from scripts.translate import translate_lines
 from tests.commands import ROOT, run
 from tests.nasty import BLANK, INVISIBLE, NO_TEXT, SENTENCES, TEN_THOUSAND_WORDS

@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeline.loaded_runs import load_labelled
 from pipeline.scoring import Search
 from pipeline.standard_input import read_lines_as_they_come
 from pipeline.translator import LONGEST_SOURCE, Translator
-from scripts.translate import load_models, main, translate_lines
+from scripts.translate import main, translate_lines
 from tests.commands import ROOT, run
 from tests.tiny_runs import write_run, write_text_corpus
 
@@ -105,7 +106,7 @@ def test_links_of_a_model_that_reads_one_vector_are_said_to_be_none_once(runs):
 def test_two_files_of_one_run_are_told_apart(runs):
     checkpoints = runs / "gru" / "seed1" / "checkpoints"
     shutil.copy(checkpoints / "best.ckpt", checkpoints / "last.ckpt")
-    models = load_models([checkpoints / "best.ckpt", checkpoints / "last.ckpt"], "cpu")
+    models = load_labelled([checkpoints / "best.ckpt", checkpoints / "last.ckpt"], "cpu")
     assert [model.label for model in models] == [
         f"GRU, no attention, seed 1 ({name})" for name in ("best.ckpt", "last.ckpt")
     ]

@@ -1,6 +1,6 @@
 """Kills trainings at random moments, lets them go on, and compares what they leave with trainings nobody touched.
 
-    python -m scripts.soak --kills 50
+    python -m tests.soak --kills 50
 
 Every model is trained on a little corpus of the toy grammar, by one process and by two. Weights, optimiser, losses,
 curves, translations and files must come out identical, bit for bit; else the differences are printed and the exit
@@ -249,7 +249,7 @@ def _name(case: Case) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=54, help="in all, shared among models and numbers of processes")
     parser.add_argument("--minutes", type=float, default=60, help="after which nothing more is killed")
