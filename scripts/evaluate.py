@@ -35,7 +35,7 @@ from pipeline.circumstances import commit, default_device, limit_threads
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, staging, write_scores
-from pipeline.evaluation.plan import Plan, given_run, plans, refuse_to_lose
+from pipeline.evaluation.plan import Plan, given_run, plans
 from pipeline.evaluation_tables import first_beyond, length_curves, search_name, tables_and_origin
 from pipeline.json_files import write_json
 from pipeline.measures import SHARES, free_measure
@@ -44,13 +44,12 @@ from pipeline.plots import curves_figure
 from pipeline.provenance import provenance
 
 
-def evaluate(plan: Plan, options: argparse.Namespace) -> None:
+def evaluate(plan: Plan, device: str) -> None:
     """Scores runs, puts the scores of earlier evaluations beside theirs, prints and writes it all."""
-    models, kept, sentences, search, out = plan
-    with staging(out) as staged:
-        refuse_to_lose(plan, options)  # once more: another evaluation may have come there since the plan was made
-        content, scored = evaluate_models(models, kept, sentences, search, options.concatenate, _say)
-        content |= provenance("scripts.evaluate", options.device)
+    with staging(plan.out) as staged:
+        plan.refuse_to_lose()  # once more: another evaluation may have come there since the plan was made
+        content, scored = evaluate_models(plan.models, plan.kept, plan.sentences, plan.search, plan.concatenate, _say)
+        content |= provenance("scripts.evaluate", device)
         tables = tables_and_origin(content)
         for name, of_runs in scored.items():
             for run in of_runs:
@@ -58,7 +57,9 @@ def evaluate(plan: Plan, options: argparse.Namespace) -> None:
         write_text(staged / "tables.md", tables)
         _draw(content, staged)
         write_json(staged / EVALUATION, content)
-    print(f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {out}")
+    print(
+        f"\n{tables}\nJSON, tables, figures, translations (*.hyp) and scores (*.jsonl), a sentence a line: {plan.out}"
+    )
 
 
 def _draw(content: dict[str, Any], out: Path) -> None:
@@ -136,7 +137,7 @@ def run(options: argparse.Namespace) -> None:
     """Evaluates what the options name, each corpus by itself."""
     commit()  # of the code that is loaded now, whatever is committed meanwhile
     for planned in plans(options):
-        evaluate(planned, options)
+        evaluate(planned, options.device)
 
 
 def main() -> None:

@@ -50,20 +50,45 @@ class Plan(NamedTuple):
         kept: Scores of earlier evaluations, which stand beside those.
         sentences: What on.
         search: How sentences are translated.
+        concatenate: Up to how many of them are joined.
         out: Where the results go.
+        may_replace: Whether any evaluation that is there may be lost, since somebody named the place.
     """
 
     models: dict[str, list[Run]]
     kept: list[KeptRun]
     sentences: Sentences
     search: Search
+    concatenate: int
     out: Path
+    may_replace: bool
 
     @property
     def places(self) -> list[tuple[str, int]]:
         """Model and seed of every run."""
         scored = [(name, run.seed) for name, runs in self.models.items() for run in runs]
         return [*scored, *((run.model, run.seed) for run in self.kept)]
+
+    def refuse_to_lose(self) -> None:
+        """Raises UserError where the evaluation that is there is of other sentences than the one that would replace it,
+        or has scores that that one will not have."""
+        before = None if self.may_replace else evaluated(self.out)
+        if before is None:
+            return
+        if before.sentences != sentences_hash(self.sentences.test):
+            raise UserError(
+                f"{self.out} has scores of other sentences; write to another folder (--out), or remove that one"
+            )
+        lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in self.places]
+        if before.joined > self.concatenate:
+            lost.append(f"up to {before.joined} sentences joined (--concatenate {before.joined})")
+        if before.has_links and not self.sentences.has_links:
+            lost.append("word links (--links)")
+        if lost:
+            raise UserError(
+                f"{self.out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those too, "
+                "write to another folder (--out), or remove that one"
+            )
 
 
 def plans(options: argparse.Namespace) -> list[Plan]:
@@ -74,7 +99,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     """
     search = checked_search(options.beam, options.alpha, fast=options.fast)
     _refuse_options(options)
-    options.split = options.split or "test"  # no default of the parser: beside --src it would look as if it were given
+    split = options.split or "test"  # no default of the parser: beside --src it would look as if it were given
     for path in filter(None, (*(given.path for given in options.runs), options.out)):
         settle(path)
     to_load = [given for given in options.runs if not is_evaluation(given.path)]
@@ -87,7 +112,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
             )
         if options.links or options.val_links:
             raise UserError("earlier evaluations hold no word links to compare with --links; give the runs instead")
-        sentences = sentences_of(_corpus_of(None, options), options.split, longest_trained(earlier[0]))
+        sentences = sentences_of(_corpus_of(None, options), split, longest_trained(earlier[0]))
         return [_checked([], earlier, sentences, options.out, search, options)]
     runs = [loaded for given in to_load for loaded in _loaded(given, options.device)]
     if options.src:
@@ -103,7 +128,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     if len(groups) > 1 and (options.out or earlier):
         given = "--out" if options.out else earlier[0]
         raise UserError(f"the runs are of {len(groups)} corpora ({', '.join(names)}), {given} of one: give --corpus")
-    planned = [_plan(group, earlier, search, options) for group in groups.values()]
+    planned = [_plan(group, earlier, split, search, options) for group in groups.values()]
     if len({plan.out for plan in planned}) < len(planned):
         raise UserError(
             f"the runs are of {len(groups)} texts that go by one name ({', '.join(names)}), and their scores would go "
@@ -153,8 +178,10 @@ def _refuse_options(options: argparse.Namespace) -> None:
         raise UserError("--val_links needs --links, and a corpus with a validation split")
 
 
-def _plan(runs: Sequence[LoadedRun], earlier: Sequence[Path], search: Search, options: argparse.Namespace) -> Plan:
-    """What is to be evaluated of runs on one corpus."""
+def _plan(
+    runs: Sequence[LoadedRun], earlier: Sequence[Path], split: str, search: Search, options: argparse.Namespace
+) -> Plan:
+    """What is to be evaluated of runs on a split of one corpus."""
     corpus = _corpus_of(runs[0], options)
     content_hash = corpus.content_hash()
     is_own = runs[0].translator.origin.content_hash == content_hash
@@ -173,7 +200,7 @@ def _plan(runs: Sequence[LoadedRun], earlier: Sequence[Path], search: Search, op
     longest = None
     if is_own:
         longest = longest_source(corpus, runs[0].translator.tokenizer, runs[0].run.data.get("max_len", math.inf))
-    sentences = sentences_of(corpus, options.split, longest)
+    sentences = sentences_of(corpus, split, longest)
     if options.links:
         sentences = with_links(sentences, options.links, options.val_links)
     out = _default_out([loaded.run for loaded in runs], sentences, is_own=is_own)
@@ -203,11 +230,11 @@ def _checked(
     models: dict[str, list[Run]] = {}
     for run, translator in runs:
         models.setdefault(translator.name, []).append(Run(translator, run.seed))
-    plan = Plan(models, kept, sentences, search, options.out or out)
+    plan = Plan(models, kept, sentences, search, options.concatenate, options.out or out, options.out is not None)
     _refuse_twice(plan.places)
     refuse_other_networks(models, kept)
     refuse_other_tokenizers(models, kept, sentences.test)
-    refuse_to_lose(plan, options)
+    plan.refuse_to_lose()
     return plan
 
 
@@ -217,26 +244,6 @@ def _refuse_twice(runs: Sequence[tuple[str, int]]) -> None:
             raise UserError(
                 f"two of the runs are {name}, seed {seed}; give one another name (other=RUN), or leave it out"
             )
-
-
-def refuse_to_lose(plan: Plan, options: argparse.Namespace) -> None:
-    """Raises UserError where the evaluation that is there, unless --out names its place, is of other sentences than the
-    one that would replace it, or has scores that that one will not have."""
-    out, before = plan.out, None if options.out else evaluated(plan.out)
-    if before is None:
-        return
-    if before.sentences != sentences_hash(plan.sentences.test):
-        raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
-    lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in plan.places]
-    if before.joined > options.concatenate:
-        lost.append(f"up to {before.joined} sentences joined (--concatenate {before.joined})")
-    if before.has_links and not plan.sentences.has_links:
-        lost.append("word links (--links)")
-    if lost:
-        raise UserError(
-            f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those too, "
-            "write to another folder (--out), or remove that one"
-        )
 
 
 def _default_out(runs: Sequence[TrainedRun], sentences: Sentences, *, is_own: bool) -> Path:
