@@ -49,29 +49,29 @@ def with_tables(text: str, results_folder: Path) -> str:
 
 
 def _table(what: str, name: str, folder: Path) -> str:
-    if (what, name) == ("claims", "all"):
-        return verdicts(read_claims(folder / "claims"))
-    if (what, name) == ("made", "claims"):
-        return claims_made(read_claims(folder / "claims"))
-    if (what, name) == ("times", "all"):
-        return times([read_json(path) for path in sorted(folder.glob("*/*-seed*.json"))])
-    if what == "ablation":
-        return ablation_table(read_json(folder / name / "ablation.json"))
-    if what == "exercises":
-        page = folder.parent / "docs" / name
-        if not page.is_file():
-            raise UserError(f"<!-- exercises:{name} -->: {page} is not there")
-        return exercises(page.read_text(encoding="utf-8"))
-    if what == "results":
-        return scores(published_results(folder / name))
-    if what == "made":
-        return runs_made(published_results(folder / name))
-    if what == "evaluated":
-        return evaluated_scores(read_evaluations(folder, name))
-    if what == "published":
-        return published_scores(
-            read_json(folder / "published.json"), published_results(folder / name), read_evaluations(folder, name)
-        )
+    match what, name:
+        case "claims", "all":
+            return verdicts(read_claims(folder / "claims"))
+        case "made", "claims":
+            return claims_made(read_claims(folder / "claims"))
+        case "times", "all":
+            return times([read_json(path) for path in sorted(folder.glob("*/*-seed*.json"))])
+        case "ablation", _:
+            return ablation_table(read_json(folder / name / "ablation.json"))
+        case "exercises", _:
+            page = folder.parent / "docs" / name
+            if not page.is_file():
+                raise UserError(f"<!-- exercises:{name} -->: {page} is not there")
+            return exercises(page.read_text(encoding="utf-8"))
+        case "results", _:
+            return scores(published_results(folder / name))
+        case "made", _:
+            return runs_made(published_results(folder / name))
+        case "evaluated", _:
+            return evaluated_scores(read_evaluations(folder, name))
+        case "published", _:
+            published = read_json(folder / "published.json")
+            return published_scores(published, published_results(folder / name), read_evaluations(folder, name))
     raise UserError(f"<!-- {what}:{name} --> names no table; pipeline/documents.py lists those that there are")
 
 

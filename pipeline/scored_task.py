@@ -43,7 +43,8 @@ class ScoredTask(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scores = self._gather("val")
         forced = teacher_forced(scores)
-        bleu = corpus_score("bleu", [s.hypothesis for s in scores], self._references("val", scores))
+        pairs = self.trainer.datamodule.corpus.val
+        bleu = corpus_score("bleu", [s.hypothesis for s in scores], [pairs[s.index].tgt for s in scores])
         values = (*forced, bleu)
         scalars = dict(zip(VALIDATION_SCORES, values, strict=True))
         # For the callbacks that watch a value; the logger gets it under the same name, with our step.
@@ -74,10 +75,6 @@ class ScoredTask(pl.LightningModule):
             scores = [score for part in parts for score in part]
         self.scores[split] = [score for _, score in sorted({s.index: s for s in scores}.items())]
         return self.scores[split]
-
-    def _references(self, split: str, scores: list[SentenceScore]) -> list[str]:
-        pairs = self.trainer.datamodule.corpus.split(split)
-        return [pairs[score.index].tgt for score in scores]
 
     def _log(self, scalars: dict[str, float]) -> None:
         if self.logger is not None:

@@ -97,12 +97,12 @@ class Interval(NamedTuple):
 
 
 def estimate(runs: Sequence[SumScore], draws: int = DRAWS) -> Estimate | None:
-    """The mean score of `runs`, one per seed, all on the same sentences; None where there are no sentences.
+    """The mean score of `runs`, one per seed, all on the same sentences; None where there are no runs or no sentences.
 
     Raises:
         ValueError: They have different numbers of sentences.
     """
-    if not len(runs[0].sums):
+    if not runs or not len(runs[0].sums):
         return None
     values = [run.value for run in runs]
     value = float(np.mean(values))

@@ -23,17 +23,14 @@ def map_text(shown: DrawnMap) -> str:
         der  ██
         Hund ░░▓▓
     """
-    title, src_words, tgt_words = printable(shown.title), *map(_printable_words, (shown.src_words, shown.tgt_words))
+    title = printable(shown.title)
+    src_words, tgt_words = ([printable(word) for word in words] for words in (shown.src_words, shown.tgt_words))
     margin = max(cell_len(word) for word in tgt_words)
     header = _words_downwards(src_words) if len(src_words) > 1 else src_words
     lines = [title, *(" " * (margin + 1) + row for row in header)]
     for word, weights in zip(tgt_words, shown.shades, strict=True):
         lines.append(f"{set_cell_size(word, margin)} " + "".join(map(_shade, weights)))
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _printable_words(words: Sequence[str]) -> list[str]:
-    return [printable(word) for word in words]
 
 
 def _words_downwards(words: Sequence[str]) -> list[str]:

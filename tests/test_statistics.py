@@ -22,6 +22,7 @@ def noisy(size: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 def test_the_interval_of_a_mean_is_that_of_the_textbook():
     values = noisy(400, seed=0)
+    assert estimate([]) is None
     found = estimate([mean_of(values)], draws=10_000)
     error = 1.96 * values.std() / 20  # that of 90 % is 16 % smaller
     assert found.value == pytest.approx(values.mean())

@@ -121,7 +121,7 @@ class Checkpoints(Callback):
     def _save(self, trainer: pl.Trainer, name: str) -> None:
         if trainer.fast_dev_run:
             return
-        folder = checkpoint_folder(trainer)
+        folder = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
         try:
             trainer.save_checkpoint(folder / f"{name}.ckpt")
         except OSError as error:
@@ -164,8 +164,3 @@ def _end_at_once_when_asked(trainer: pl.Trainer) -> None:
 
     if not SLURMEnvironment.detect():
         signal.signal(signal.SIGTERM, end)
-
-
-def checkpoint_folder(trainer: pl.Trainer) -> Path:
-    """Where a run keeps its checkpoints."""
-    return Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"

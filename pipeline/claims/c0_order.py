@@ -38,7 +38,7 @@ import numpy as np
 import torch
 
 from pipeline.claims import natural_text_findings, verdict
-from pipeline.claims.inference import by_end, difference_in, ends_of, ends_over_seeds, ratio_score, strongest
+from pipeline.claims.inference import by_end, difference_in, ends_of, ends_over_seeds, middles, ratio_score, strongest
 from pipeline.claims.jobs import Job, Results, job
 from pipeline.claims.matched_models import gru, num_parameters, transformer
 from pipeline.claims.natural_text import MODELS_OF
@@ -276,13 +276,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             "In training, sentences drawn anew (band: seeds)",
             "step",
             "nats per token",
-            [
-                entries[model].line(
-                    [numbers["steps"] * (tenth + 0.5) / len(curve[0]) for tenth in range(len(curve[0]))],
-                    *curve,
-                )
-                for model, curve in curves.items()
-            ],
+            [entries[model].line(middles(numbers["steps"], len(curve[0])), *curve) for model, curve in curves.items()],
         )
     )
     return panels

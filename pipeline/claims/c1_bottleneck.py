@@ -232,9 +232,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     reach = [
         LABELS[memory].line(
             [int(d_model) for d_model in of_sizes],
-            [float(np.mean(values)) for values in of_sizes.values()],
-            [min(values) for values in of_sizes.values()],
-            [max(values) for values in of_sizes.values()],
+            *([float(end(values)) for values in of_sizes.values()] for end in (np.mean, min, max)),
         )
         for memory, of_sizes in numbers["n50"].items()
         if all(of_sizes.values())

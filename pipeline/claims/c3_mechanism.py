@@ -133,13 +133,13 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
         verdict.exact("Y fed back word by word: deviation from the whole target at once", largest("one by one"), 1e-6),
         verdict.exact("HS in another order: deviation of Y", largest("order of HS"), 1e-6),
         verdict.above("BLEU lost without the fed-back Y", bleu["no Y"], 1.0),
-        verdict.below("alignment error rate of A", _error_rate(links["one way"]), 0.10),
+        verdict.below("alignment error rate of A", estimate(_rates(links["one way"])), 0.10),
         verdict.below(
             "its error rate minus the diagonal's",
             difference_in(*map(_rates, (links["one way"], links["diagonal"]))),
             -0.15,
         ),
-        verdict.above("alignment error rate before training", _error_rate(links["untrained"]), 0.70),
+        verdict.above("alignment error rate before training", estimate(_rates(links["untrained"])), 0.70),
     ]
     return findings, _numbers(exactly, bleu, of_runs)
 
@@ -189,10 +189,6 @@ def _rates(of_runs: Sequence[list[dict]], phenomenon: str | None = None) -> list
         [{name: AlignmentCounts(*values) for name, values in sentence.items()} for sentence in run] for run in of_runs
     ]
     return [error_rate_score(of_run, phenomenon) for of_run in counts]
-
-
-def _error_rate(of_runs: Sequence[list[dict]]) -> Estimate | None:
-    return estimate(_rates(of_runs)) if of_runs else None
 
 
 def _by_phenomenon(of_runs: Sequence[list[dict]]) -> dict[str, float]:

@@ -181,12 +181,17 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     length = "source length n (symbols)"
     chains = [
         Line(
-            f"{ENCODING[model].label}, {words}", LENGTHS, chain, model=ENCODING[model].model, dashed=kind == "training"
+            f"{ENCODING[model].label}, {words}",
+            LENGTHS,
+            numbers["chains"][kind][model],
+            model=ENCODING[model].model,
+            dashed=kind == "training",
         )
         for kind, words in (("encoder", "encoder"), ("training", "training step"))
         for model in ("stepwise", "transformer")
-        for chain in ([numbers["chains"][kind][model]] if numbers["chains"] else [])
+        if numbers["chains"]
     ]
+
     panels: list[Panel] = [
         LinePanel("Operations that must wait for one another", length, "longest chain", chains, x_log=True, y_log=True)
     ]

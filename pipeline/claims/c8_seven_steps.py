@@ -125,6 +125,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
     if not all(map(reaches_target, unscaled)):
         sooner = verdict.of_bound(sooner, is_lower=True, is_upper=False)
     real = {when: over_seeds([float(np.mean(off(run[when]))) for run in heads]) for when in ("untrained", "trained")}
+    outside = estimate([_outside(run) for run in heads])
     findings = [
         verdict.exact(
             "seven steps minus torch's and this project's attention", order.get("error"), 1e-6, is_primary=True
@@ -171,7 +172,7 @@ def judge(results: Results, profile: str) -> tuple[list[Finding], dict[str, Any]
             0.0,
             basis="of all trainings",
         ),
-        verdict.below("cross-attention: weight on words without a link and EOS, best head", _mean_outside(heads), 0.1),
+        verdict.below("cross-attention: weight on words without a link and EOS, best head", outside, 0.1),
     ]
     return findings, _numbers(order, independent, heads, copies, lost, p)
 
@@ -223,10 +224,6 @@ def _growth(independent: list[dict[str, Any]]) -> Estimate | None:
     ]
     found = slope(*zip(*points, strict=True), num_seeds=len(independent))
     return found._replace(value=found.value - 0.5, low=found.low - 0.5, high=found.high - 0.5)
-
-
-def _mean_outside(heads: list[dict[str, Any]]) -> Estimate | None:
-    return estimate([_outside(run) for run in heads]) if heads else None
 
 
 def _outside(run: dict[str, Any]) -> SumScore:

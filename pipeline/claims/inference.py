@@ -23,7 +23,7 @@ ITEM_DRAWS = 2000  # where the items of a probe task are resampled
 
 def mean_over(runs: Sequence[Sequence[float]]) -> Estimate | None:
     """The mean of items, with its interval over seeds and items; `runs` has one list per seed, items in one order."""
-    return estimate(_mean_scores(runs), ITEM_DRAWS) if len(runs) else None
+    return estimate(_mean_scores(runs), ITEM_DRAWS)
 
 
 def difference_of(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate | None:
@@ -91,6 +91,11 @@ def by_end(found: Iterable[Mapping[str, float]], factor: float = 1) -> list[list
 def ends_over_seeds(runs: Sequence[Sequence[float]]) -> list[list[float]]:
     """Of one list per seed: at each place the mean, the least and the most, as the `ENDS` of a line with a band."""
     return [end(runs, axis=0).tolist() for end in (np.mean, np.min, np.max)]
+
+
+def middles(length: float, parts: int) -> list[float]:
+    """The middle of each of equal parts of `length`: where a mean over a part is drawn."""
+    return [length * (part + 0.5) / parts for part in range(parts)]
 
 
 def strongest(runs: Mapping[str, Sequence[SumScore]], *, lowest: bool) -> str:

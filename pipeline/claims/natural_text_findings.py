@@ -71,9 +71,7 @@ class Measured:
 
     def control(self, model: str) -> Finding:
         """Whether a model has learned to translate at all."""
-        of_model = self.bleu(model)
-        what = f"control, captions: BLEU of {MODELS[model].label}"
-        return verdict.above(what, estimate(of_model) if of_model else None, LEARNED)
+        return verdict.above(f"control, captions: BLEU of {MODELS[model].label}", estimate(self.bleu(model)), LEARNED)
 
     def saves(self, what: str, ours: str, theirs: str, k: int = SINGLE) -> Compared:
         """That ours has fewer nats per token."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.claims.inference import ends_over_seeds
+from pipeline.claims.inference import ends_over_seeds, middles
 from pipeline.claims.seven_steps import KEYS, WIDE
 from pipeline.panels import Line, LinePanel, MatrixPanel, Panel
 from pipeline.statistics import ENDS
@@ -93,8 +93,7 @@ def _independent_panels(widths: list[int], found: dict[str, list[float]]) -> lis
 def _training_panel(numbers: dict[str, Any]) -> LinePanel:
     lines = []
     for scale, runs in numbers["history"].items():
-        steps = [numbers["steps"] * (part + 0.5) / len(runs[0]) for part in range(len(runs[0]))]
-        lines.append(Line(f"scale: {scale}", steps, *ends_over_seeds(runs)))
+        lines.append(Line(f"scale: {scale}", middles(numbers["steps"], len(runs[0])), *ends_over_seeds(runs)))
     return LinePanel(f"Learning to copy, d_k = {WIDE} (band: seeds)", "training step", "nats per token", lines)
 
 
