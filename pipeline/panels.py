@@ -87,7 +87,7 @@ class MatrixPanel(NamedTuple):
 
 
 class BarPanel(NamedTuple):
-    """One bar per label, with its interval where there is one."""
+    """One bar per label, with its interval where there is one; those are `hatched` whose lines are dashed."""
 
     title: str
     y_label: str
@@ -96,6 +96,7 @@ class BarPanel(NamedTuple):
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
     models: Sequence[str | None] | None = None
+    hatched: Sequence[bool] | None = None
     marked: float | None = None
 
 
@@ -222,7 +223,8 @@ def _draw_matrix(axis: Axes, panel: MatrixPanel) -> None:
 def _draw_bars(axis: Axes, panel: BarPanel) -> None:
     models = panel.models or [None] * len(panel.labels)
     colours = [model_colour(model) if model else _FURTHER[0] for model in models]
-    axis.bar(range(len(panel.values)), panel.values, color=colours, width=0.65)
+    hatches = ["//" if is_hatched else "" for is_hatched in panel.hatched or [False] * len(panel.labels)]
+    axis.bar(range(len(panel.values)), panel.values, color=colours, width=0.65, hatch=hatches, edgecolor="white")
     if panel.low is not None and panel.high is not None:
         ends = np.array([panel.low, panel.high], dtype=float)
         if panel.y_label.endswith(_PER_CENT):

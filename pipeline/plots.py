@@ -29,19 +29,20 @@ class Look(NamedTuple):
 # Okabe & Ito's colours, told apart by every common kind of colour blindness.
 MODEL_LOOKS = {
     "gru": Look("#D55E00", "s"),
-    "gru_attention": Look("#0072B2", "o"),
-    "transformer": Look("#009E73", "^"),
     "gru_mean": Look("#CC79A7", "D"),
+    "gru_attention": Look("#0072B2", "o"),
     "gru_attention_both": Look("#E69F00", "v"),
+    "transformer": Look("#009E73", "^"),
     "gru_uniform": Look("#56B4E9", "P"),  # of the claims: attention with equal weights
 }
 _OTHER_LOOKS = itertools.cycle((Look("#8C8C8C", "X"), Look("#A6761D", ">"), Look("#332288", "<")))
+# In the order of the lesson.
 MODEL_LABELS = {
     "gru": "GRU, no attention",
-    "gru_attention": "GRU + attention",
-    "transformer": "Transformer",
     "gru_mean": "GRU, mean of states",
+    "gru_attention": "GRU + attention",
     "gru_attention_both": "GRU ⇄ + attention",
+    "transformer": "Transformer",
 }
 _DASHES = ((), (6, 3), (2, 3), (8, 3, 2, 3))
 # Words: a longer map shows none that can be read, and the memory that it takes grows with their square.
@@ -70,7 +71,7 @@ def model_label(name: str) -> str:
 
 
 def model_order(name: str) -> tuple[int, str]:
-    """Sort key: the three models in the order of the lesson, then any others by name."""
+    """Sort key: this project's models in the order of the lesson, then any others by name."""
     names = list(MODEL_LABELS)
     return (names.index(name) if name in names else len(names), name)
 

@@ -67,6 +67,14 @@ def test_a_legend_of_many_entries_covers_no_line():
     assert inside > 0 > under
 
 
+def test_bars_of_one_colour_are_told_apart_by_hatches():
+    panel = BarPanel("", "", ["a", "b"], [1, 2], models=["transformer"] * 2, hatched=[False, True])
+    plain, hatched = panels_figure("", [panel]).axes[0].patches
+    assert plain.get_facecolor() == hatched.get_facecolor()
+    assert not plain.get_hatch()
+    assert hatched.get_hatch()
+
+
 def test_ticks_between_whole_numbers_are_whole():
     axis = panels_figure("", [LinePanel("", "", "", [Line("a", [-2, -1, 0, 1, 2], [1, 2, 3, 2, 1])])]).axes[0]
     assert all(float(tick).is_integer() for tick in axis.get_xticks())

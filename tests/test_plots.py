@@ -64,9 +64,10 @@ def test_the_words_of_heads_stand_at_the_left_and_at_the_top_only():
 def test_models_have_their_own_colours_and_the_order_of_the_lesson():
     for of_models in zip(*MODEL_LOOKS.values(), strict=True):  # colours, markers
         assert len(set(of_models)) == len(MODEL_LOOKS)
-    assert sorted(["transformer", "mine", "gru_attention", "gru"], key=model_order) == [
+    assert sorted(["transformer", "mine", "gru_attention_both", "gru_attention", "gru"], key=model_order) == [
         "gru",
         "gru_attention",
+        "gru_attention_both",
         "transformer",
         "mine",
     ]

@@ -250,6 +250,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
             [entry.label for entry in entries.values()],
             *by_end((numbers["scores"][model][measure] for model in entries), factor(measure)),
             models=[entry.model for entry in entries.values()],
+            hatched=[entry.dashed for entry in entries.values()],
         )
         for measure, title, label in (
             ("bleu", "Greedy translation", "BLEU"),

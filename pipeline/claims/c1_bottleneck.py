@@ -256,7 +256,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         LinePanel(
             f"Copying symbols, state of {size}",
             "source length (symbols)",
-            "copied exactly (%)",
+            "exact match (%)",
             exact,
             shaded=(1, LONGEST_TRAINED),
         ),
@@ -269,15 +269,15 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         ),
         LinePanel(
             "How far a state reaches (band: seeds)",
-            "size of the state",
-            "length with 50 % exact (symbols)",
+            "size of the state (numbers)",
+            "length with 50 % exact match (symbols)",
             reach,
             x_log=True,
             marked=LONGEST_TRAINED,
         ),
         LinePanel(
             f"What is lost without attention, {POSITIONS_AT} symbols",
-            "source position",
+            "source position (symbols)",
             "right, teacher-forced (%)",
             positions,
         ),

@@ -220,8 +220,11 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
                 "source HS",
                 "predicted Y",
                 **words,
+                scale_label="attention weight",
             ),
-            MatrixPanel("Its gold links (1 sure, 0.5 possible)", gold.tolist(), "source", "target", **words),
+            MatrixPanel(
+                "Its gold links", gold.tolist(), "source", "target", **words, scale_label="1: sure link; 0.5: possible"
+            ),
         ]
     with_all = f" (with all: {numbers['bleu']:.0f} BLEU)" if numbers["bleu"] is not None else ""
     for key, title, label in (
@@ -243,10 +246,12 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
                 columns=list(rates),
                 rows=["all", *PHENOMENA],
                 numbers=True,
+                scale_label="alignment error rate",
             )
         )
+    models = {"one way": "gru_attention", "both ways": "gru_attention_both"}
     lines = [
-        Line(name, OFFSETS, [100 * share for share in shares], model="gru_attention" if name == "one way" else None)
+        Line(name, OFFSETS, [100 * share for share in shares], model=models.get(name))
         for name, shares in numbers["offsets"].items()
     ]
     panels.append(

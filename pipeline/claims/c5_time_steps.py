@@ -64,8 +64,8 @@ ORDERS = ("copy", "reverse")
 NAMES = {"copy": "copying", "reverse": "reversing"}
 
 ENCODING = {
-    "fused": LegendEntry("GRU, the library's", "gru", dashed=True),
-    "stepwise": LegendEntry("GRU, cell by cell", "gru"),
+    "fused": LegendEntry("GRU, the library's", "gru_attention", dashed=True),
+    "stepwise": LegendEntry("GRU, cell by cell", "gru_attention"),
     "transformer": LegendEntry("self-attention", "transformer"),
 }
 WRITING = {
@@ -193,7 +193,14 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
     ]
 
     panels: list[Panel] = [
-        LinePanel("Operations that must wait for one another", length, "longest chain", chains, x_log=True, y_log=True)
+        LinePanel(
+            "Operations that must wait for one another",
+            length,
+            "longest chain (operations)",
+            chains,
+            x_log=True,
+            y_log=True,
+        )
     ]
     for device, relative in numbers["encode"].items():
         where = "GPU" if device == "cuda" else "CPU, one thread"
@@ -223,5 +230,5 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         ends = by_end((numbers["exact"][key] for key in shown), 100)
         title = f"Transformer with and without positions, {LONGEST_TRAINED} symbols"
         colours = ["transformer" if key.startswith("transformer") else None for key in shown]
-        panels.append(BarPanel(title, "exact (%)", [names[key] for key in shown], *ends, models=colours))
+        panels.append(BarPanel(title, "exact match (%)", [names[key] for key in shown], *ends, models=colours))
     return panels

@@ -276,7 +276,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         )
         for title, of_reads in (
             ("The decoder reads the homonym's state alone (band: seeds)", ("own",)),
-            ("The decoder reads all states, or the last (band: seeds)", ("all", "last")),
+            ("The decoder reads the last state, or all (band: seeds)", ("last", "all")),
         )
     ]
     cells = [cell for cell in READERS if ", ".join(cell) in numbers["later"]]
@@ -289,6 +289,7 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         names,
         *by_end(bars, 100),
         models=models,
+        hatched=[READERS[cell].dashed for cell in cells],
         marked=100 * CHANCE,
     )
     return [*matrices, *curves, *([summary] if bars else [])]

@@ -35,7 +35,14 @@ def worked_panels(worked: dict[str, Any]) -> list[Panel]:
 
     def between_words(title: str, name: str) -> MatrixPanel:
         return MatrixPanel(
-            title, worked[name], "key (word read)", "query (word that reads)", WORDS, WORDS, numbers=True
+            title,
+            worked[name],
+            "key (word read)",
+            "query (word that reads)",
+            WORDS,
+            WORDS,
+            numbers=True,
+            scale_label="weight" if name == "weights" else "score",
         )
 
     return [
