@@ -5,8 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
 from pipeline.models import GRUSeq2Seq
 from tests.conftest import BATCH, D_MODEL, SRC_LEN, TGT_LEN, VOCAB_SIZE, make_network
+from tests.tiny_runs import checkpoint
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
 
@@ -130,9 +132,18 @@ def test_every_parameter_gets_a_gradient(network, sentences):
     assert without == []
 
 
-@pytest.mark.parametrize("name", ["gru", "gru_attention", "gru_mean", "transformer"])
-def test_each_model_overfits_four_pairs(name):
-    network = make_network(name).train()
+def test_a_checkpoint_brings_every_logit_back(network, sentences, tmp_path):
+    src, mask, tgt = sentences
+    write_checkpoint(checkpoint(state_dict=network.state_dict()), tmp_path / "model.ckpt")
+    expected = network(src, mask, tgt)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    network.load_state_dict(read_checkpoint(tmp_path / "model.ckpt")["state_dict"])
+    assert torch.equal(network(src, mask, tgt), expected)
+
+
+def test_each_model_overfits_four_pairs(network):
+    network.train()
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
