@@ -158,7 +158,10 @@ def sentences_hash(pairs: Sequence[SentencePair]) -> str:
 
 
 def write_scores(folder: Path, model: str, seed: int, scores: Sequence[SentenceScore]) -> None:
-    """The translations (`.hyp`), a line each, and the other fields of `SentenceScore` (`.jsonl`), an object each."""
+    """The translations (`.hyp`), a line each, and the other fields of `SentenceScore` (`.jsonl`), an object each:
+
+    {"index": 0, "nats": 2.31, "tokens": 9, "correct": 8}
+    """
     translations, numbers = _files(folder, model, seed)
     rows = [score._asdict() for score in scores]
     write_text(translations, "".join(f"{row.pop('hypothesis')}\n" for row in rows))
