@@ -40,8 +40,8 @@ help: ## list the targets
 	@echo '                   RECIPE=multi30k (settings of that corpus for a FOLDER)'
 	@echo '                   SEED=1  RUNS=runs  RETRAIN=1 (train anew, keep the old run)  FAST=1 (fast paths)'
 	@echo '                   JOBS=3 (models at once: on a GPU, or with many cores)  ARGS="--trainer.max_epochs 5"'
-	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, the first two FAST=1, for instance'
-	@echo '                   make evaluate ARGS="--beam 10", make report ARGS=--bertviz; ARGS="--help" says what else'
+	@echo '  make evaluate, make translate and make report take CORPUS, RUNS and ARGS, the first two also FAST=1;'
+	@echo '                   for instance make evaluate ARGS="--beam 10", make report ARGS=--bertviz; ARGS="--help" says what else'
 	@echo '  make claims and make bench take RUNS, where they write too, and ARGS'
 	@echo '  every one takes  PYTHON=python3.12 (what the first call makes .venv with); make tensorboard PORT=6006'
 	@echo '  make soak takes ARGS="--kills 50 --minutes 60 --models gru transformer --processes 1 2"'
@@ -96,8 +96,7 @@ translate: $(STAMP) ## type sentences and see what each model makes of them
 	@$(BIN)/python -m scripts.translate '$(FINISHED)' $(if $(call is_on,$(FAST)),--fast) $(ARGS)
 
 report: $(STAMP) ## one HTML file with everything that was trained and measured: report/index.html
-	@$(BIN)/python -m scripts.report '$(FINISHED)' --claims '$(RUNS)/claims' $(ARGS)
-
+	@$(BIN)/python -m scripts.report '$(FINISHED)' $(if $(wildcard $(RUNS)/claims),--claims '$(RUNS)/claims') $(ARGS)
 
 test: $(STAMP) ## run the tests (no network, no GPU)
 	@OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -28,14 +28,14 @@ def with_threads(threads: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads)} | os.environ
 
 
-def ended_by_signal(status: int, with_more_memory: str) -> str:
+def ended_by_signal(status: int, remedy: str) -> str:
     """How a command ended that could not say so itself: "was ended by SIGTERM".
 
     Args:
         status: Below 0, as `subprocess` has it where a signal ended the command.
-        with_more_memory: What to do where it was for lack of memory, for which the system kills.
+        remedy: What to do where it was for lack of memory, for which the system kills.
     """
-    why = f" (as the system does where memory runs out: {with_more_memory})" if status == -signal.SIGKILL else ""
+    why = f" (as the system does where memory runs out: {remedy})" if status == -signal.SIGKILL else ""
     return f"was ended by {signal.Signals(-status).name}{why}"
 
 

@@ -30,6 +30,11 @@ def num_outcomes(content: dict[str, Any]) -> list[int]:
     return [sum(finding["outcome"] in counted for finding in content["findings"]) for counted in OUTCOMES.values()]
 
 
+def how_tested(contents: Sequence[dict[str, Any]]) -> str:
+    """A sentence: by which profile claims were tested, and by what commit and machine they were judged."""
+    return f"Profile {', '.join(sorted({content['profile'] for content in contents}))}, {made_at(contents)}."
+
+
 def reason(content: dict[str, Any]) -> str:
     """Why a verdict is what it is, as a sentence."""
     return f"{content['why'][:1].upper()}{content['why'][1:]}."
@@ -59,11 +64,7 @@ def claims_table(contents: Sequence[dict[str, Any]], family: Sequence[dict[str, 
         parts.append(f"### {claim['name']} {claim['title']}: {content['verdict']}\n\n{claim['says']}")
         parts.append(reason(content))
         parts += _findings(content, corrected)
-    profiles = sorted({content["profile"] for content in contents})
-    dates = sorted({content["date"] for content in contents})
-    parts.append(
-        f"### How to read these tables\n\nProfile {', '.join(profiles)}, {', '.join(dates)}, {made_at(contents)}."
-    )
+    parts.append(f"### How to read these tables\n\n{how_tested(contents)}")
     parts.append("\n".join(f"- {entry}" for entry in how_to_read(family)))
     return "\n\n".join(parts) + "\n"
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.claims_table import OUTCOMES, SAYS_COLUMN, num_outcomes
+from pipeline.claims_table import OUTCOMES, SAYS_COLUMN, how_tested, num_outcomes
 from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.measures import free_measure
 from pipeline.plots import model_label
 from pipeline.report import (
+    commits_of,
     in_order,
     length_table,
     machine,
@@ -15,7 +16,6 @@ from pipeline.report import (
     means_over_seeds,
     results_table,
     run_labels,
-    short_commit,
 )
 
 THE_THREE = ("gru", "gru_attention", "transformer")
@@ -69,7 +69,7 @@ def runs_made(results: Sequence[dict[str, Any]]) -> str:
         [
             label,
             str(result["seed"]),
-            _commits_of(result),
+            ", ".join(commits_of(result)),
             machine(result["hardware"]),
             f"{_minutes(result['seconds'])} min",
             f"`{result['corpus']['content_hash'][:10]}`",
@@ -108,8 +108,7 @@ def verdicts(contents: Sequence[dict[str, Any]]) -> str:
         counts = map(str, num_outcomes(content))
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
     header = ["claim", SAYS_COLUMN, "verdict", *OUTCOMES]
-    profiles = " and ".join(sorted({content["profile"] for content in contents}))
-    return f"{markdown_table(header, rows, len(header))}\n\nProfile {profiles}, {made_at(contents)}."
+    return f"{markdown_table(header, rows, len(header))}\n\n{how_tested(contents)}"
 
 
 def claims_made(contents: Sequence[dict[str, Any]]) -> str:
@@ -119,7 +118,7 @@ def claims_made(contents: Sequence[dict[str, Any]]) -> str:
             content["claim"]["name"],
             f"`{content['command']}`",
             content["profile"],
-            _commits_of(content),
+            ", ".join(commits_of(content)),
             content["date"],
             machine(content["hardware"]),
         ]
@@ -132,11 +131,6 @@ def claims_made(contents: Sequence[dict[str, Any]]) -> str:
 def _seeds(results: Sequence[dict[str, Any]]) -> str:
     seeds = sorted({result["seed"] for result in results})
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-
-
-def _commits_of(content: dict[str, Any]) -> str:
-    """The commit of the code, after those of earlier code with which a run began."""
-    return ", ".join(f"`{short_commit(commit)}`" for commit in (*content.get("earlier_commits", ()), content["commit"]))
 
 
 def _minutes(seconds: float) -> str:

@@ -83,8 +83,10 @@ def evaluation_tables(content: dict[str, Any]) -> str:
 
 
 def evaluations_in(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """An evaluation, and each earlier one from which it has scores of one run or several; old ones have none."""
-    made = [content, *content.get("earlier", [])]
+    """Those that scored the runs of an evaluation: itself, unless it has all scores from earlier ones, and these."""
+    earlier = content.get("earlier", [])  # old evaluations have none
+    num_runs = sum(len(values["seeds"]) for values in content["scores"]["models"].values())
+    made = [*([content] if len(earlier) < num_runs else []), *earlier]
     return list({(one["command"], one["date"], one["commit"]): one for one in reversed(made)}.values())[::-1]
 
 

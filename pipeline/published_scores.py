@@ -47,7 +47,7 @@ def evaluated_scores(evaluations: Sequence[dict[str, Any]]) -> str:
     rows = [[row.model, row.score, row.metric, row.corpus, row.how] for row in _evaluated(evaluations)]
     table = markdown_table(["model", "BLEU", "metric", "text", "how"], rows, num_texts=5)
     made = [one for evaluation in evaluations for one in evaluations_in(evaluation)]
-    return f"{table}\n\nTranslated and scored at {made_at(made)}."
+    return f"{table}\n\nTranslated and scored at {made_at(made)}." if made else table
 
 
 class _Evaluated(NamedTuple):

@@ -109,10 +109,9 @@ def short_commit(commit: str | None) -> str:
     return digits[:10] + mark
 
 
-def commits(contents: Sequence[dict[str, Any]]) -> list[str]:
-    """The commits of the code that made these results, and of earlier code with which a run began, as Markdown."""
-    found = {commit for made in contents for commit in (*made.get("earlier_commits", ()), made["commit"])}
-    return sorted(f"`{short_commit(commit)}`" for commit in found)
+def commits_of(made: dict[str, Any]) -> list[str]:
+    """The commits of earlier code with which a run began, and that of the code that ended it, as Markdown."""
+    return [f"`{short_commit(commit)}`" for commit in (*made.get("earlier_commits", ()), made["commit"])]
 
 
 def machine(hardware: dict[str, Any]) -> str:
@@ -122,8 +121,9 @@ def machine(hardware: dict[str, Any]) -> str:
 
 def made_at(contents: Sequence[dict[str, Any]]) -> str:
     """ "commit `0123456789`, a processor, 2 thread(s)": all commits and machines that results are of."""
+    commits = sorted({commit for made in contents for commit in commits_of(made)})
     machines = sorted({machine(made["hardware"]) for made in contents})
-    return f"commit {', '.join(commits(contents))}, {'; '.join(machines)}"
+    return f"commit {', '.join(commits)}, {'; '.join(machines)}"
 
 
 def in_order(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

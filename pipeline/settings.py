@@ -7,7 +7,7 @@ import yaml
 
 from pipeline.errors import UserError
 
-# Settings that say where a run is computed and how it is shown, not what it computes.
+# Settings that say where a run is computed and how it is shown, not what it computes (but for the last digits).
 _NOT_OF_THE_RUN = (
     "ckpt_path",
     "retrain",
@@ -17,7 +17,7 @@ _NOT_OF_THE_RUN = (
     "runs_dir",
     "data.cache_dir",
     "data.corpus",  # compared by its text
-    "data.eval_batch_tokens",  # changes no score but for rounding
+    "data.eval_batch_tokens",
     "trainer.logger",
     "trainer.plugins",
     "trainer.accelerator",

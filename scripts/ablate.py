@@ -69,7 +69,7 @@ def _train(trainings: Sequence[Training], jobs: int) -> None:
             training = trainings[place]
             if status:
                 print(f"{shlex.join(training.command)}\n{said}", file=sys.stderr)
-                how = "failed" if status > 0 else ended_by_signal(status, "then fewer --jobs")
+                how = "failed" if status > 0 else ended_by_signal(status, "give fewer --jobs")
                 raise UserError(f"a training {how}; the same command goes on from what is done")
             print(f"{training.model}, {training.part.without}: trained", flush=True)
 

@@ -156,7 +156,10 @@ def _parser() -> argparse.ArgumentParser:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where trainings run (auto: a GPU if any)"
     )
     parser.add_argument(
-        "--runs_dir", type=expanded, default=Path("runs"), help="where claims/ is, with all below (default: runs)"
+        "--runs_dir",
+        type=expanded,
+        default=Path("runs"),
+        help="folder of runs, in which claims/ has all below (default: runs)",
     )
     parser.add_argument("--cache", type=expanded, help="where finished jobs are kept (default: RUNS_DIR/claims/cache)")
     parser.add_argument("--out", type=expanded, help="where results are written (default: RUNS_DIR/claims/PROFILE)")

@@ -35,7 +35,7 @@ from pipeline.circumstances import commit, default_device, limit_threads
 from pipeline.errors import exit_on_error
 from pipeline.evaluation.content import evaluate_models
 from pipeline.evaluation.kept import EVALUATION, staging, write_scores
-from pipeline.evaluation.plan import Plan, given_run, plans
+from pipeline.evaluation.plan import Options, Plan, given_run, plans
 from pipeline.evaluation_tables import first_beyond, length_curves, search_name, tables_and_origin
 from pipeline.json_files import write_json
 from pipeline.measures import SHARES, free_measure
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=expanded,
         help="folder for results, which may hold others (default, which may not: evaluation/SPLIT beside the models' "
-        "folders, SPLIT-NAME for another corpus; runs/evaluation/NAME for the file --src; runs/evaluation/NAME-SPLIT "
+        "folders, SPLIT-NAME for another corpus; RUNS/evaluation/NAME for the file --src; runs/evaluation/NAME-SPLIT "
         "for a corpus where checkpoints have no run folder)",
     )
     return parser
@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Evaluates what the options name, each corpus by itself."""
     commit()  # of the code that is loaded now, whatever is committed meanwhile
-    for planned in plans(options):
+    for planned in plans(Options(**vars(options))):
         evaluate(planned, options.device)
 
 

@@ -75,8 +75,10 @@ def _is_up_to_date(corpus: CorpusRuns) -> bool:
 def _compute_maps(folder: Path) -> None:
     status = subprocess.run([sys.executable, "-m", "scripts.explorer", str(folder)]).returncode
     if status:
-        why = "the lines above say why" if status > 0 else ended_by_signal(status, "then on a machine with more")
-        raise UserError(f"the maps of {folder} could not be computed; {why}")
+        why = "the lines above say why"
+        if status < 0:
+            why = f"python -m scripts.explorer {ended_by_signal(status, 'use a machine with more')}"
+        raise UserError(f"the maps of {folder} could not be computed: {why}")
 
 
 def _page(out: str) -> Path:

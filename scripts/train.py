@@ -113,6 +113,9 @@ class TranslationCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config.fit
         refuse_what_is_not_done(config)
+        if config.trainer.devices in (1, "1") and config.trainer.num_nodes == 1:
+            # Lightning takes it from the environment, where several such trainings may be tasks of one job.
+            rank_zero_only.rank = 0
         self._accelerator = chosen_accelerator(config.trainer.accelerator)
         stop_at_validations(config.trainer.callbacks)
         self.folder = RunFolder(
@@ -187,8 +190,6 @@ class TranslationCLI(LightningCLI):
             raise UserError(f"the configuration does not make a trainer: {error}") from error
 
     def before_fit(self) -> None:
-        # Lightning takes it from the environment, where several trainings of one process each may be tasks of a job.
-        rank_zero_only.rank = self.trainer.global_rank
         refuse_other_strategies(self.trainer)
         # Whatever is wrong with the corpus is found here, before anything is written.
         self.datamodule.setup()
@@ -257,7 +258,7 @@ class TranslationCLI(LightningCLI):
 
 
 def main() -> None:
-    # Lightning's advice does not apply: there are no data loaders (see TokenBudgetBatches), for instance.
+    # Lightning's advice is for data loaders and the like, which are not here (see TokenBudgetBatches).
     for logger in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     warnings.filterwarnings(

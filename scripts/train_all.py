@@ -105,7 +105,7 @@ def _exit_if_failed(status: int, command: Sequence[str]) -> None:
         UserError: It was ended by a signal, and so could not say why.
     """
     if status < 0:
-        how = ended_by_signal(status, "then fewer JOBS, or --data.batch_tokens with RETRAIN=1")
+        how = ended_by_signal(status, "give fewer JOBS, or --data.batch_tokens with RETRAIN=1")
         raise UserError(f"{shlex.join(command[1:])} {how}; the same command goes on from its last checkpoint")
     if status:
         sys.exit(status)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from pipeline.data.grammar import ToyGrammar
+from pipeline.errors import UserError
 from tests.prepared_python import ROOT, run_module
 
 SMALL = [
@@ -44,6 +45,15 @@ def run(
     done = run_module(module, arguments, environment, stdin)
     assert expect is None or done.returncode == expect, f"{done.stdout}\n{done.stderr}"
     return done
+
+
+def refusal_of(call) -> str:
+    """What `call()` says when it refuses; "" where it does not."""
+    try:
+        call()
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def said_by_a_child(action: Callable[[], None]) -> str:

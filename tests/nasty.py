@@ -1,10 +1,8 @@
-"""Sentences that break programs: what each is must be plain from its name."""
+"""Sentences that break programs, what each is being plain from its name; and drawing from them and from any text."""
 
 import re
 
 from hypothesis import strategies as st
-
-from pipeline.errors import UserError
 
 # Sentences with something in them to read.
 SENTENCES = {
@@ -55,12 +53,3 @@ TEXT = st.one_of(st.text(max_size=30), st.sampled_from([*READABLE[:-1], *BLANK.v
 LINES = TEXT.map(lambda text: text.replace("\n", "").rstrip("\r").removeprefix("\ufeff")).filter(
     lambda text: not re.search("[\ud800-\udfff]", text)
 )
-
-
-def refusal_of(call) -> str:
-    """What `call()` says when it refuses; "" where it does not."""
-    try:
-        call()
-    except UserError as error:
-        return str(error)
-    return ""

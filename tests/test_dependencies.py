@@ -139,7 +139,9 @@ def libraries_of(*names: str) -> dict[str, str]:
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         if path.is_file():
             imports = imports_of(path)
-            todo |= {i for i in imports if level_of(i) is not None} - reached
+            ours = {i for i in imports if level_of(i) is not None}
+            parents = {i.rpartition(".")[0] for i in ours}  # whose __init__ is run too
+            todo |= (ours | parents) - reached
             found |= {i.split(".")[0]: name for i in imports if level_of(i) is None}
     return found
 

@@ -177,7 +177,7 @@ def check_make(words: list[str]) -> None:
     dry = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert dry.returncode == 0, dry.stderr
     for line in dry.stdout.splitlines():
-        if "-m scripts." in line:
+        if "-m scripts." in line or "-m tests." in line:
             check_module([word for word in shlex.split(line) if word not in _SHELL])
 
 
@@ -253,6 +253,11 @@ def test_the_citation_names_the_version_of_the_package():
         (["train", "RETRAIN=False"], "--runs_dir 'runs' --"),
         (["train", "RETRAIN=off"], "--runs_dir 'runs' --"),
         (["train", "RETRAIN=1"], "--runs_dir 'runs' --retrain --"),
+        (["evaluate", "FAST=1"], "scripts.evaluate 'runs' --fast"),
+        (["translate", "FAST=1", "CORPUS=toy"], "scripts.translate 'runs/toy' --fast"),
+        (["claims", "RUNS=/drive/my runs"], "scripts.claims --profile quick --runs_dir '/drive/my runs'"),
+        (["bench", "RUNS=/drive/runs"], "scripts.bench --corpus 'toy' --out '/drive/runs/bench'"),
+        (["report", "RUNS=results"], "scripts.report 'results' --claims 'results/claims'"),
     ],
 )
 def test_what_make_is_given_comes_to_the_script_as_it_is_meant(words, said, monkeypatch):

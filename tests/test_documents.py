@@ -14,7 +14,7 @@ from pipeline.plots import MODEL_LABELS
 from pipeline.published_scores import evaluated_scores, published_scores
 from tests.commands import ROOT
 from tests.documents import cells
-from tests.published import claim, results
+from tests.made_up_results import claim, results
 
 
 def run(model: str, seconds: float, gpu: str | None = None, **more) -> dict:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.alignment import format_pharaoh, parse_pharaoh
 from pipeline.errors import UserError
 from pipeline.printable import printable
-from tests.nasty import refusal_of
+from tests.commands import refusal_of
 
 
 @given(st.text("0123456789-p x²٣\x1b", max_size=12) | st.just("9" * 5000 + "-0"))

@@ -461,6 +461,14 @@ def test_several_trainings_that_are_tasks_of_one_job_each_leave_all_that_a_run_h
     assert "loss/val" in scalar_curves(run_folder, ["loss/val"])
     assert (run_folder / "results.json").is_file()
     assert "nats/token" in said
+    assert "is finished" in fit(corpus, tmp_path, "gru", "--trainer.max_epochs", "1").stdout
+
+
+def test_a_job_with_more_tasks_than_the_training_has_processes_is_refused(corpus, tmp_path, monkeypatch, refuse):
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("SLURM_JOB_NAME", "training")
+    said = refuse(train.main, *fit_arguments(corpus, tmp_path, "gru"))
+    assert "does not make a trainer: You set `--ntasks=2` in your SLURM" in said
 
 
 def test_no_models_is_an_error(tmp_path, refuse):
@@ -570,7 +578,7 @@ def test_a_training_that_the_system_kills_is_named_with_what_it_may_have_lacked(
     command = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     train_them = train_all._one_after_the_other if jobs == 1 else partial(train_all._side_by_side, jobs=jobs)
     with pytest.raises(
-        UserError, match=r"was ended by SIGKILL \(as .* memory runs out: then fewer JOBS.*; the same command goes on"
+        UserError, match=r"was ended by SIGKILL \(as .* memory runs out: give fewer JOBS.*; the same command goes on"
     ):
         train_them([command] * jobs)
 

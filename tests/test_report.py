@@ -13,7 +13,7 @@ from pipeline.markdown_blocks import joined_rows, markdown_table
 from pipeline.report import length_table, means_over_seeds, results_table, run_labels, short_commit, what_is_equal
 from scripts.publish import publish, publish_ablation, publish_claims
 from tests.documents import cells
-from tests.published import claim, results
+from tests.made_up_results import claim, results
 
 
 def test_models_stand_in_the_order_of_the_lesson_with_their_numbers():
@@ -305,7 +305,7 @@ def test_published_claims_make_one_table_with_the_order_of_models_last(tmp_path)
     assert "**holds in part**" in lines[2]
     assert "a \\|difference\\|: 1.5 [1, 2]" in lines[2]
     assert "1.5 [1, 2], p 0.020" in "".join(lines)
-    assert "Profile quick, 2020-02-29, commit `0123456789`, a processor, 1 thread(s)." in lines
+    assert "Profile quick, commit `0123456789`, a processor, 1 thread(s)." in lines
 
 
 def test_the_effect_beside_a_verdict_is_one_that_decided_it():

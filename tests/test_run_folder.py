@@ -106,7 +106,7 @@ def test_a_run_set_aside_keeps_everything_under_another_name(folder):
 
 def test_where_a_run_is_computed_is_none_of_its_settings():
     one = "model: {lr: 0.1}\ntrainer: {devices: 1, max_epochs: 3, callbacks: [{class_path: a.RunProgress}]}"
-    one += "\ndata: {corpus: x, src: en}"
+    one += "\ndata: {corpus: x, src: en, eval_batch_tokens: 512}"
     other = "model: {lr: 0.1}\ntrainer: {devices: 8, max_epochs: 3}\ndata: {corpus: y, src: en, revision: null}"
     assert settings_of(one) == settings_of(other) == {"model.lr": 0.1, "trainer.max_epochs": 3, "data.src": "en"}
 

@@ -22,13 +22,16 @@ def noisy(size: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 def test_the_interval_of_a_mean_is_that_of_the_textbook():
     values = noisy(400, seed=0)
-    assert estimate([]) is None
     found = estimate([mean_of(values)], draws=10_000)
     error = 1.96 * values.std() / 20  # that of 90 % is 16 % smaller
     assert found.value == pytest.approx(values.mean())
     assert found.low == pytest.approx(values.mean() - error, abs=0.06 * error)
     assert found.high == pytest.approx(values.mean() + error, abs=0.06 * error)
     assert (found.num_sentences, found.num_seeds, found.sd) == (400, 1, None)
+
+
+def test_of_no_runs_there_is_no_estimate():
+    assert estimate([]) is None
 
 
 def test_seeds_that_differ_widen_the_interval():

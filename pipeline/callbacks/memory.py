@@ -26,7 +26,8 @@ class MemoryAdvice(Callback):
     def on_validation_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, *_: Any) -> None:
         self._batch = _described(batch)
         self._advice = (
-            f"lower --data.eval_batch_tokens (now {trainer.datamodule.eval_batch_tokens}), and the command goes on"
+            "give it with a lower --data.eval_batch_tokens "
+            f"(now {trainer.datamodule.eval_batch_tokens}), which goes on likewise"
         )
 
     on_test_batch_start = on_validation_batch_start

@@ -191,7 +191,6 @@ def draw(numbers: dict[str, Any]) -> list[Panel]:
         for model in ("stepwise", "transformer")
         if numbers["chains"]
     ]
-
     panels: list[Panel] = [
         LinePanel(
             "Operations that must wait for one another",

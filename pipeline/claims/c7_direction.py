@@ -68,15 +68,15 @@ STATES = {
     "decoder": "Self-attention of a decoder",
     "translation": "GRU, one direction, + attention: output",
 }
-# By encoder and what the decoder reads; dashed is what reads one way.
+# By encoder and what the decoder reads; of two in one colour, dashed is the one that reads one way.
 READERS = {
     ("gru", "last"): LegendEntry("GRU →, no attention", "gru", dashed=True),
     ("bigru", "last"): LegendEntry("GRU ⇄, no attention", "gru"),
-    ("gru", "all"): LegendEntry("GRU → + attention", "gru_attention", dashed=True),
+    ("gru", "all"): LegendEntry("GRU → + attention", "gru_attention"),
     ("bigru", "all"): LegendEntry("GRU ⇄ + attention", "gru_attention_both"),
     ("causal", "all"): LegendEntry("Transformer, causal encoder", "transformer", dashed=True),
     ("transformer", "all"): LegendEntry("Transformer", "transformer"),
-    ("gru", "own"): LegendEntry("GRU →", "gru_attention", dashed=True),
+    ("gru", "own"): LegendEntry("GRU →", "gru_attention"),
     ("bigru", "own"): LegendEntry("GRU ⇄", "gru_attention_both"),
     ("causal", "own"): LegendEntry("causal self-attention", "transformer", dashed=True),
     ("transformer", "own"): LegendEntry("self-attention", "transformer"),

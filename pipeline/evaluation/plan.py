@@ -1,6 +1,5 @@
 """What `scripts.evaluate` is asked to score: what cannot be is refused here, before anything is scored."""
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +39,25 @@ def given_run(text: str) -> GivenRun:
     if separator and is_plain_word(name) and not Path(text).exists():
         return GivenRun(name, expanded(path))
     return GivenRun(None, expanded(text))
+
+
+class Options(NamedTuple):
+    """What is asked for, by the names that the options of `scripts.evaluate` have; its `--help` says what each is."""
+
+    runs: Sequence[GivenRun]
+    corpus: str | None
+    languages: str | None
+    split: str | None
+    src: Path | None
+    ref: Path | None
+    beam: int
+    alpha: float
+    fast: bool
+    concatenate: int
+    links: Path | None
+    val_links: Path | None
+    device: str
+    out: Path | None
 
 
 class Plan(NamedTuple):
@@ -91,7 +109,7 @@ class Plan(NamedTuple):
             )
 
 
-def plans(options: argparse.Namespace) -> list[Plan]:
+def plans(options: Options) -> list[Plan]:
     """What is to be evaluated, each corpus by itself.
 
     Raises:
@@ -120,7 +138,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
         sentences = Sentences(options.src.name, "file", pairs, (), (), False, None, None)
         if options.links:
             sentences = with_links(sentences, options.links, None)
-        return [_checked(runs, earlier, sentences, Path("runs/evaluation") / options.src.stem, search, options)]
+        return [_checked(runs, earlier, sentences, _elsewhere(runs[0].run) / options.src.stem, search, options)]
     groups: dict[str, list[LoadedRun]] = {}  # by text, not by name: one corpus may have been given as several paths
     for loaded in runs:
         groups.setdefault(options.corpus or loaded.translator.origin.content_hash, []).append(loaded)
@@ -150,7 +168,7 @@ def _loaded(given: GivenRun, device: str) -> list[LoadedRun]:
     return [loaded._replace(translator=loaded.translator.called(given.name)) for loaded in runs] if given.name else runs
 
 
-def _refuse_names(options: argparse.Namespace, to_load: Sequence[GivenRun]) -> None:
+def _refuse_names(options: Options, to_load: Sequence[GivenRun]) -> None:
     """Raises UserError for names of what has names already, or of scores that would stand where others are looked
     for."""
     for given in options.runs:
@@ -162,7 +180,7 @@ def _refuse_names(options: argparse.Namespace, to_load: Sequence[GivenRun]) -> N
             raise UserError(f"{given.name} is a name for this evaluation only; say where its results go: --out")
 
 
-def _refuse_options(options: argparse.Namespace) -> None:
+def _refuse_options(options: Options) -> None:
     """Raises UserError for options that do not go together, whatever the runs."""
     if options.concatenate < 1:
         raise UserError(f"--concatenate is {options.concatenate}; expected at least 1")
@@ -178,9 +196,7 @@ def _refuse_options(options: argparse.Namespace) -> None:
         raise UserError("--val_links needs --links, and a corpus with a validation split")
 
 
-def _plan(
-    runs: Sequence[LoadedRun], earlier: Sequence[Path], split: str, search: Search, options: argparse.Namespace
-) -> Plan:
+def _plan(runs: Sequence[LoadedRun], earlier: Sequence[Path], split: str, search: Search, options: Options) -> Plan:
     """What is to be evaluated of runs on a split of one corpus."""
     corpus = _corpus_of(runs[0], options)
     content_hash = corpus.content_hash()
@@ -213,7 +229,7 @@ def _checked(
     sentences: Sentences,
     out: Path,
     search: Search,
-    options: argparse.Namespace,
+    options: Options,
 ) -> Plan:
     """The plan to score `runs` beside what `earlier` evaluations hold, into `out` unless options say where to.
 
@@ -251,7 +267,7 @@ def _default_out(runs: Sequence[TrainedRun], sentences: Sentences, *, is_own: bo
     those."""
     run = runs[0]
     if run.folder is None:
-        return Path("runs/evaluation") / f"{sentences.name}-{sentences.split}"
+        return _elsewhere(run) / f"{sentences.name}-{sentences.split}"
     name = sentences.split
     for other in runs:
         if other.folder and is_set_aside(other.folder):
@@ -263,7 +279,12 @@ def _default_out(runs: Sequence[TrainedRun], sentences: Sentences, *, is_own: bo
     return run.folder.parent.parent / "evaluation" / name
 
 
-def _corpus_of(loaded: LoadedRun | None, options: argparse.Namespace) -> Corpus:
+def _elsewhere(run: TrainedRun) -> Path:
+    """Where scores go that belong to no corpus of a run: beside the corpora, or to runs/ of a lone checkpoint."""
+    return (run.folder.parents[2] if run.folder else Path("runs")) / "evaluation"
+
+
+def _corpus_of(loaded: LoadedRun | None, options: Options) -> Corpus:
     """The corpus that is asked for, or else the one that a run was trained on; in the direction of the model."""
     data = loaded.run.data if loaded else {}
     name = options.corpus or data.get("corpus")

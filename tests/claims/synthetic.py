@@ -39,7 +39,7 @@ def answer_without(setting: str, value: Any, answer: Callable[[str, dict[str, An
 
 
 def shrunk(job: Job, **sizes: Any) -> Job:
-    """The job with these sizes in the place of its own; of those that it has no such setting of, nothing."""
+    """The job with these sizes in the place of its own, as far as it has settings of these names."""
     return job._replace(settings=tuple((name, sizes.get(name, value)) for name, value in job.settings))
 
 

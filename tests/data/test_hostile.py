@@ -17,7 +17,8 @@ from pipeline.data.corpus import SentencePair
 from pipeline.data.loading import load_corpus
 from pipeline.errors import UserError
 from pipeline.printable import printable
-from tests.nasty import LINES, NO_TEXT, TEXT, refusal_of
+from tests.commands import refusal_of
+from tests.nasty import LINES, NO_TEXT, TEXT
 
 CELLS = st.one_of(TEXT, st.text(st.characters(), max_size=5), st.sampled_from([*NO_TEXT.values()]))
 

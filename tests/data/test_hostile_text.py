@@ -13,7 +13,8 @@ from pipeline.data.batching import EncodedPair, TokenBudgetBatches
 from pipeline.data.datamodule import TranslationData
 from pipeline.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from pipeline.errors import UserError
-from tests.nasty import BLANK, INVISIBLE, LINES, READABLE, SENTENCES, TEN_THOUSAND_WORDS, refusal_of
+from tests.commands import refusal_of
+from tests.nasty import BLANK, INVISIBLE, LINES, READABLE, SENTENCES, TEN_THOUSAND_WORDS
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from pipeline.metrics import SentenceScore
 from pipeline.scoring import Search
 
 
-def sentences_of(pairs, *, is_synthetic: bool = True, longest_trained: int | None = 12) -> Sentences:
+def little(pairs, *, is_synthetic: bool = True, longest_trained: int | None = 12) -> Sentences:
     return Sentences("little", "test", pairs, (), (), is_synthetic, longest_trained, None)
 
 
@@ -43,7 +43,7 @@ def test_every_model_and_every_two_are_scored_with_intervals(translators, pairs)
     pairs = pairs * 3  # enough for intervals
     models = {name: [Run(translator, 1)] for name, translator in translators.items()}
     models["gru"] = [Run(translators["gru"], 1), Run(translators["gru"].untrained(2), 2)]
-    content = compare_models(score_models(models, pairs, Search(beam=1)), sentences_of(pairs))
+    content = compare_models(score_models(models, pairs, Search(beam=1)), little(pairs))
     assert list(content["models"]) == ["gru", "gru_attention", "transformer"]
     assert content["models"]["gru"]["seeds"] == [1, 2]
     nats = content["models"]["gru"]["nats_per_token"]
@@ -64,14 +64,14 @@ def test_a_handful_of_sentences_has_values_without_intervals(translators, pairs)
     models = {name: [Run(translators[name], 1)] for name in ("gru", "transformer")}
     scored = score_models(models, enough, Search(beam=1))
     few = {name: [run._replace(scores=run.scores[:19]) for run in runs] for name, runs in scored.items()}
-    content = compare_models(few, sentences_of(enough[:19]))
+    content = compare_models(few, little(enough[:19]))
     (difference,) = content["differences"]
     band = next(band for band in content["by_length"] if band["n"])
     for found in (content["models"]["gru"]["bleu"], difference["bleu"], band["models"]["gru"]["bleu"]):
         assert found["value"] is not None
         assert found["low"] is found["high"] is None
     assert difference["bleu"]["p_value"] is None
-    (difference,) = compare_models(scored, sentences_of(enough))["differences"]
+    (difference,) = compare_models(scored, little(enough))["differences"]
     assert difference["nats_per_token"]["low"] <= difference["nats_per_token"]["value"]
     assert difference["nats_per_token"]["p_value"] is not None
 
@@ -80,7 +80,7 @@ def test_a_single_seed_beside_several_is_compared_by_how_far_these_are_apart():
     def runs_of(*nats):
         return [ScoredRun(seed, [SentenceScore(i, n, 1, 1, "der") for i in range(20)]) for seed, n in enumerate(nats)]
 
-    sentences = sentences_of([SentencePair("the", "der")] * 20)
+    sentences = little([SentencePair("the", "der")] * 20)
     (difference,) = compare_models({"gru": runs_of(0), "transformer": runs_of(1, 2, 4)}, sentences)["differences"]
     expected = stats.ttest_ind((1, 2, 4), (0,)).pvalue
     assert difference["nats_per_token"]["p_value"] == pytest.approx(expected)
@@ -90,17 +90,16 @@ def test_models_with_other_tokens_are_not_compared_per_token(translators, pairs)
     scored = score_models({name: [Run(translators[name], 1)] for name in ("gru", "transformer")}, pairs, Search(beam=1))
     (gru,) = scored["gru"]
     finer = gru._replace(seed=2, scores=[score._replace(tokens=score.tokens + 1) for score in gru.scores])
-    (difference,) = compare_models(scored | {"gru": [finer]}, sentences_of(pairs))["differences"]
+    (difference,) = compare_models(scored | {"gru": [finer]}, little(pairs))["differences"]
     assert difference["nats_per_token"] is difference["token_accuracy"] is None
     assert difference["bleu"] is not None
 
 
 def test_an_empty_band_is_there_and_has_no_scores(translators, pairs):
     long = SentencePair(" ".join(["the"] * 35), "der")
-    sentences = sentences_of([pairs[0], long], is_synthetic=False, longest_trained=None)
+    sentences = little([pairs[0], long], is_synthetic=False, longest_trained=None)
     models = {"gru": [Run(translators["gru"], 1)]}
     bands = compare_models(score_models(models, sentences.test, Search(beam=1)), sentences)["by_length"]
-
     empty = next(band for band in bands if band["low"] == 21)
     assert empty["n"] == 0
     assert empty["models"]["gru"]["bleu"] is None
@@ -135,7 +134,7 @@ def test_neighbours_are_joined_and_the_rest_is_dropped():
 def test_differences_are_ours_minus_theirs_and_each_seed_has_its_scores(translators, pairs):
     models = {"gru": [Run(translators["gru"], 1), Run(translators["gru"].untrained(2), 2)]}
     models["transformer"] = [Run(translators["transformer"], 1)]
-    content = compare_models(score_models(models, pairs, Search(beam=1)), sentences_of(pairs))
+    content = compare_models(score_models(models, pairs, Search(beam=1)), little(pairs))
     (difference,) = content["differences"]
     values = content["models"]
     for measure in ("nats_per_token", "chrf"):

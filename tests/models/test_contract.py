@@ -7,7 +7,7 @@ from torch import nn
 
 from pipeline.checkpoint_file import read_checkpoint, write_checkpoint
 from pipeline.models import GRUSeq2Seq
-from tests.conftest import BATCH, D_MODEL, SRC_LEN, TGT_LEN, VOCAB_SIZE, make_network
+from tests.conftest import BATCH, D_MODEL, NETWORKS, SRC_LEN, TGT_LEN, VOCAB_SIZE, make_network
 from tests.tiny_runs import checkpoint
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-4}
@@ -132,14 +132,14 @@ def test_every_parameter_gets_a_gradient(network, sentences):
     assert without == []
 
 
-def test_a_checkpoint_brings_every_logit_back(network, sentences, tmp_path):
+def test_a_checkpoint_brings_every_logit_back(network, sentences, tmp_path, request):
     src, mask, tgt = sentences
     write_checkpoint(checkpoint(state_dict=network.state_dict()), tmp_path / "model.ckpt")
-    expected = network(src, mask, tgt)
-    for parameter in network.parameters():
-        torch.nn.init.zeros_(parameter)
-    network.load_state_dict(read_checkpoint(tmp_path / "model.ckpt")["state_dict"])
-    assert torch.equal(network(src, mask, tgt), expected)
+    torch.manual_seed(1)
+    other = NETWORKS[request.node.callspec.params["network"]]().eval()
+    assert not torch.equal(other(src, mask, tgt), network(src, mask, tgt))
+    other.load_state_dict(read_checkpoint(tmp_path / "model.ckpt")["state_dict"])
+    assert torch.equal(other(src, mask, tgt), network(src, mask, tgt))
 
 
 def test_each_model_overfits_four_pairs(network):

@@ -186,6 +186,7 @@ def test_what_the_jobs_took_and_where_they_ran_is_written_down(tmp_path):
     claims.run(["C9"], "quick", 1, tmp_path / "cache", tmp_path / "out")
     content = json.loads((tmp_path / "out" / "C9.json").read_text())
     assert (content["jobs"], content["trained_on"]) == (2, ["cpu"])
+    assert isinstance(content["seconds"], float)
 
 
 def test_the_table_keeps_claims_that_were_tested_before_and_corrects_for_them(tmp_path, capsys):
