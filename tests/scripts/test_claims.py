@@ -83,6 +83,14 @@ def test_its_figure_says_how_many_seeds_and_on_what_code(tmp_path, monkeypatch):
     assert conditions(content) == feet[0]  # of what was read back, too: it would be drawn again otherwise
 
 
+def test_results_and_kept_jobs_go_where_the_runs_are(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(claims, "run", lambda names, profile, jobs, cache, out, *_: asked.append((cache, out)) or [])
+    monkeypatch.setattr("sys.argv", ["claims", "--runs_dir", str(tmp_path), "--profile", "full"])
+    claims.main()
+    assert asked == [(tmp_path / "claims/cache", tmp_path / "claims/full")]
+
+
 def test_settings_under_a_figure_are_short():
     text = {"corpus": "captions", "content_hash": "5f", "steps": 8, "seeds": [4, 5, 6]}
     settings = {

@@ -7,8 +7,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +65,13 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_maps_that_the_system_did_not_let_be_computed_say_what_to_do(monkeypatch):
+    killed = SimpleNamespace(returncode=-signal.SIGKILL)
+    monkeypatch.setattr(report.subprocess, "run", lambda command: killed)
+    with pytest.raises(UserError, match=r"computed: python -m scripts.explorer was ended by SIGKILL .* with more"):
+        report._compute_maps(Path("runs/toy"))
 
 
 def test_the_page_needs_nothing_beside_itself(page):
