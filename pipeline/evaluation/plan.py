@@ -90,13 +90,11 @@ class Plan(NamedTuple):
     def refuse_to_lose(self) -> None:
         """Raises UserError where the evaluation that is there is of other sentences than the one that would replace it,
         or has scores that that one will not have."""
-        before = None if self.may_replace else evaluated(self.out)
+        out, before = self.out, None if self.may_replace else evaluated(self.out)
         if before is None:
             return
         if before.sentences != sentences_hash(self.sentences.test):
-            raise UserError(
-                f"{self.out} has scores of other sentences; write to another folder (--out), or remove that one"
-            )
+            raise UserError(f"{out} has scores of other sentences; write to another folder (--out), or remove that one")
         lost = [f"{name}, seed {seed}" for name, seed in before.runs if (name, seed) not in self.places]
         if before.joined > self.concatenate:
             lost.append(f"up to {before.joined} sentences joined (--concatenate {before.joined})")
@@ -104,7 +102,7 @@ class Plan(NamedTuple):
             lost.append("word links (--links)")
         if lost:
             raise UserError(
-                f"{self.out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those too, "
+                f"{out} has the scores of {'; '.join(lost)} as well, which would be lost: evaluate those too, "
                 "write to another folder (--out), or remove that one"
             )
 
