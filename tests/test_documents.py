@@ -156,6 +156,8 @@ def test_our_scores_stand_under_their_test_set_with_their_metric_and_an_evaluati
     ours, _, origin = evaluated_scores([evaluation]).splitlines()[2:]
     assert cells(ours) == ["GRU, no attention", "41.2 ± 0.7 [40.0, 42.5]", "B-tok", "tok", rows[2][4]]
     assert origin == "Translated and scored at commit `aaaaaaaaaa`, `bbbbbbbbbb`, a GPU; a processor, 1 thread(s)."
+    evaluation["earlier"] *= 2  # so that it has scored none of its runs itself
+    assert evaluated_scores([evaluation]).endswith("Translated and scored at commit `aaaaaaaaaa`, a GPU.")
 
 
 def test_a_score_of_a_handful_of_sentences_stands_without_an_interval():
