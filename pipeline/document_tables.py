@@ -108,7 +108,8 @@ def verdicts(contents: Sequence[dict[str, Any]]) -> str:
         counts = map(str, num_outcomes(content))
         rows.append([f"{claim['name']} {claim['title']}", claim["says"], f"**{content['verdict']}**", *counts])
     header = ["claim", SAYS_COLUMN, "verdict", *OUTCOMES]
-    return f"{markdown_table(header, rows, len(header))}\n\n{how_tested(contents)}"
+    table = markdown_table(header, rows, len(header))
+    return f"{table}\n\n{how_tested(contents)}" if contents else table
 
 
 def claims_made(contents: Sequence[dict[str, Any]]) -> str:
