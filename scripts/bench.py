@@ -54,7 +54,8 @@ from pipeline.paths import expanded
 from pipeline.provenance import provenance
 from pipeline.recipes import config_files, leaves_no_scores
 
-# What a measurement takes no notice of.
+_OF_TO_SCORE = ("recipe", "seed", "jobs", "runs_dir", "arguments")
+# What a measurement takes no notice of, besides.
 _UNREAD = {
     "to_score": ("vocab_size", "batch_tokens", "rounds", "steps", "search_steps"),
     "gpu": ("threads", "steps", "search_steps"),
@@ -216,27 +217,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--runs_dir", type=expanded, help="with --to_score: where runs are kept (default: they are not)"
     )
-    parser.add_argument("arguments", nargs="*", help="with --to_score, after --: anything that scripts.train takes")
+    parser.add_argument(
+        "arguments", nargs="*", default=[], help="with --to_score, after --: anything that scripts.train takes"
+    )
     parser.add_argument("--out", type=expanded, default=Path("runs/bench"), help="where results are written")
     return parser
 
 
 def main() -> None:
     with exit_on_error():
-        options = _parser().parse_args()
+        parser = _parser()
+        options = parser.parse_args()
+        given = {name for name, value in vars(options).items() if value != parser.get_default(name)}
         for name in ("rounds", "steps", "search_steps", "threads", "jobs"):
             if getattr(options, name) < 1:
                 raise UserError(f"--{name} is {getattr(options, name)}; it must be at least 1")
         wanted = [name for name in ("gpu", "peers", "to_score") if getattr(options, name)]
         if len(wanted) > 1:
             raise UserError(f"--{wanted[0]} and --{wanted[1]} are two measurements; give one of them at a time")
-        if not options.to_score and (
-            options.recipe or options.seed is not None or options.jobs > 1 or options.runs_dir or options.arguments
-        ):
+        if not options.to_score and given.intersection(_OF_TO_SCORE):
             raise UserError("--recipe, --seed, --jobs, --runs_dir and what follows -- are of --to_score only")
-        for name in _UNREAD.get(wanted[0], ()) if wanted else ():
-            if getattr(options, name) != _parser().get_default(name):
-                raise UserError(f"--{wanted[0]} does not read --{name}; leave it out")
+        for kind in wanted:
+            if unread := given.intersection(_UNREAD.get(kind, ())):
+                raise UserError(f"--{kind} does not read --{', --'.join(sorted(unread))}; leave it out")
         if options.gpu:
             if not torch.cuda.is_available():
                 raise UserError(f"torch {torch.__version__} finds no GPU; leave out --gpu")

@@ -7,13 +7,7 @@ from pipeline.alignment import Sharpness
 from pipeline.data.corpus import SentencePair
 from pipeline.evaluation.alignments import align_models, mean_shape, shapes_of_models
 from pipeline.evaluation.kept import KeptRun, sentences_hash
-from pipeline.evaluation.scores import (
-    Run,
-    ScoredRun,
-    compare_models,
-    concatenated,
-    score_models,
-)
+from pipeline.evaluation.scores import Run, ScoredRun, compare_models, concatenated, score_models
 from pipeline.evaluation.sentences import Sentences
 from pipeline.metrics import is_tokenised, signatures
 from pipeline.plots import model_order

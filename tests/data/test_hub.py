@@ -18,9 +18,11 @@ CACHED_REVISIONS = hub.cached_revisions
 
 
 @pytest.fixture(autouse=True)
-def no_cache(tmp_path, monkeypatch):
-    """The cache of the person who runs the tests is none of their business."""
+def no_cache_and_no_switch(monkeypatch):
+    """The cache of the person who runs the tests is none of their business, nor whether the Hub is switched off."""
     monkeypatch.setattr(hub, "cached_revisions", lambda name: set())
+    for switch in hub._OFFLINE:
+        monkeypatch.delenv(switch, raising=False)
 
 
 def split(*sentences: str) -> datasets.Dataset:

@@ -158,6 +158,7 @@ def test_auto_takes_the_cache_then_the_hub_then_the_toy_corpus(monkeypatch, cach
     made = {"bentrevett/multi30k": {"abc"}} if cached else {}
     monkeypatch.setattr(loading, "cached_revisions", lambda name: made.get(name, set()))
     monkeypatch.setattr(loading, "hub_answers", lambda: answers)
+    monkeypatch.setattr(loading, "why_silent", lambda: ("the Hub does not answer", "connect"))
     chosen, why = loading.choose_corpus()
     assert chosen == corpus
     assert re.search(reason, why)
